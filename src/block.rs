@@ -1,0 +1,501 @@
+//! What travels between the stages: a block, a few up to some hundred messages as columns.
+//!
+//! Channel hops, clocks, locks and metrics are paid per block, never per message.
+
+use crate::{
+    contract::{Dtype, Field},
+    message::{Message, Reject},
+};
+
+/// Text values in one allocation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strings {
+    text: String,
+    /// Where each value ends in `text`.
+    ends: Vec<usize>,
+}
+
+impl Strings {
+    /// Appends one value.
+    pub fn push(&mut self, value: &str) {
+        self.text.push_str(value);
+        self.ends.push(self.text.len());
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The value at `index`, if there are so many.
+    pub fn get(&self, index: usize) -> Option<&str> {
+        let end = *self.ends.get(index)?;
+        self.text.get(self.start(index)..end)
+    }
+
+    /// All values in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.len()).map(|index| self.get(index).unwrap_or_default())
+    }
+
+    fn start(&self, index: usize) -> usize {
+        match index.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or(self.text.len()),
+            None => 0,
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.text.truncate(self.start(len));
+        self.ends.truncate(len);
+    }
+
+    fn split_off(&mut self, at: usize) -> Self {
+        let start = self.start(at);
+        let text = self.text.split_off(start);
+        let mut ends = self.ends.split_off(at);
+        for end in &mut ends {
+            *end -= start;
+        }
+        Self { text, ends }
+    }
+
+    fn append(&mut self, other: Self) {
+        let offset = self.text.len();
+        self.text.push_str(&other.text);
+        self.ends
+            .extend(other.ends.into_iter().map(|end| end + offset));
+    }
+
+    fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {
+        for index in elements {
+            self.push(other.get(index).unwrap_or_default());
+        }
+    }
+}
+
+/// The elements of one series, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 64-bit floats.
+    F64(Vec<f64>),
+    /// 32-bit integers.
+    I32(Vec<i32>),
+    /// 64-bit integers.
+    I64(Vec<i64>),
+    /// Bytes.
+    U8(Vec<u8>),
+    /// Truth values.
+    Bool(Vec<bool>),
+    /// Text.
+    String(Strings),
+}
+
+/// Runs the same expression on the vector of whichever type the column has.
+macro_rules! each_type {
+    ($column:expr, $values:ident => $body:expr) => {
+        match $column {
+            Column::F32($values) => $body,
+            Column::F64($values) => $body,
+            Column::I32($values) => $body,
+            Column::I64($values) => $body,
+            Column::U8($values) => $body,
+            Column::Bool($values) => $body,
+            Column::String($values) => $body,
+        }
+    };
+}
+
+impl Column {
+    /// An empty column of this type.
+    pub fn new(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32(Vec::new()),
+            Dtype::F64 => Self::F64(Vec::new()),
+            Dtype::I32 => Self::I32(Vec::new()),
+            Dtype::I64 => Self::I64(Vec::new()),
+            Dtype::U8 => Self::U8(Vec::new()),
+            Dtype::Bool => Self::Bool(Vec::new()),
+            Dtype::String => Self::String(Strings::default()),
+        }
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::F64(_) => Dtype::F64,
+            Self::I32(_) => Dtype::I32,
+            Self::I64(_) => Dtype::I64,
+            Self::U8(_) => Dtype::U8,
+            Self::Bool(_) => Dtype::Bool,
+            Self::String(_) => Dtype::String,
+        }
+    }
+
+    /// Number of elements (rows × width).
+    pub fn len(&self) -> usize {
+        each_type!(self, values => values.len())
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps the first `len` elements.
+    pub fn truncate(&mut self, len: usize) {
+        each_type!(self, values => values.truncate(len));
+    }
+
+    /// Cuts off and returns the elements from `at` on.
+    ///
+    /// # Panics
+    /// When `at` is past the end.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        match self {
+            Self::F32(values) => Self::F32(values.split_off(at)),
+            Self::F64(values) => Self::F64(values.split_off(at)),
+            Self::I32(values) => Self::I32(values.split_off(at)),
+            Self::I64(values) => Self::I64(values.split_off(at)),
+            Self::U8(values) => Self::U8(values.split_off(at)),
+            Self::Bool(values) => Self::Bool(values.split_off(at)),
+            Self::String(values) => Self::String(values.split_off(at)),
+        }
+    }
+
+    /// Appends all elements of `other`.
+    ///
+    /// # Panics
+    /// When the types differ: both come from the same contract.
+    pub fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Self::F32(to), Self::F32(from)) => to.extend_from_slice(&from),
+            (Self::F64(to), Self::F64(from)) => to.extend_from_slice(&from),
+            (Self::I32(to), Self::I32(from)) => to.extend_from_slice(&from),
+            (Self::I64(to), Self::I64(from)) => to.extend_from_slice(&from),
+            (Self::U8(to), Self::U8(from)) => to.extend_from_slice(&from),
+            (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(&from),
+            (Self::String(to), Self::String(from)) => to.append(from),
+            (to, from) => panic!(
+                "appending {} to {}: this is a bug",
+                from.dtype(),
+                to.dtype()
+            ),
+        }
+    }
+
+    /// Appends a copy of the given elements of `other`.
+    ///
+    /// # Panics
+    /// When the types differ or the range is past the end.
+    pub fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {
+        match (self, other) {
+            (Self::F32(to), Self::F32(from)) => to.extend_from_slice(&from[elements]),
+            (Self::F64(to), Self::F64(from)) => to.extend_from_slice(&from[elements]),
+            (Self::I32(to), Self::I32(from)) => to.extend_from_slice(&from[elements]),
+            (Self::I64(to), Self::I64(from)) => to.extend_from_slice(&from[elements]),
+            (Self::U8(to), Self::U8(from)) => to.extend_from_slice(&from[elements]),
+            (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(&from[elements]),
+            (Self::String(to), Self::String(from)) => to.extend_from(from, elements),
+            (to, from) => panic!(
+                "copying {} into {}: this is a bug",
+                from.dtype(),
+                to.dtype()
+            ),
+        }
+    }
+}
+
+/// One named value of every row: a field on the way in, a model output on the way out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// The elements, row after row.
+    pub values: Column,
+    /// Shape of one row's value, without the batch dimension; empty for a single value.
+    pub shape: Vec<usize>,
+}
+
+impl Series {
+    /// An empty series.
+    pub fn new(dtype: Dtype, shape: Vec<usize>) -> Self {
+        Self {
+            values: Column::new(dtype),
+            shape,
+        }
+    }
+
+    /// Elements in one row.
+    pub fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Rows as series of equal length.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    /// Number of rows. Every series has `rows × width` elements.
+    pub rows: usize,
+    /// In the order of the contract (or of the pipeline's outputs).
+    pub series: Vec<Series>,
+}
+
+impl Table {
+    /// An empty table with one series for each field.
+    pub fn for_fields(fields: &[Field]) -> Self {
+        Self {
+            rows: 0,
+            series: fields
+                .iter()
+                .map(|field| Series::new(field.dtype, field.shape.clone()))
+                .collect(),
+        }
+    }
+
+    /// An empty table of the same types and shapes.
+    pub fn empty_like(&self) -> Self {
+        Self {
+            rows: 0,
+            series: self
+                .series
+                .iter()
+                .map(|series| Series::new(series.values.dtype(), series.shape.clone()))
+                .collect(),
+        }
+    }
+
+    /// Keeps the first `rows` rows and drops whatever a half-read row left behind.
+    pub fn truncate(&mut self, rows: usize) {
+        for series in &mut self.series {
+            let elements = rows * series.width();
+            series.values.truncate(elements);
+        }
+        self.rows = self.rows.min(rows);
+    }
+
+    /// Cuts off and returns the rows from `at` on.
+    ///
+    /// # Panics
+    /// When `at` is past the end.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        let series = self
+            .series
+            .iter_mut()
+            .map(|series| Series {
+                values: series.values.split_off(at * series.width()),
+                shape: series.shape.clone(),
+            })
+            .collect();
+        let rows = self.rows - at;
+        self.rows = at;
+        Self { rows, series }
+    }
+
+    /// Appends all rows of `other`, which has the same series.
+    ///
+    /// # Panics
+    /// When the series differ in number or type.
+    pub fn append(&mut self, other: Self) {
+        assert_eq!(self.series.len(), other.series.len(), "one contract");
+        for (to, from) in self.series.iter_mut().zip(other.series) {
+            to.values.append(from.values);
+        }
+        self.rows += other.rows;
+    }
+
+    /// A copy of the given rows.
+    ///
+    /// # Panics
+    /// When the range is past the end.
+    #[must_use]
+    pub fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+        let mut copy = self.empty_like();
+        for (to, from) in copy.series.iter_mut().zip(&self.series) {
+            let width = from.width();
+            to.values
+                .extend_from(&from.values, rows.start * width..rows.end * width);
+        }
+        copy.rows = rows.len();
+        copy
+    }
+}
+
+/// How a message's rows are laid out, so that its result can take the same form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    /// One record: the result is one record.
+    One,
+    /// A list of records: the result is a list of as many results.
+    Many {
+        /// Records that broke the contract, by their place in the list, in rising order. Their
+        /// place in the result says why; they have no row in the table.
+        rejected: Vec<(usize, Reject)>,
+    },
+}
+
+/// A decoded message: its rows are in the block's table.
+#[derive(Debug)]
+pub struct Record {
+    /// The message as it came.
+    pub message: Message,
+    /// Its rows in the table; 0 only for an empty list.
+    pub rows: usize,
+    /// The form the result takes.
+    pub layout: Layout,
+}
+
+/// Decoded messages and their rows, in the same order.
+#[derive(Debug)]
+pub struct Block {
+    /// The messages. Their `rows` add up to the table's.
+    pub records: Vec<Record>,
+    /// The fields of every row, then one string series of JSON text for each passed key.
+    pub table: Table,
+}
+
+impl Block {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.table.rows
+    }
+
+    /// Cuts off everything after the first messages that together have at most `rows` rows (but
+    /// at least one message). `None` when nothing is left over.
+    #[must_use]
+    pub fn split_after_rows(&mut self, rows: usize) -> Option<Self> {
+        let (mut kept_messages, mut kept_rows) = (0, 0);
+        for record in &self.records {
+            if kept_messages > 0 && kept_rows + record.rows > rows {
+                break;
+            }
+            kept_messages += 1;
+            kept_rows += record.rows;
+        }
+        self.split_at_message(kept_messages)
+    }
+
+    /// Cuts off everything from message `at` on. `None` when there is nothing from there on.
+    #[must_use]
+    pub fn split_at_message(&mut self, at: usize) -> Option<Self> {
+        if at >= self.records.len() {
+            return None;
+        }
+        let row = self.records.iter().take(at).map(|record| record.rows).sum();
+        Some(Self {
+            records: self.records.split_off(at),
+            table: self.table.split_off(row),
+        })
+    }
+
+    /// Appends all messages and rows of `other`.
+    pub fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.table.append(other.table);
+    }
+}
+
+/// A batch that went through the models.
+#[derive(Debug)]
+pub struct Scored {
+    /// What went in.
+    pub block: Block,
+    /// One series for each output of the pipeline; as many rows as the block.
+    pub output: Table,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::Ack;
+
+    fn record(rows: usize) -> Record {
+        Record {
+            message: Message {
+                subject: bytes::Bytes::new(),
+                reply: None,
+                payload: bytes::Bytes::new(),
+                headers: None,
+                position: None,
+                received: std::time::Instant::now(),
+                ack: Ack::none(),
+            },
+            rows,
+            layout: Layout::One,
+        }
+    }
+
+    fn block(rows_of_messages: &[usize]) -> Block {
+        let rows: usize = rows_of_messages.iter().sum();
+        let mut names = Strings::default();
+        (0..rows).for_each(|row| names.push(&format!("row {row}")));
+        Block {
+            records: rows_of_messages.iter().map(|rows| record(*rows)).collect(),
+            table: Table {
+                rows,
+                series: vec![
+                    Series {
+                        values: Column::I64((0..rows as i64 * 2).collect()),
+                        shape: vec![2],
+                    },
+                    Series {
+                        values: Column::String(names),
+                        shape: vec![],
+                    },
+                ],
+            },
+        }
+    }
+
+    proptest! {
+        /// Cutting a block anywhere and joining the pieces again changes nothing.
+        #[test]
+        fn split_and_append_are_inverse(sizes in prop::collection::vec(0usize..5, 1..20), at in 0usize..25) {
+            let whole = block(&sizes);
+            let mut first = block(&sizes);
+            if let Some(rest) = first.split_at_message(at) {
+                prop_assert_eq!(first.records.len(), at);
+                prop_assert_eq!(first.table.slice(0..first.rows()), first.table.clone());
+                first.append(rest);
+            }
+            prop_assert_eq!(first.table, whole.table);
+            prop_assert_eq!(first.records.len(), sizes.len());
+        }
+
+        /// A piece never has more rows than asked for, unless one message alone has.
+        #[test]
+        fn split_after_rows_keeps_the_limit(sizes in prop::collection::vec(0usize..9, 1..20), limit in 1usize..12) {
+            let mut rest = Some(block(&sizes));
+            let mut seen = Vec::new();
+            while let Some(mut piece) = rest {
+                rest = piece.split_after_rows(limit);
+                prop_assert!(piece.rows() <= limit || piece.records.len() == 1);
+                prop_assert_eq!(piece.rows(), piece.records.iter().map(|r| r.rows).sum::<usize>());
+                seen.extend(piece.records.iter().map(|r| r.rows));
+            }
+            prop_assert_eq!(seen, sizes);
+        }
+    }
+
+    #[test]
+    fn truncate_drops_half_a_row() {
+        let mut table = block(&[3]).table;
+        if let Column::I64(values) = &mut table.series[0].values {
+            values.push(99);
+        }
+        table.truncate(2);
+        assert_eq!(table.rows, 2);
+        assert_eq!(table.series[0].values.len(), 4);
+        assert_eq!(table.series[1].values.len(), 2);
+    }
+}

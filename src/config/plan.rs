@@ -1,0 +1,119 @@
+//! What a pipeline file means, checked: everything the program needs to run one pipeline.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::{
+    batch::BatchPolicy,
+    contract::{Dtype, Field},
+    encode::OutputField,
+    engine::{EngineSpec, OutputInfo},
+    message::InFlight,
+    nats::ServerOptions,
+    sink::{file::FileTarget, jetstream::JetStreamTarget, nats::NatsTarget},
+    source::{file::FileOptions, jetstream::JetStreamOptions, nats::NatsOptions},
+};
+
+/// One pipeline, ready to be built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Its name: a metric label and a thread name prefix.
+    pub name: String,
+    /// The file it came from.
+    pub file: PathBuf,
+    /// Where messages come from.
+    pub source: SourcePlan,
+    /// How payloads are read.
+    pub decode: DecodePlan,
+    /// What a row is.
+    pub fields: Vec<Field>,
+    /// Keys of the input that are carried into the result as they are; each is a string series of
+    /// JSON text behind the fields in every table.
+    pub passed: Vec<String>,
+    /// How batches are formed.
+    pub batch: BatchPolicy,
+    /// The most that may be in the pipeline at once.
+    pub in_flight: InFlight,
+    /// The models and what feeds them.
+    pub engine: EngineSpec,
+    /// One for each step, in order.
+    pub steps: Vec<StepPlan>,
+    /// What [`EngineSpec::outputs`] are, in that order.
+    pub outputs: Vec<OutputInfo>,
+    /// Engine threads.
+    pub workers: usize,
+    /// How results are written.
+    pub encode: EncodePlan,
+    /// Where results go.
+    pub sink: SinkPlan,
+    /// Where rejected messages go; `None` counts and drops them.
+    pub dead_letter: Option<SinkPlan>,
+    /// Where `/metrics`, `/healthz` and `/readyz` are.
+    pub http: Option<SocketAddr>,
+    /// How long a stop may take before what is left is abandoned (and delivered again).
+    pub shutdown_grace: Duration,
+}
+
+/// What a step is called, for logs and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepPlan {
+    /// The model's name in the file.
+    pub model: String,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// The best that there is.
+    Auto,
+    /// The CPU.
+    Cpu,
+}
+
+/// Where messages come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourcePlan {
+    /// Core NATS.
+    Nats(ServerOptions, NatsOptions),
+    /// JetStream.
+    JetStream(ServerOptions, JetStreamOptions),
+    /// A file or standard input.
+    File(FileOptions),
+}
+
+/// How payloads are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DecodePlan {
+    /// An object, or an array of objects.
+    Json,
+    /// The same as MessagePack.
+    Msgpack,
+    /// Raw little-endian elements of the one field.
+    Tensor {
+        /// The type of the elements in the payload, where no header says otherwise.
+        dtype: Dtype,
+    },
+}
+
+/// How results are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EncodePlan {
+    /// An object for each record: passed keys, then outputs.
+    Json(Vec<OutputField>),
+    /// The same as MessagePack.
+    Msgpack(Vec<OutputField>),
+    /// Raw little-endian elements of one output.
+    Tensor(OutputField),
+}
+
+/// Where results or dead letters go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SinkPlan {
+    /// Core NATS, or the reply subject.
+    Nats(ServerOptions, NatsTarget),
+    /// JetStream.
+    JetStream(ServerOptions, JetStreamTarget),
+    /// A file or standard output.
+    File(FileTarget),
+}

@@ -1,0 +1,146 @@
+//! Runs models over batches. An engine knows tables; it does not know that messages or
+//! acknowledgements exist.
+
+pub mod cpu;
+
+use std::path::PathBuf;
+
+use crate::{block::Table, contract::Dtype};
+
+/// Any error from below, kept as a cause.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Models on one device. Each engine thread owns one: neither a CUDA stream nor an ONNX Runtime
+/// session likes to be shared.
+pub trait Engine: Send {
+    /// Runs every step over `input` (one series for each field; further series are ignored) and
+    /// fills `output`: one series for each of [`EngineSpec::outputs`], in that order, with as many
+    /// rows as `input`. What `output` held before is dropped; its memory may be used again.
+    ///
+    /// `input.rows` may be anything from 1 up: splitting and padding to the batch sizes that a
+    /// model can take is the engine's work.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    fn run(&mut self, input: &Table, output: &mut Table) -> Result<(), EngineError>;
+}
+
+/// Why an engine could not run a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The device is well; these rows, together, were too much for it, or one of them is bad.
+    #[error("{0}")]
+    Batch(#[source] BoxError),
+    /// Nothing more can run here. Fatal: the process stops and the source redelivers.
+    #[error("the device is lost: {0}")]
+    Device(#[source] BoxError),
+}
+
+/// Why a model cannot be served; found before the first message is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ModelError {
+    /// What is wrong with which file, and what to do.
+    pub message: String,
+}
+
+impl ModelError {
+    /// An error with this message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+/// One dimension of a declared shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dim {
+    /// Always this many.
+    Fixed(usize),
+    /// Anything; the name is empty where the model gives none.
+    Free(String),
+}
+
+/// A model input as the file declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputInfo {
+    /// The graph's name for it.
+    pub name: String,
+    /// The type of its elements.
+    pub dtype: Dtype,
+    /// The declared dimensions, the batch dimension first. Never empty: a model whose input has
+    /// no batch dimension is refused when it is loaded.
+    pub dims: Vec<Dim>,
+}
+
+impl InputInfo {
+    /// Shape of one row as declared, without the batch dimension.
+    pub fn row_dims(&self) -> &[Dim] {
+        self.dims.get(1..).unwrap_or_default()
+    }
+}
+
+/// A model output as it really comes out: declared shapes are not to be trusted (LightGBM's
+/// converter declares `label` as `[1]` and returns `[rows]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputInfo {
+    /// The graph's name for it.
+    pub name: String,
+    /// The type of its elements.
+    pub dtype: Dtype,
+    /// Shape of one row, without the batch dimension.
+    pub shape: Vec<usize>,
+    /// The keys where the model returns a map for each row (ZipMap): the values are then a series
+    /// of shape `[labels.len()]` in this order.
+    pub labels: Option<Vec<String>>,
+}
+
+/// What one engine runs, resolved from the pipeline file: names have become indices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineSpec {
+    /// The steps in the order they run.
+    pub steps: Vec<StepSpec>,
+    /// What the pipeline wants out, in the order of the output table.
+    pub outputs: Vec<OutputRef>,
+    /// Largest number of rows a step is given at once; a batch with more rows (one huge message)
+    /// is cut.
+    pub max_rows: usize,
+}
+
+/// One model and what feeds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepSpec {
+    /// The model's file.
+    pub path: PathBuf,
+    /// What feeds each input of the model, in the order of [`InputInfo`].
+    pub inputs: Vec<InputSpec>,
+}
+
+/// What feeds one model input: columns side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputSpec {
+    /// The columns, left to right.
+    pub columns: Vec<ColumnRef>,
+    /// Shape of one row of the tensor that the model gets; its product is the sum of the columns'
+    /// widths.
+    pub shape: Vec<usize>,
+}
+
+/// A column that can feed a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnRef {
+    /// A field of the contract, by its place.
+    Field(usize),
+    /// An output of an earlier step.
+    Output(OutputRef),
+}
+
+/// An output of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OutputRef {
+    /// The step's place.
+    pub step: usize,
+    /// The output's place among the model's outputs.
+    pub output: usize,
+}

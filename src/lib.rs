@@ -1,0 +1,33 @@
+//! forebay turns a stream of NATS messages into model predictions, with the device always full.
+//!
+//! The rooms, in the order of the data:
+//!
+//! - [`message`], [`block`], [`contract`]: what flows, and what a row is
+//! - [`nats`]: the connection to the broker
+//! - [`source`]: messages come in; credit is taken
+//! - [`decode`]: bytes become typed columns; the contract is enforced
+//! - [`batch`]: rows wait for company
+//! - [`engine`]: models run
+//! - [`encode`]: outputs become bytes
+//! - [`sink`]: results go out; outcomes go home
+//! - [`pipeline`]: wires the rooms; the only one that knows them all
+//! - [`config`]: the pipeline file, checked
+//! - [`control`]: HTTP and signals
+//! - [`telemetry`]: metrics and logs
+//! - [`cli`]: one file per subcommand
+
+pub mod batch;
+pub mod block;
+pub mod cli;
+pub mod config;
+pub mod contract;
+pub mod control;
+pub mod decode;
+pub mod encode;
+pub mod engine;
+pub mod message;
+pub mod nats;
+pub mod pipeline;
+pub mod sink;
+pub mod source;
+pub mod telemetry;

@@ -1,0 +1,83 @@
+//! Where results go: publishes, waits for the broker's word where there is one, and says what
+//! became of each message.
+
+pub mod file;
+pub mod jetstream;
+pub mod nats;
+pub mod template;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+pub use crate::source::BoxFuture;
+use crate::{
+    message::{Headers, Message, Outcome, Reject},
+    telemetry::metrics::SinkMetrics,
+};
+
+/// Why a sink had to give up. Fatal: the operator must act.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    /// What failed, and what to do.
+    pub message: String,
+}
+
+impl SinkError {
+    /// An error with this message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+/// One thing to publish: a result, an error reply, or a dead letter.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The message that this answers. Its ack is resolved with `outcome` once the publish is
+    /// confirmed (or handed to the client, where the broker does not confirm).
+    pub message: Message,
+    /// The bytes to publish.
+    pub payload: Bytes,
+    /// Headers to publish.
+    pub headers: Headers,
+    /// What publishing this means for the message.
+    pub outcome: Outcome,
+}
+
+/// Publishes results.
+pub trait Sink: Send {
+    /// Publishes until `outgoing` closes and everything is confirmed. Resolves each message's ack:
+    /// with its `outcome` when published, with [`Outcome::Retry`] when time may help. What can
+    /// never be published (too large for the broker, no reply subject) goes to `rejects`.
+    ///
+    /// # Errors
+    /// What the operator must fix.
+    fn run(
+        self: Box<Self>,
+        outgoing: mpsc::Receiver<Vec<Outgoing>>,
+        rejects: Rejects,
+        metrics: SinkMetrics,
+    ) -> BoxFuture<Result<(), SinkError>>;
+}
+
+/// The way to the dead letter for what a stage cannot finish.
+#[derive(Debug, Clone)]
+pub struct Rejects(mpsc::Sender<(Message, Reject)>);
+
+impl Rejects {
+    /// A way with room for `max_in_flight` messages, and its far end.
+    pub fn new(max_in_flight: usize) -> (Self, mpsc::Receiver<(Message, Reject)>) {
+        let (sender, receiver) = mpsc::channel(max_in_flight);
+        (Self(sender), receiver)
+    }
+
+    /// Rejects a message. Never waits: each place in the channel is backed by a credit. When the
+    /// far end is gone the message is dropped, which means it is delivered again.
+    pub fn reject(&self, message: Message, reject: Reject) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.0.try_send((message, reject)) {
+            unreachable!("each place in this channel is backed by a credit: this is a bug");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Where messages come from, and where their outcomes return.
+//!
+//! A source takes credit before it reads, and gives it back after it has told the broker what
+//! became of a message. It knows nothing of what is inside a payload.
+
+pub mod file;
+pub mod jetstream;
+pub mod nats;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
+
+use bytes::{Bytes, BytesMut};
+use crossbeam::channel::{Sender, TrySendError};
+use tokio_util::sync::CancellationToken;
+
+use crate::message::{Headers, Home, Message, Position, RawBlock};
+
+/// A future that a room gives to the pipeline to be driven.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why a source had to give up. Fatal: the operator must act.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SourceError {
+    /// What failed, and what to do.
+    pub message: String,
+}
+
+impl SourceError {
+    /// An error with this message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+/// Brings messages in and reports outcomes back.
+pub trait Source: Send {
+    /// Runs until `stop` or until the input ends; then reads no more, drops the intake's sender
+    /// with [`Intake::close`], reports the outcomes of what is still in flight, and returns.
+    ///
+    /// # Errors
+    /// What the operator must fix: connection refused for good, stream missing, permission denied.
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        stop: CancellationToken,
+    ) -> BoxFuture<Result<(), SourceError>>;
+}
+
+/// A message as the source read it.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The source's own number for it; comes back in [`crate::message::Settled`].
+    pub ticket: u64,
+    /// The subject it came on.
+    pub subject: Bytes,
+    /// Where the sender waits for an answer.
+    pub reply: Option<Bytes>,
+    /// The bytes.
+    pub payload: Bytes,
+    /// Headers, when there are any.
+    pub headers: Option<Arc<Headers>>,
+    /// Stream and sequence, where there is such a thing.
+    pub position: Option<Arc<Position>>,
+}
+
+/// The source's door into the pipeline.
+#[derive(Debug)]
+pub struct Intake {
+    home: Arc<Home>,
+    blocks: Option<Sender<RawBlock>>,
+    pending: Vec<Incoming>,
+    pending_bytes: usize,
+    metrics: crate::telemetry::metrics::SourceMetrics,
+}
+
+/// Most messages in one block: enough to make a hop's cost vanish, few enough to spread over the
+/// decoders.
+const BLOCK_MESSAGES_MAX: usize = 256;
+/// A block is sent on once it has this many bytes.
+const BLOCK_BYTES_MAX: usize = 1 << 20;
+/// Payloads up to this size are copied out of the client's 64 KiB read buffer, which one waiting
+/// payload would otherwise keep alive whole.
+const COPY_BYTES_MAX: usize = 16 << 10;
+
+impl Intake {
+    /// A door that counts credit at `home` and hands blocks to `blocks`, a channel with room for
+    /// as many blocks as there is credit for messages.
+    pub fn new(
+        home: Arc<Home>,
+        blocks: Sender<RawBlock>,
+        metrics: crate::telemetry::metrics::SourceMetrics,
+    ) -> Self {
+        Self {
+            home,
+            blocks: Some(blocks),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            metrics,
+        }
+    }
+
+    /// Where outcomes come home and credit is counted.
+    pub fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    /// The counters of this source, for what only the source can see.
+    pub fn metrics(&self) -> &crate::telemetry::metrics::SourceMetrics {
+        &self.metrics
+    }
+
+    /// How many more messages may be read now, those not yet flushed taken off.
+    pub fn room(&self) -> usize {
+        self.home.room().saturating_sub(self.pending.len())
+    }
+
+    /// Whether the block in the making should be flushed before more is read.
+    pub fn is_full(&self) -> bool {
+        self.pending.len() >= BLOCK_MESSAGES_MAX || self.pending_bytes >= BLOCK_BYTES_MAX
+    }
+
+    /// Adds a message to the block in the making. Read it only while [`Intake::room`] is not 0.
+    pub fn push(&mut self, incoming: Incoming) {
+        self.pending_bytes += incoming.payload.len();
+        self.pending.push(incoming);
+    }
+
+    /// Sends the block in the making on. Never waits: credit is the room.
+    ///
+    /// # Errors
+    /// The pipeline has gone away (a thread died); what was read is redelivered.
+    pub fn flush(&mut self) -> Result<(), SourceError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let received = Instant::now();
+        let messages = pack(&mut self.pending)
+            .map(|incoming| Message {
+                ack: self.home.admit(incoming.ticket, incoming.payload.len()),
+                subject: incoming.subject,
+                reply: incoming.reply,
+                payload: incoming.payload,
+                headers: incoming.headers,
+                position: incoming.position,
+                received,
+            })
+            .collect::<Vec<_>>();
+        self.metrics.read(messages.len(), self.pending_bytes);
+        self.pending_bytes = 0;
+        let blocks = self.blocks.as_ref().ok_or_else(closed)?;
+        blocks.try_send(RawBlock { messages }).map_err(|error| {
+            assert!(
+                matches!(error, TrySendError::Disconnected(_)),
+                "each place in this channel is backed by a credit: this is a bug"
+            );
+            closed()
+        })
+    }
+
+    /// Closes the door: the stages drain and end one after another.
+    pub fn close(&mut self) {
+        self.blocks = None;
+    }
+}
+
+fn closed() -> SourceError {
+    SourceError::new("the pipeline closed under the source")
+}
+
+/// Moves the small parts of all messages into one allocation.
+fn pack(pending: &mut Vec<Incoming>) -> impl Iterator<Item = Incoming> {
+    let small = |bytes: &Bytes| bytes.len() <= COPY_BYTES_MAX;
+    let size = pending
+        .iter()
+        .flat_map(|m| [Some(&m.subject), m.reply.as_ref(), Some(&m.payload)])
+        .flatten()
+        .filter(|bytes| small(bytes))
+        .map(Bytes::len)
+        .sum();
+    let mut arena = BytesMut::with_capacity(size);
+    for part in pending
+        .iter()
+        .flat_map(|m| [Some(&m.subject), m.reply.as_ref(), Some(&m.payload)])
+    {
+        if let Some(bytes) = part.filter(|bytes| small(bytes)) {
+            arena.extend_from_slice(bytes);
+        }
+    }
+    let mut arena = arena.freeze();
+    let mut take = move |bytes: Bytes| {
+        if small(&bytes) {
+            arena.split_to(bytes.len())
+        } else {
+            bytes
+        }
+    };
+    std::mem::take(pending).into_iter().map(move |m| Incoming {
+        ticket: m.ticket,
+        subject: take(m.subject),
+        reply: m.reply.map(&mut take),
+        payload: take(m.payload),
+        headers: m.headers,
+        position: m.position,
+    })
+}
