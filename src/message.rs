@@ -273,6 +273,11 @@ impl Home {
         })
     }
 
+    /// The most that may be in flight.
+    pub fn limit(&self) -> InFlight {
+        self.limit
+    }
+
     /// What is in flight now.
     pub fn in_flight(&self) -> InFlight {
         InFlight {

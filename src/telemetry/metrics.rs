@@ -32,6 +32,7 @@ const ROW_REJECTS: &str = "forebay_row_rejects_total";
 const RETRIES: &str = "forebay_retries_total";
 const REDELIVERED: &str = "forebay_redelivered_total";
 const DROPPED: &str = "forebay_dropped_total";
+const DEAD_LETTERS: &str = "forebay_dead_letters_total";
 const NON_FINITE: &str = "forebay_non_finite_scores_total";
 const BATCHES: &str = "forebay_batches_total";
 const BATCH_ROWS: &str = "forebay_batch_rows";
@@ -77,6 +78,10 @@ pub fn describe() {
         (
             DROPPED,
             "Messages that the client dropped because the pipeline was too slow (core NATS only)",
+        ),
+        (
+            DEAD_LETTERS,
+            "Rejected messages published to the dead letter",
         ),
         (NON_FINITE, "Scores that were NaN or infinite"),
         (BATCHES, "Batches by the reason they were closed"),
@@ -140,6 +145,8 @@ pub struct PipelineMetrics {
     pub encode: EncodeMetrics,
     /// For the sink.
     pub sink: SinkMetrics,
+    /// For the dead letter's sink.
+    pub dead_letter: SinkMetrics,
     /// For rejected messages.
     pub rejects: RejectMetrics,
     /// Gauges of the whole pipeline.
@@ -180,6 +187,13 @@ impl PipelineMetrics {
                 publish: histogram!(PUBLISH, "pipeline" => label()),
                 end_to_end: histogram!(END_TO_END, "pipeline" => label()),
                 retries: counter!(RETRIES, "pipeline" => label(), "stage" => "sink"),
+            },
+            dead_letter: SinkMetrics {
+                results: counter!(DEAD_LETTERS, "pipeline" => label()),
+                bytes: Counter::noop(),
+                publish: Histogram::noop(),
+                end_to_end: Histogram::noop(),
+                retries: counter!(RETRIES, "pipeline" => label(), "stage" => "dead_letter"),
             },
             rejects: RejectMetrics { pipeline: label() },
             gauges: PipelineGauges {

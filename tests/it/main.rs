@@ -1,0 +1,5 @@
+//! Everything that tests the program from outside its rooms, in one binary.
+
+mod architecture;
+mod fakes;
+mod pipeline;
