@@ -14,6 +14,7 @@
 
 mod rejects;
 mod stages;
+mod status;
 mod supervise;
 
 use std::{sync::Arc, time::Duration};
@@ -33,6 +34,7 @@ use crate::{
     telemetry::metrics::PipelineMetrics,
 };
 use rejects::RejectRoutes;
+pub use status::{Check, Status};
 use supervise::Crew;
 
 /// Why a pipeline ended early.
