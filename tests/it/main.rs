@@ -1,0 +1,3 @@
+//! Tests against the real parts: one binary, a module for each room.
+
+mod engine;
