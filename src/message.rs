@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -247,6 +247,7 @@ pub struct Home {
     freed: Notify,
     messages: AtomicUsize,
     bytes: AtomicUsize,
+    reading: AtomicBool,
     limit: InFlight,
 }
 
@@ -269,8 +270,24 @@ impl Home {
             freed: Notify::new(),
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            reading: AtomicBool::new(false),
             limit,
         })
+    }
+
+    /// Says whether the source is subscribed and reading: part of readiness.
+    pub fn set_reading(&self, reading: bool) {
+        self.reading.store(reading, Ordering::Relaxed);
+    }
+
+    /// Whether the source is subscribed and reading.
+    pub fn is_reading(&self) -> bool {
+        self.reading.load(Ordering::Relaxed)
+    }
+
+    /// The most that may be in flight.
+    pub fn limit(&self) -> InFlight {
+        self.limit
     }
 
     /// What is in flight now.

@@ -3,6 +3,8 @@
 
 pub mod json;
 pub mod msgpack;
+mod row;
+mod rules;
 pub mod tensor;
 
 use crate::{
@@ -33,3 +35,6 @@ pub struct Decoded {
     /// The form the result takes.
     pub layout: Layout,
 }
+
+#[cfg(test)]
+mod tests;

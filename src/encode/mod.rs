@@ -9,8 +9,8 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use crate::{
-    block::{Record, Table},
-    message::Reject,
+    block::{Layout, Record, Table},
+    message::{Headers, Reject},
 };
 
 /// Turns the rows of one message into the bytes of its result. Each encode thread owns one.
@@ -31,6 +31,11 @@ pub trait Encode: Send {
         output: &Table,
         into: &mut BytesMut,
     ) -> Result<NonFinite, Reject>;
+
+    /// Headers of a result with so many rows.
+    fn headers(&self, _rows: usize, _layout: &Layout) -> Headers {
+        Headers::new()
+    }
 }
 
 /// How many scores of a result were NaN or infinite.

@@ -2,6 +2,7 @@
 //! acknowledgements exist.
 
 pub mod cpu;
+pub mod isolate;
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! Where results go: publishes, waits for the broker's word where there is one, and says what
 //! became of each message.
 
+pub mod dead_letter;
 pub mod file;
 pub mod jetstream;
 pub mod nats;

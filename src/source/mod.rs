@@ -112,6 +112,11 @@ impl Intake {
         &self.metrics
     }
 
+    /// The source is subscribed and reads from now on.
+    pub fn opened(&self) {
+        self.home.set_reading(true);
+    }
+
     /// How many more messages may be read now, those not yet flushed taken off.
     pub fn room(&self) -> usize {
         self.home.room().saturating_sub(self.pending.len())
@@ -162,6 +167,7 @@ impl Intake {
 
     /// Closes the door: the stages drain and end one after another.
     pub fn close(&mut self) {
+        self.home.set_reading(false);
         self.blocks = None;
     }
 }

@@ -1,131 +1,23 @@
-//! Every metric of the program: names, help texts, buckets, and the handles that the stages hold.
+//! The handles that the stages hold; names, help texts and buckets are in [`recorder`].
 //!
 //! Handles are made once per stage and recorded into per block, never looked up by name on the
 //! data path. Histograms have buckets (a summary cannot be added up over processes).
 
+mod recorder;
+
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+pub use recorder::install;
+use recorder::{
+    BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, DEAD_LETTERS, DECODE, DROPPED, ENCODE, END_TO_END,
+    IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE, MESSAGE_BYTES, MESSAGES, NON_FINITE,
+    PUBLISH, QUEUE, READY, REDELIVERED, REJECTS, RESULT_BYTES, RESULTS, RETRIES, ROW_REJECTS, ROWS,
+    STEP_INFO,
+};
 
 use crate::message::{InFlight, Reject, Stage};
-
-/// Buckets for times, in seconds: from a lone message through a small model to a stuck sink.
-pub const SECONDS_BUCKETS: [f64; 19] = [
-    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
-    2.0, 5.0, 10.0, 30.0, 60.0,
-];
-/// Buckets for rows in a batch.
-pub const ROWS_BUCKETS: [f64; 15] = [
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0,
-    16384.0,
-];
-/// Buckets for how full a batch was, 1 being `max_rows`.
-pub const FILL_BUCKETS: [f64; 8] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
-
-const MESSAGES: &str = "forebay_messages_total";
-const MESSAGE_BYTES: &str = "forebay_message_bytes_total";
-const RESULTS: &str = "forebay_results_total";
-const RESULT_BYTES: &str = "forebay_result_bytes_total";
-const ROWS: &str = "forebay_rows_total";
-const REJECTS: &str = "forebay_rejects_total";
-const ROW_REJECTS: &str = "forebay_row_rejects_total";
-const RETRIES: &str = "forebay_retries_total";
-const REDELIVERED: &str = "forebay_redelivered_total";
-const DROPPED: &str = "forebay_dropped_total";
-const NON_FINITE: &str = "forebay_non_finite_scores_total";
-const BATCHES: &str = "forebay_batches_total";
-const BATCH_ROWS: &str = "forebay_batch_rows";
-const BATCH_FILL: &str = "forebay_batch_fill_ratio";
-const QUEUE: &str = "forebay_queue_seconds";
-const DECODE: &str = "forebay_decode_seconds";
-const BATCH_WAIT: &str = "forebay_batch_wait_seconds";
-const INFERENCE: &str = "forebay_inference_seconds";
-const ENCODE: &str = "forebay_encode_seconds";
-const PUBLISH: &str = "forebay_publish_seconds";
-const END_TO_END: &str = "forebay_end_to_end_seconds";
-const IN_FLIGHT: &str = "forebay_in_flight_messages";
-const IN_FLIGHT_BYTES: &str = "forebay_in_flight_bytes";
-const IN_FLIGHT_LIMIT: &str = "forebay_in_flight_messages_limit";
-const READY: &str = "forebay_ready";
-const STEP_INFO: &str = "forebay_step_info";
-const BUILD_INFO: &str = "forebay_build_info";
-
-/// Gives every metric its help text. Call once, after the recorder is installed.
-pub fn describe() {
-    let counters = [
-        (MESSAGES, "Messages read by the source"),
-        (MESSAGE_BYTES, "Payload bytes read by the source"),
-        (
-            RESULTS,
-            "Results published and, where the sink confirms, confirmed",
-        ),
-        (RESULT_BYTES, "Payload bytes of published results"),
-        (ROWS, "Rows that went through the models"),
-        (
-            REJECTS,
-            "Messages that can never succeed, by stage and reason",
-        ),
-        (
-            ROW_REJECTS,
-            "Rows rejected inside messages whose other rows went on",
-        ),
-        (
-            RETRIES,
-            "Messages given back to be delivered again, by stage",
-        ),
-        (REDELIVERED, "Messages that had been delivered before"),
-        (
-            DROPPED,
-            "Messages that the client dropped because the pipeline was too slow (core NATS only)",
-        ),
-        (NON_FINITE, "Scores that were NaN or infinite"),
-        (BATCHES, "Batches by the reason they were closed"),
-    ];
-    for (name, help) in counters {
-        metrics::describe_counter!(name, help);
-    }
-    let seconds = [
-        (
-            QUEUE,
-            "Time from reading a message to the start of decoding",
-        ),
-        (DECODE, "Time to decode one block of messages"),
-        (
-            BATCH_WAIT,
-            "Time from the end of decoding to the start of inference",
-        ),
-        (INFERENCE, "Time to run all steps over one batch"),
-        (ENCODE, "Time to encode one batch"),
-        (
-            PUBLISH,
-            "Time from handing a block of results to the sink to its confirmation",
-        ),
-        (
-            END_TO_END,
-            "Time from reading a message to the confirmation of its result",
-        ),
-    ];
-    for (name, help) in seconds {
-        metrics::describe_histogram!(name, Unit::Seconds, help);
-    }
-    metrics::describe_histogram!(BATCH_ROWS, "Rows in a batch");
-    metrics::describe_histogram!(BATCH_FILL, "Rows in a batch as a part of max_rows");
-    let gauges = [
-        (IN_FLIGHT, "Messages in the pipeline now"),
-        (IN_FLIGHT_BYTES, "Payload bytes in the pipeline now"),
-        (IN_FLIGHT_LIMIT, "Most messages that may be in the pipeline"),
-        (READY, "1 when connected, consumer there and models warm"),
-        (
-            STEP_INFO,
-            "1 for each step; labels say which model runs where, and why there",
-        ),
-        (BUILD_INFO, "1; labels say which version this is"),
-    ];
-    for (name, help) in gauges {
-        metrics::describe_gauge!(name, help);
-    }
-    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-}
 
 /// All handles of one pipeline.
 #[derive(Debug, Clone)]
@@ -140,6 +32,8 @@ pub struct PipelineMetrics {
     pub encode: EncodeMetrics,
     /// For the sink.
     pub sink: SinkMetrics,
+    /// For the dead letter's sink.
+    pub dead_letter: SinkMetrics,
     /// For rejected messages.
     pub rejects: RejectMetrics,
     /// Gauges of the whole pipeline.
@@ -180,6 +74,13 @@ impl PipelineMetrics {
                 publish: histogram!(PUBLISH, "pipeline" => label()),
                 end_to_end: histogram!(END_TO_END, "pipeline" => label()),
                 retries: counter!(RETRIES, "pipeline" => label(), "stage" => "sink"),
+            },
+            dead_letter: SinkMetrics {
+                results: counter!(DEAD_LETTERS, "pipeline" => label()),
+                bytes: Counter::noop(),
+                publish: Histogram::noop(),
+                end_to_end: Histogram::noop(),
+                retries: counter!(RETRIES, "pipeline" => label(), "stage" => "dead_letter"),
             },
             rejects: RejectMetrics { pipeline: label() },
             gauges: PipelineGauges {

@@ -1,0 +1,71 @@
+# Every target does the set-up that it needs. `make` alone lists them.
+
+CARGO ?= cargo
+PYTHON ?= python3
+CARGO_TARGET_DIR ?= target
+RUST_MIN := 1.92
+
+FOREBAY := $(CARGO_TARGET_DIR)/release/forebay
+SCHEMA := pipelines/pipeline.schema.json
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-scripts lint bench schema clean-runtime check-rust check-python
+# Targets share one cargo lock and one terminal.
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
+
+setup: check-python ## fetch ONNX Runtime and nats-server into .runtime/, once
+	@$(PYTHON) scripts/setup.py
+
+build: check-rust ## build the release binary
+	@$(CARGO) build --release --locked
+
+demo: check-rust setup build ## score real rows through a real NATS server, and watch
+	@$(FOREBAY) demo
+
+test: check-rust setup test-scripts ## run every test
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --locked; \
+	else \
+		$(CARGO) test --locked --lib --bins --tests; \
+	fi
+	@$(CARGO) test --locked --doc
+
+test-scripts: check-python
+	@$(PYTHON) scripts/test_setup.py
+
+lint: check-rust ## check format, lints, and the dependencies' licences and sources
+	@$(CARGO) fmt --check
+	@$(CARGO) clippy --locked --all-targets -- -D warnings
+	@PATH="$(CURDIR)/.runtime/cargo-deny:$$PATH"; export PATH; \
+	if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --locked --log-level error check --hide-inclusion-graph licenses bans sources; \
+	else \
+		echo "lint: the dependencies' licences and sources were not checked, cargo-deny is missing: $(PYTHON) scripts/setup.py --only cargo-deny"; \
+	fi
+
+bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside a bare echo
+	@$(CARGO) bench --locked
+
+schema: check-rust ## write pipelines/pipeline.schema.json anew from the types
+	@mkdir -p $(dir $(SCHEMA))
+	@$(CARGO) run --quiet --locked -- schema > $(SCHEMA).new || { rm -f $(SCHEMA).new; exit 1; }
+	@mv $(SCHEMA).new $(SCHEMA)
+
+clean-runtime: ## remove what setup fetched
+	rm -rf .runtime
+
+check-rust:
+	@found=$$($(CARGO) --version 2>/dev/null | sed -n 's/^cargo \([0-9]*\.[0-9]*\).*/\1/p'); \
+	if [ -z "$$found" ]; then \
+		echo "cargo was not found: install Rust $(RUST_MIN) or newer (https://rustup.rs), open a new shell, and run this again." >&2; exit 1; \
+	elif [ "$$(printf '%s\n' $(RUST_MIN) "$$found" | sort -V | head -n 1)" != $(RUST_MIN) ]; then \
+		echo "Rust $(RUST_MIN) or newer is needed, this is $$found: run \`rustup update stable\`, and run this again." >&2; exit 1; \
+	fi
+
+check-python:
+	@$(PYTHON) --version >/dev/null 2>&1 || { \
+		echo "$(PYTHON) was not found: install Python 3.8 or newer with pip (Debian: apt-get install python3 python3-pip), and run this again." >&2; exit 1; }

@@ -1,0 +1,211 @@
+//! The elements of one series: a vector of one type.
+
+use crate::contract::Dtype;
+
+/// Text values in one allocation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strings {
+    text: String,
+    /// Where each value ends in `text`.
+    ends: Vec<usize>,
+}
+
+impl Strings {
+    /// Appends one value.
+    pub fn push(&mut self, value: &str) {
+        self.text.push_str(value);
+        self.ends.push(self.text.len());
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The value at `index`, if there are so many.
+    pub fn get(&self, index: usize) -> Option<&str> {
+        let end = *self.ends.get(index)?;
+        self.text.get(self.start(index)..end)
+    }
+
+    /// All values in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.len()).map(|index| self.get(index).unwrap_or_default())
+    }
+
+    fn start(&self, index: usize) -> usize {
+        match index.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or(self.text.len()),
+            None => 0,
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.text.truncate(self.start(len));
+        self.ends.truncate(len);
+    }
+
+    fn split_off(&mut self, at: usize) -> Self {
+        let start = self.start(at);
+        let text = self.text.split_off(start);
+        let mut ends = self.ends.split_off(at);
+        for end in &mut ends {
+            *end -= start;
+        }
+        Self { text, ends }
+    }
+
+    fn append(&mut self, other: Self) {
+        let offset = self.text.len();
+        self.text.push_str(&other.text);
+        self.ends
+            .extend(other.ends.into_iter().map(|end| end + offset));
+    }
+
+    fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {
+        for index in elements {
+            self.push(other.get(index).unwrap_or_default());
+        }
+    }
+}
+
+/// The elements of one series, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 64-bit floats.
+    F64(Vec<f64>),
+    /// 32-bit integers.
+    I32(Vec<i32>),
+    /// 64-bit integers.
+    I64(Vec<i64>),
+    /// Bytes.
+    U8(Vec<u8>),
+    /// Truth values.
+    Bool(Vec<bool>),
+    /// Text.
+    String(Strings),
+}
+
+/// Runs the same expression on the vector of whichever type the column has.
+macro_rules! each_type {
+    ($column:expr, $values:ident => $body:expr) => {
+        match $column {
+            Column::F32($values) => $body,
+            Column::F64($values) => $body,
+            Column::I32($values) => $body,
+            Column::I64($values) => $body,
+            Column::U8($values) => $body,
+            Column::Bool($values) => $body,
+            Column::String($values) => $body,
+        }
+    };
+}
+
+impl Column {
+    /// An empty column of this type.
+    pub fn new(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32(Vec::new()),
+            Dtype::F64 => Self::F64(Vec::new()),
+            Dtype::I32 => Self::I32(Vec::new()),
+            Dtype::I64 => Self::I64(Vec::new()),
+            Dtype::U8 => Self::U8(Vec::new()),
+            Dtype::Bool => Self::Bool(Vec::new()),
+            Dtype::String => Self::String(Strings::default()),
+        }
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::F64(_) => Dtype::F64,
+            Self::I32(_) => Dtype::I32,
+            Self::I64(_) => Dtype::I64,
+            Self::U8(_) => Dtype::U8,
+            Self::Bool(_) => Dtype::Bool,
+            Self::String(_) => Dtype::String,
+        }
+    }
+
+    /// Number of elements (rows × width).
+    pub fn len(&self) -> usize {
+        each_type!(self, values => values.len())
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps the first `len` elements.
+    pub fn truncate(&mut self, len: usize) {
+        each_type!(self, values => values.truncate(len));
+    }
+
+    /// Cuts off and returns the elements from `at` on.
+    ///
+    /// # Panics
+    /// When `at` is past the end.
+    #[must_use]
+    pub fn split_off(&mut self, at: usize) -> Self {
+        match self {
+            Self::F32(values) => Self::F32(values.split_off(at)),
+            Self::F64(values) => Self::F64(values.split_off(at)),
+            Self::I32(values) => Self::I32(values.split_off(at)),
+            Self::I64(values) => Self::I64(values.split_off(at)),
+            Self::U8(values) => Self::U8(values.split_off(at)),
+            Self::Bool(values) => Self::Bool(values.split_off(at)),
+            Self::String(values) => Self::String(values.split_off(at)),
+        }
+    }
+
+    /// Appends all elements of `other`.
+    ///
+    /// # Panics
+    /// When the types differ: both come from the same contract.
+    pub fn append(&mut self, other: Self) {
+        match (self, other) {
+            (Self::F32(to), Self::F32(from)) => to.extend_from_slice(&from),
+            (Self::F64(to), Self::F64(from)) => to.extend_from_slice(&from),
+            (Self::I32(to), Self::I32(from)) => to.extend_from_slice(&from),
+            (Self::I64(to), Self::I64(from)) => to.extend_from_slice(&from),
+            (Self::U8(to), Self::U8(from)) => to.extend_from_slice(&from),
+            (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(&from),
+            (Self::String(to), Self::String(from)) => to.append(from),
+            (to, from) => panic!(
+                "appending {} to {}: this is a bug",
+                from.dtype(),
+                to.dtype()
+            ),
+        }
+    }
+
+    /// Appends a copy of the given elements of `other`.
+    ///
+    /// # Panics
+    /// When the types differ or the range is past the end.
+    pub fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {
+        match (self, other) {
+            (Self::F32(to), Self::F32(from)) => to.extend_from_slice(&from[elements]),
+            (Self::F64(to), Self::F64(from)) => to.extend_from_slice(&from[elements]),
+            (Self::I32(to), Self::I32(from)) => to.extend_from_slice(&from[elements]),
+            (Self::I64(to), Self::I64(from)) => to.extend_from_slice(&from[elements]),
+            (Self::U8(to), Self::U8(from)) => to.extend_from_slice(&from[elements]),
+            (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(&from[elements]),
+            (Self::String(to), Self::String(from)) => to.extend_from(from, elements),
+            (to, from) => panic!(
+                "copying {} into {}: this is a bug",
+                from.dtype(),
+                to.dtype()
+            ),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Every metric of the program: names, help texts and buckets.
+
+use metrics::{Unit, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Buckets for times, in seconds: from a lone message through a small model to a stuck sink.
+pub(super) const SECONDS_BUCKETS: [f64; 19] = [
+    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
+    2.0, 5.0, 10.0, 30.0, 60.0,
+];
+/// Buckets for rows in a batch.
+pub(super) const ROWS_BUCKETS: [f64; 15] = [
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0,
+    16384.0,
+];
+/// Buckets for how full a batch was, 1 being `max_rows`.
+pub(super) const FILL_BUCKETS: [f64; 8] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+
+pub(super) const MESSAGES: &str = "forebay_messages_total";
+pub(super) const MESSAGE_BYTES: &str = "forebay_message_bytes_total";
+pub(super) const RESULTS: &str = "forebay_results_total";
+pub(super) const RESULT_BYTES: &str = "forebay_result_bytes_total";
+pub(super) const ROWS: &str = "forebay_rows_total";
+pub(super) const REJECTS: &str = "forebay_rejects_total";
+pub(super) const ROW_REJECTS: &str = "forebay_row_rejects_total";
+pub(super) const RETRIES: &str = "forebay_retries_total";
+pub(super) const REDELIVERED: &str = "forebay_redelivered_total";
+pub(super) const DROPPED: &str = "forebay_dropped_total";
+pub(super) const DEAD_LETTERS: &str = "forebay_dead_letters_total";
+pub(super) const NON_FINITE: &str = "forebay_non_finite_scores_total";
+pub(super) const BATCHES: &str = "forebay_batches_total";
+pub(super) const BATCH_ROWS: &str = "forebay_batch_rows";
+pub(super) const BATCH_FILL: &str = "forebay_batch_fill_ratio";
+pub(super) const QUEUE: &str = "forebay_queue_seconds";
+pub(super) const DECODE: &str = "forebay_decode_seconds";
+pub(super) const BATCH_WAIT: &str = "forebay_batch_wait_seconds";
+pub(super) const INFERENCE: &str = "forebay_inference_seconds";
+pub(super) const ENCODE: &str = "forebay_encode_seconds";
+pub(super) const PUBLISH: &str = "forebay_publish_seconds";
+pub(super) const END_TO_END: &str = "forebay_end_to_end_seconds";
+pub(super) const IN_FLIGHT: &str = "forebay_in_flight_messages";
+pub(super) const IN_FLIGHT_BYTES: &str = "forebay_in_flight_bytes";
+pub(super) const IN_FLIGHT_LIMIT: &str = "forebay_in_flight_messages_limit";
+pub(super) const READY: &str = "forebay_ready";
+pub(super) const STEP_INFO: &str = "forebay_step_info";
+pub(super) const BUILD_INFO: &str = "forebay_build_info";
+
+/// Makes this process's recorder, and gives the handle that renders `/metrics`.
+///
+/// # Errors
+/// There is one already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = builder()?.install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(BATCH_ROWS.to_owned()), &ROWS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(BATCH_FILL.to_owned()), &FILL_BUCKETS)
+}
+
+/// Gives every metric its help text.
+fn describe() {
+    let counters = [
+        (MESSAGES, "Messages read by the source"),
+        (MESSAGE_BYTES, "Payload bytes read by the source"),
+        (
+            RESULTS,
+            "Results published and, where the sink confirms, confirmed",
+        ),
+        (RESULT_BYTES, "Payload bytes of published results"),
+        (ROWS, "Rows that went through the models"),
+        (
+            REJECTS,
+            "Messages that can never succeed, by stage and reason",
+        ),
+        (
+            ROW_REJECTS,
+            "Rows rejected inside messages whose other rows went on",
+        ),
+        (
+            RETRIES,
+            "Messages given back to be delivered again, by stage",
+        ),
+        (REDELIVERED, "Messages that had been delivered before"),
+        (
+            DROPPED,
+            "Messages that the client dropped because the pipeline was too slow (core NATS only)",
+        ),
+        (
+            DEAD_LETTERS,
+            "Rejected messages published to the dead letter",
+        ),
+        (NON_FINITE, "Scores that were NaN or infinite"),
+        (BATCHES, "Batches by the reason they were closed"),
+    ];
+    for (name, help) in counters {
+        metrics::describe_counter!(name, help);
+    }
+    let seconds = [
+        (
+            QUEUE,
+            "Time from reading a message to the start of decoding",
+        ),
+        (DECODE, "Time to decode one block of messages"),
+        (
+            BATCH_WAIT,
+            "Time from the end of decoding to the start of inference",
+        ),
+        (INFERENCE, "Time to run all steps over one batch"),
+        (ENCODE, "Time to encode one batch"),
+        (
+            PUBLISH,
+            "Time from handing a block of results to the sink to its confirmation",
+        ),
+        (
+            END_TO_END,
+            "Time from reading a message to the confirmation of its result",
+        ),
+    ];
+    for (name, help) in seconds {
+        metrics::describe_histogram!(name, Unit::Seconds, help);
+    }
+    metrics::describe_histogram!(BATCH_ROWS, "Rows in a batch");
+    metrics::describe_histogram!(BATCH_FILL, "Rows in a batch as a part of max_rows");
+    let gauges = [
+        (IN_FLIGHT, "Messages in the pipeline now"),
+        (IN_FLIGHT_BYTES, "Payload bytes in the pipeline now"),
+        (IN_FLIGHT_LIMIT, "Most messages that may be in the pipeline"),
+        (READY, "1 when connected, consumer there and models warm"),
+        (
+            STEP_INFO,
+            "1 for each step; labels say which model runs where, and why there",
+        ),
+        (BUILD_INFO, "1; labels say which version this is"),
+    ];
+    for (name, help) in gauges {
+        metrics::describe_gauge!(name, help);
+    }
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        process::{Command, Stdio},
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+    use crate::{
+        message::{InFlight, Reject, Stage},
+        telemetry::metrics::PipelineMetrics,
+    };
+
+    /// Touches every metric and renders them.
+    fn rendered() -> String {
+        let recorder = builder().expect("the buckets are right").build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            let all = PipelineMetrics::new("demo");
+            let (now, ms) = (Instant::now(), Duration::from_millis(1));
+            all.source.read(2, 20);
+            all.source.redelivered(1);
+            all.source.dropped_in_all(1);
+            all.source.retried(1);
+            all.decode.decoded(now, now, now);
+            all.engine.closed("full").increment(1);
+            all.engine.formed(3, 4, ms);
+            all.engine.ran(3, ms);
+            all.encode.encoded(ms, 1);
+            all.sink.published(10, now, now + ms);
+            all.sink.confirmed(ms);
+            all.sink.retried(1);
+            all.dead_letter.published(10, now, now);
+            let reject = Reject::new(Stage::Decode, "range", "too big");
+            all.rejects.rejected(&reject);
+            all.rejects.row_rejected(&reject);
+            let in_flight = InFlight {
+                messages: 1,
+                bytes: 1,
+            };
+            all.gauges.in_flight(in_flight, in_flight);
+            all.gauges.ready(true);
+            all.gauges.step("0", "income", "cpu", "asked for");
+        });
+        handle.render()
+    }
+
+    #[test]
+    fn every_metric_has_a_help_text_and_a_type() {
+        let text = rendered();
+        let mut seen = 0;
+        for line in text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+        {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let family = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix))
+                .unwrap_or(name);
+            for comment in ["HELP", "TYPE"] {
+                assert!(
+                    text.contains(&format!("# {comment} {family} ")),
+                    "{family} has no {comment}"
+                );
+            }
+            seen += 1;
+        }
+        assert!(seen > 100, "{text}");
+        assert!(!text.contains("quantile"), "histograms, never summaries");
+    }
+
+    /// `promtool` (Debian package `prometheus`) knows the naming rules better than we do. CI has
+    /// it; on a machine without it this test says so.
+    #[test]
+    fn promtool_finds_nothing_to_say() {
+        let child = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = match child {
+            Ok(child) => child,
+            Err(error) => {
+                assert!(
+                    std::env::var_os("CI").is_none(),
+                    "CI must have promtool: {error}"
+                );
+                eprintln!("promtool is not here ({error}); CI runs this check");
+                return;
+            }
+        };
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin
+            .write_all(rendered().as_bytes())
+            .expect("promtool reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("promtool ends");
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.trim().is_empty(), "{said}");
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything that tests the program from outside its rooms, in one binary.
+
+mod architecture;
+mod engine;
+mod fakes;
+mod pipeline;
