@@ -41,7 +41,10 @@ fn covered(text: &str, ranges: &[Range<usize>]) -> (String, Vec<String>) {
             continue;
         }
         bytes[range.clone()].fill(b'*');
-        secrets.push(part.trim_matches(|c: char| "\"'{}[], |>".contains(c)).to_owned());
+        secrets.push(
+            part.trim_matches(|c: char| "\"'{}[], |>".contains(c))
+                .to_owned(),
+        );
     }
     // Very short ones would cover letters of ordinary words.
     secrets.retain(|secret| secret.len() >= 4);
@@ -70,7 +73,9 @@ fn secret_values(line: &str) -> Vec<usize> {
     for key in SECRET_KEYS {
         for (at, _) in line.match_indices(key) {
             let whole_word = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-            let after = line[at + key.len()..].trim_start_matches(['"', '\'']).trim_start();
+            let after = line[at + key.len()..]
+                .trim_start_matches(['"', '\''])
+                .trim_start();
             if let Some(value) = after.strip_prefix(':').filter(|_| whole_word) {
                 found.push(line.len() - value.trim_start().len());
             }
@@ -111,15 +116,33 @@ mod tests {
         let shown = |text: &str| cover(text).0;
         assert_eq!(shown("password: hunter2"), "password: *******");
         assert_eq!(shown("  \"token\" : 'abc' # x"), "  \"token\" : *********");
-        assert_eq!(shown("{ user: a, password: b }"), "{ user: a, password: ***");
-        assert_eq!(shown("password: |\n  one\n  two\nx: 1"), "password: *\n  ***\n  ***\nx: 1");
+        assert_eq!(
+            shown("{ user: a, password: b }"),
+            "{ user: a, password: ***"
+        );
+        assert_eq!(
+            shown("password: |\n  one\n  two\nx: 1"),
+            "password: *\n  ***\n  ***\nx: 1"
+        );
         assert_eq!(shown("password: ${PW}"), "password: ${PW}");
         assert_eq!(shown("password: \"${PW}\" }"), "password: \"${PW}\" }");
-        assert_eq!(shown("password: ${PW:-secret}"), "password: ***************");
+        assert_eq!(
+            shown("password: ${PW:-secret}"),
+            "password: ***************"
+        );
         assert_eq!(shown("password_file: a"), "password_file: a");
-        assert_eq!(shown("url: nats://u:pass@host:4222"), "url: nats://******@host:4222");
-        assert_eq!(shown("url: nats://u:${PW}@host"), "url: nats://u:${PW}@host");
-        assert_eq!(shown("url: nats://${TOKEN}@host"), "url: nats://${TOKEN}@host");
+        assert_eq!(
+            shown("url: nats://u:pass@host:4222"),
+            "url: nats://******@host:4222"
+        );
+        assert_eq!(
+            shown("url: nats://u:${PW}@host"),
+            "url: nats://u:${PW}@host"
+        );
+        assert_eq!(
+            shown("url: nats://${TOKEN}@host"),
+            "url: nats://${TOKEN}@host"
+        );
         assert_eq!(shown("password: päss"), "password: *****");
     }
 

@@ -16,8 +16,8 @@ mod url;
 
 use std::path::Path;
 
-pub use self::{plan::Plan, print::resolved, report::ConfigErrors, schema::schema};
 use self::report::Report;
+pub use self::{plan::Plan, print::resolved, report::ConfigErrors, schema::schema};
 use crate::engine::ModelCatalog;
 
 /// Reads and checks a pipeline file, with the environment of this process.
@@ -31,7 +31,11 @@ pub fn load(path: &Path, catalog: &mut dyn ModelCatalog) -> Result<Plan, ConfigE
     })?;
     let text = String::from_utf8(text).map_err(|_| {
         let report = Report::new(format!("`{}` is not UTF-8 text", path.display()));
-        ConfigErrors::new(path, "", vec![report.help("a pipeline file is YAML, not a model")])
+        ConfigErrors::new(
+            path,
+            "",
+            vec![report.help("a pipeline file is YAML, not a model")],
+        )
     })?;
     load_text(path, &text, &|name| std::env::var(name).ok(), catalog)
 }

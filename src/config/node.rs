@@ -51,11 +51,7 @@ pub(super) struct Entry {
 }
 
 /// Reads `text`, fills in the environment, and reports duplicate keys and unset variables.
-pub(super) fn parse(
-    text: &str,
-    env: env::Lookup<'_>,
-    reports: &mut Vec<Report>,
-) -> Option<Node> {
+pub(super) fn parse(text: &str, env: env::Lookup<'_>, reports: &mut Vec<Report>) -> Option<Node> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         merge_keys: MergeKeyPolicy::Error,
@@ -80,7 +76,10 @@ fn syntax_error(text: &str, error: &serde_saphyr::Error) -> Report {
         message.truncate(cut);
     }
     let message = message.lines().next().unwrap_or_default();
-    let report = Report::new(format!("this is not YAML: {}", message.trim_end_matches('.')));
+    let report = Report::new(format!(
+        "this is not YAML: {}",
+        message.trim_end_matches('.')
+    ));
     let Some(location) = location else {
         return report;
     };
@@ -98,12 +97,24 @@ fn syntax_error(text: &str, error: &serde_saphyr::Error) -> Report {
 }
 
 fn byte_offset(text: &str, location: &serde_saphyr::Location) -> usize {
-    let known = location.span().byte_offset().and_then(|at| usize::try_from(at).ok());
+    let known = location
+        .span()
+        .byte_offset()
+        .and_then(|at| usize::try_from(at).ok());
     let at = known.unwrap_or_else(|| {
         let line = usize::try_from(location.line()).unwrap_or(1).max(1);
         let column = usize::try_from(location.column()).unwrap_or(1).max(1);
-        let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-        start + text[start..].chars().take(column - 1).map(char::len_utf8).sum::<usize>()
+        let start: usize = text
+            .split_inclusive('\n')
+            .take(line - 1)
+            .map(str::len)
+            .sum();
+        start
+            + text[start..]
+                .chars()
+                .take(column - 1)
+                .map(char::len_utf8)
+                .sum::<usize>()
     });
     text.floor_char_boundary(at.min(text.len()))
 }
@@ -231,7 +242,11 @@ impl Finish<'_> {
         match env::fill(&text, self.env) {
             Ok(filled) => {
                 node.from_env = filled != text;
-                node.value = if quoted { Value::Text(filled) } else { infer(filled) };
+                node.value = if quoted {
+                    Value::Text(filled)
+                } else {
+                    infer(filled)
+                };
             }
             Err(fault) => {
                 let start = node.span.start + written.find(&fault.text).unwrap_or(0);
@@ -261,14 +276,21 @@ impl Finish<'_> {
                 );
                 continue;
             }
-            kept.push(Entry { key, key_span, value });
+            kept.push(Entry {
+                key,
+                key_span,
+                value,
+            });
         }
         kept
     }
 
     fn span(&self, location: &serde_saphyr::Location) -> Span {
         let start = byte_offset(self.text, location);
-        let length = location.span().byte_len().and_then(|len| usize::try_from(len).ok());
+        let length = location
+            .span()
+            .byte_len()
+            .and_then(|len| usize::try_from(len).ok());
         let end = (start + length.unwrap_or(0)).min(self.text.len());
         let end = self.text.floor_char_boundary(end).max(start);
         // A block scalar's range runs on to the next line.
@@ -281,7 +303,10 @@ impl Finish<'_> {
         match first {
             Some(first) if !self.text[span.start..].starts_with('{') => first.clone(),
             _ => {
-                let next = self.text[span.start..].chars().next().map_or(0, char::len_utf8);
+                let next = self.text[span.start..]
+                    .chars()
+                    .next()
+                    .map_or(0, char::len_utf8);
                 span.start..span.start + next
             }
         }

@@ -5,13 +5,10 @@
 
 use std::{cell::RefCell, fmt};
 
-use serde::{
-    Deserialize,
-    de::{
-        self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer,
-        MapAccess, SeqAccess, VariantAccess, Visitor,
-        value::{BorrowedStrDeserializer, StrDeserializer},
-    },
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
+    value::{BorrowedStrDeserializer, StrDeserializer},
 };
 
 use super::{
@@ -126,7 +123,11 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn mismatch(&self, expected: &str) -> Fault {
         let what = quoted(self.what);
-        let what = if self.part { format!("each element of {what}") } else { what };
+        let what = if self.part {
+            format!("each element of {what}")
+        } else {
+            what
+        };
         Fault::Wrong(Box::new(
             Report::new(format!("{what} must be {expected}, not {}", self.shown()))
                 .at(&self.node.span, format!("expected {expected}"))
@@ -168,7 +169,12 @@ impl<'a> Reader<'a> {
         part: bool,
         seed: S,
     ) -> Result<S::Value, Fault> {
-        let reader = Reader { node, what, part, found: self.found };
+        let reader = Reader {
+            node,
+            what,
+            part,
+            found: self.found,
+        };
         seed.deserialize(reader).map_err(|fault| {
             if !matches!(fault, Fault::Said) {
                 node.broken.set(true);
@@ -198,7 +204,10 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Integer(value) => visitor.visit_i64(*value),
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(text) => visitor.visit_borrowed_str(text),
-            Value::List(items) => visitor.visit_seq(List { reader: self, items: items.iter() }),
+            Value::List(items) => visitor.visit_seq(List {
+                reader: self,
+                items: items.iter(),
+            }),
             Value::Map(entries) => visitor.visit_map(Map::new(self, entries)),
         }
     }
@@ -260,14 +269,20 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             return visitor.visit_newtype_struct(self);
         }
         match &self.node.value {
-            Value::List(items) => visitor.visit_seq(List { reader: self, items: items.iter() }),
+            Value::List(items) => visitor.visit_seq(List {
+                reader: self,
+                items: items.iter(),
+            }),
             _ => visitor.visit_seq(One(Some(self))),
         }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
-            Value::List(items) => visitor.visit_seq(List { reader: self, items: items.iter() }),
+            Value::List(items) => visitor.visit_seq(List {
+                reader: self,
+                items: items.iter(),
+            }),
             _ => Err(self.mismatch("a list")),
         }
     }
@@ -286,10 +301,16 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         if name == AT {
-            return visitor.visit_seq(Placed { reader: self, stage: 0 });
+            return visitor.visit_seq(Placed {
+                reader: self,
+                stage: 0,
+            });
         }
         let Value::Map(entries) = &self.node.value else {
-            return Err(self.mismatch(&format!("a mapping with {}", listed(fields.iter().copied()))));
+            return Err(self.mismatch(&format!(
+                "a mapping with {}",
+                listed(fields.iter().copied())
+            )));
         };
         for entry in entries.iter().filter(|entry| !entry.value.broken.get()) {
             if !fields.contains(&entry.key.as_str()) {
@@ -298,10 +319,12 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 self.found.borrow_mut().push(report);
             }
         }
-        visitor.visit_map(Map::new(self, entries)).map_err(|fault| match fault {
-            Fault::Missing(key) if entries.iter().any(|entry| entry.key == key) => Fault::Lost,
-            fault => fault,
-        })
+        visitor
+            .visit_map(Map::new(self, entries))
+            .map_err(|fault| match fault {
+                Fault::Missing(key) if entries.iter().any(|entry| entry.key == key) => Fault::Lost,
+                fault => fault,
+            })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -335,9 +358,10 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             }
         }
         match known {
-            Some(entry) if !entry.value.broken.get() => {
-                visitor.visit_enum(Variant { reader: self, entry })
-            }
+            Some(entry) if !entry.value.broken.get() => visitor.visit_enum(Variant {
+                reader: self,
+                entry,
+            }),
             _ => Err(Fault::Lost),
         }
     }
@@ -351,7 +375,10 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 fn unknown(noun: &str, what: &str, entry: &Entry, known: &[&'static str]) -> Report {
     let key = &entry.key;
     Report::new(format!("{} has no {noun} `{}`", quoted(what), clipped(key)))
-        .at(&entry.key_span, format!("expected {}", listed(known.iter().copied())))
+        .at(
+            &entry.key_span,
+            format!("expected {}", listed(known.iter().copied())),
+        )
         .maybe_help(nearest(key, known.iter().copied()))
 }
 
@@ -369,7 +396,10 @@ impl<'de> SeqAccess<'de> for List<'de> {
         seed: S,
     ) -> Result<Option<S::Value>, Fault> {
         match self.items.find(|item| !item.broken.get()) {
-            Some(item) => self.reader.child(self.reader.what, item, true, seed).map(Some),
+            Some(item) => self
+                .reader
+                .child(self.reader.what, item, true, seed)
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -385,7 +415,10 @@ impl<'de> SeqAccess<'de> for One<'de> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Fault> {
-        self.0.take().map(|reader| seed.deserialize(reader)).transpose()
+        self.0
+            .take()
+            .map(|reader| seed.deserialize(reader))
+            .transpose()
     }
 }
 
@@ -407,7 +440,9 @@ impl<'de> SeqAccess<'de> for Placed<'de> {
         match self.stage {
             1 => seed.deserialize(span.start.into_deserializer()).map(Some),
             2 => seed.deserialize(span.end.into_deserializer()).map(Some),
-            3 => seed.deserialize(self.reader.node.from_env.into_deserializer()).map(Some),
+            3 => seed
+                .deserialize(self.reader.node.from_env.into_deserializer())
+                .map(Some),
             4 => seed.deserialize(self.reader).map(Some),
             _ => Ok(None),
         }
@@ -423,7 +458,11 @@ struct Map<'a> {
 
 impl<'a> Map<'a> {
     fn new(reader: Reader<'a>, entries: &'a [Entry]) -> Self {
-        Self { reader, entries: entries.iter(), current: None }
+        Self {
+            reader,
+            entries: entries.iter(),
+            current: None,
+        }
     }
 }
 
@@ -435,11 +474,16 @@ impl<'de> MapAccess<'de> for Map<'de> {
         seed: S,
     ) -> Result<Option<S::Value>, Fault> {
         self.current = self.entries.find(|entry| !entry.value.broken.get());
-        self.current.map(|entry| seed.deserialize(Key(entry))).transpose()
+        self.current
+            .map(|entry| seed.deserialize(Key(entry)))
+            .transpose()
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let entry = self.current.take().expect("a key was read before its value: this is a bug");
+        let entry = self
+            .current
+            .take()
+            .expect("a key was read before its value: this is a bug");
         self.reader.child(&entry.key, &entry.value, false, seed)
     }
 }
@@ -461,7 +505,10 @@ impl<'de> Deserializer<'de> for Key<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         if name == AT {
-            visitor.visit_seq(PlacedKey { entry: self.0, stage: 0 })
+            visitor.visit_seq(PlacedKey {
+                entry: self.0,
+                stage: 0,
+            })
         } else {
             self.deserialize_any(visitor)
         }
@@ -491,7 +538,9 @@ impl<'de> SeqAccess<'de> for PlacedKey<'de> {
             1 => seed.deserialize(span.start.into_deserializer()).map(Some),
             2 => seed.deserialize(span.end.into_deserializer()).map(Some),
             3 => seed.deserialize(false.into_deserializer()).map(Some),
-            4 => seed.deserialize(BorrowedStrDeserializer::new(&self.entry.key)).map(Some),
+            4 => seed
+                .deserialize(BorrowedStrDeserializer::new(&self.entry.key))
+                .map(Some),
             _ => Ok(None),
         }
     }
@@ -521,7 +570,8 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
-        self.reader.child(&self.entry.key, &self.entry.value, false, seed)
+        self.reader
+            .child(&self.entry.key, &self.entry.value, false, seed)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {

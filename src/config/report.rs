@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
 
 use super::{mask, node::Span};
 
@@ -130,7 +130,11 @@ impl ConfigErrors {
             out.push_str(&self.render_one(&renderer, &path, report));
             out.push_str("\n\n");
         }
-        let mistakes = if self.count() == 1 { "mistake" } else { "mistakes" };
+        let mistakes = if self.count() == 1 {
+            "mistake"
+        } else {
+            "mistakes"
+        };
         out.push_str(&format!("{path}: {} {mistakes}\n", self.count()));
         out
     }
@@ -142,10 +146,16 @@ impl ConfigErrors {
     }
 
     fn render_one(&self, renderer: &Renderer, path: &str, report: &Report) -> String {
-        let mut group = Level::ERROR.primary_title(report.title.as_str()).elements([]);
+        let nothing = std::iter::empty::<Element<'_>>();
+        let mut group = Level::ERROR
+            .primary_title(report.title.as_str())
+            .elements(nothing);
         if let Some(primary) = &report.primary {
             let mut snippet = Snippet::source(self.text.as_str()).path(path);
-            let others = report.others.iter().map(|mark| (AnnotationKind::Context, mark));
+            let others = report
+                .others
+                .iter()
+                .map(|mark| (AnnotationKind::Context, mark));
             for (kind, mark) in std::iter::once((AnnotationKind::Primary, primary)).chain(others) {
                 let annotation = kind.span(self.clamp(&mark.span));
                 snippet = snippet.annotation(match mark.label.as_str() {
@@ -166,7 +176,9 @@ impl ConfigErrors {
 
     /// A range that is inside the text and on character borders.
     fn clamp(&self, span: &Span) -> Span {
-        let start = self.text.floor_char_boundary(span.start.min(self.text.len()));
+        let start = self
+            .text
+            .floor_char_boundary(span.start.min(self.text.len()));
         let end = self.text.ceil_char_boundary(span.end.min(self.text.len()));
         start..end.max(start)
     }
@@ -181,18 +193,13 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// `did you mean …`, where something is near enough to be meant.
-pub(super) fn nearest<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     // A third of the letters may be wrong, and a swap counts as one mistake.
     let limit = word.chars().count().max(3) / 3;
     known
         .into_iter()
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
-        .filter(|&(distance, candidate)| {
-            distance <= limit || candidate.eq_ignore_ascii_case(word)
-        })
+        .filter(|&(distance, candidate)| distance <= limit || candidate.eq_ignore_ascii_case(word))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
 }

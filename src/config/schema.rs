@@ -1,6 +1,10 @@
 //! The JSON Schema of pipeline files, for editors.
 
-use schemars::{Schema, generate::SchemaSettings, transform::{RecursiveTransform, Transform}};
+use schemars::{
+    Schema,
+    generate::SchemaSettings,
+    transform::{RecursiveTransform, Transform},
+};
 use serde_json::Value;
 
 use super::raw::Pipeline;

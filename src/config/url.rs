@@ -41,9 +41,9 @@ impl Url {
             return Err(SHAPE);
         }
         match port.map(str::parse::<u16>) {
-            Some(Ok(0) | Err(_)) => {
-                Err("the port of this address is not a number from 1 to 65535\nNATS servers listen on 4222 where nothing else is said")
-            }
+            Some(Ok(0) | Err(_)) => Err(
+                "the port of this address is not a number from 1 to 65535\nNATS servers listen on 4222 where nothing else is said",
+            ),
             _ => Ok(Self {
                 address: format!("{scheme}://{host}"),
                 auth,
@@ -118,16 +118,37 @@ mod tests {
         let url = Url::parse("nats://me:p%40ss@host:4222").unwrap();
         assert_eq!(url.address, "nats://host:4222");
         let password = Secret::new("p@ss");
-        assert_eq!(url.auth, Auth::User { user: "me".into(), password });
+        assert_eq!(
+            url.auth,
+            Auth::User {
+                user: "me".into(),
+                password
+            }
+        );
         let url = Url::parse("tls://tok@host").unwrap();
-        assert_eq!((url.address.as_str(), url.auth), ("tls://host", Auth::Token(Secret::new("tok"))));
+        assert_eq!(
+            (url.address.as_str(), url.auth),
+            ("tls://host", Auth::Token(Secret::new("tok")))
+        );
         assert_eq!(Url::parse("localhost").unwrap().address, "nats://localhost");
-        assert_eq!(Url::parse("nats://[::1]:4222/").unwrap().address, "nats://[::1]:4222");
+        assert_eq!(
+            Url::parse("nats://[::1]:4222/").unwrap().address,
+            "nats://[::1]:4222"
+        );
     }
 
     #[test]
     fn other_addresses_are_refused() {
-        for bad in ["", "nats://", "http://x", "nats://a b", "nats://x:0", "nats://x:y", "nats://a/b", "nats://%zz@h"] {
+        for bad in [
+            "",
+            "nats://",
+            "http://x",
+            "nats://a b",
+            "nats://x:0",
+            "nats://x:y",
+            "nats://a/b",
+            "nats://%zz@h",
+        ] {
             assert!(Url::parse(bad).is_err(), "{bad}");
         }
     }

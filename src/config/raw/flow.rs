@@ -8,10 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{
-    At, Count, DeviceName, FilePath, Named, OneOrMany, TypeName,
-    route::Nothing,
-};
+use super::{At, Count, DeviceName, FilePath, Named, OneOrMany, TypeName, route::Nothing};
 use crate::contract::Scalar;
 
 /// How payloads are read: one of `json`, `msgpack`, `tensor`.

@@ -12,9 +12,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
-    flow::{Decode, Encode, Field, Model, RecordEncode, ScalarValue, Step, TensorDecode, TensorEncode},
+    flow::{
+        Decode, Encode, Field, Model, RecordEncode, ScalarValue, Step, TensorDecode, TensorEncode,
+    },
     place::{At, Named, OneOrMany},
-    route::{AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys},
+    route::{
+        AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys,
+    },
     value::{
         BrokerName, Count, DeviceName, FilePath, Listen, PipelineName, Size, Subject,
         SubjectTemplate, Time, TypeName, Url,

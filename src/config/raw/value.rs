@@ -182,7 +182,11 @@ impl TypeName {
         };
         let meant = meant.map(|name| format!("did you mean `{name}`?"));
         Err(with_help(
-            format!("there is no type `{}`; the types are {}", clipped(text), listed(names())),
+            format!(
+                "there is no type `{}`; the types are {}",
+                clipped(text),
+                listed(names())
+            ),
             meant.or_else(|| nearest(text, names())),
         ))
     }
@@ -203,7 +207,10 @@ impl DeviceName {
                 clipped(text)
             )),
             _ => Err(with_help(
-                format!("there is no device `{}`; there are `auto` and `cpu`", clipped(text)),
+                format!(
+                    "there is no device `{}`; there are `auto` and `cpu`",
+                    clipped(text)
+                ),
                 nearest(text, ["auto", "cpu"]),
             )),
         }
@@ -275,7 +282,11 @@ impl Time {
             )
         };
         let (number, unit) = split_unit(text).ok_or_else(fault)?;
-        let micros = TIME_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(fault)?.1;
+        let micros = TIME_UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .ok_or_else(fault)?
+            .1;
         let micros = number * micros as f64;
         // Ten years: longer is a mistake, and would overflow clocks.
         if micros > 3.2e14 {
@@ -339,12 +350,18 @@ impl Size {
         };
         let (number, unit) = split_unit(text).ok_or_else(fault)?;
         let unit = if unit.is_empty() { "B" } else { unit };
-        let known = SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+        let known = SIZE_UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit));
         let bytes = number * known.ok_or_else(fault)?.1 as f64;
         if !(1.0..9e15).contains(&bytes) {
             return Err(fault());
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked above"
+        )]
         Ok(Self(bytes as usize))
     }
 }

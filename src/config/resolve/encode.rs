@@ -1,9 +1,6 @@
 //! What is written: output references become series of the output table.
 
-use super::{
-    Resolver,
-    steps::Steps,
-};
+use super::{Resolver, steps::Steps};
 use crate::{
     config::{
         node::Span,
@@ -61,14 +58,25 @@ impl Resolver<'_> {
         let raw = self.raw;
         let mut series = Series::default();
         let (plan, passed) = match raw.encode.as_ref().map(|encode| (&encode.value, encode)) {
-            None => (self.outputs(None, steps, &mut series).map(EncodePlan::Json), Vec::new()),
+            None => (
+                self.outputs(None, steps, &mut series).map(EncodePlan::Json),
+                Vec::new(),
+            ),
             Some((Encode::Json(keys), _)) => {
                 let passed = self.pass(keys);
-                (self.outputs(Some(keys), steps, &mut series).map(EncodePlan::Json), passed)
+                (
+                    self.outputs(Some(keys), steps, &mut series)
+                        .map(EncodePlan::Json),
+                    passed,
+                )
             }
             Some((Encode::Msgpack(keys), _)) => {
                 let passed = self.pass(keys);
-                (self.outputs(Some(keys), steps, &mut series).map(EncodePlan::Msgpack), passed)
+                (
+                    self.outputs(Some(keys), steps, &mut series)
+                        .map(EncodePlan::Msgpack),
+                    passed,
+                )
             }
             Some((Encode::Tensor(keys), encode)) => {
                 let field = self.tensor_output(keys, &encode.span(), steps, &mut series);
@@ -85,26 +93,33 @@ impl Resolver<'_> {
 
     fn pass(&mut self, keys: &RecordEncode) -> Vec<String> {
         let pass = keys.pass.as_deref().unwrap_or_default();
-        if let (Some(first), Some(Decode::Tensor(_))) =
-            (pass.first(), self.raw.decode.as_ref().map(|decode| &decode.value))
-        {
+        if let (Some(first), Some(Decode::Tensor(_))) = (
+            pass.first(),
+            self.raw.decode.as_ref().map(|decode| &decode.value),
+        ) {
             self.report(
                 Report::new("`pass` has nothing to carry: a raw tensor has no keys")
                     .at(&first.span(), "")
                     .help("remove `pass`, or use `decode: json` or `decode: msgpack`"),
             );
         }
-        let outputs = keys.outputs.as_ref().map(|outputs| outputs.value.0.as_slice());
+        let outputs = keys
+            .outputs
+            .as_ref()
+            .map(|outputs| outputs.value.0.as_slice());
         for (at, key) in pass.iter().enumerate() {
             let other = pass[..at].iter().find(|other| other.value == key.value);
             let output = outputs.unwrap_or_default().iter().map(|(name, _)| name);
             let other = other.or_else(|| output.into_iter().find(|name| name.value == key.value));
             if let Some(other) = other {
                 self.report(
-                    Report::new(format!("the result would have the key `{}` twice", key.value))
-                        .at(&key.span(), "from the input")
-                        .also(&other.span(), "and from here")
-                        .help("remove one, or give the output another key"),
+                    Report::new(format!(
+                        "the result would have the key `{}` twice",
+                        key.value
+                    ))
+                    .at(&key.span(), "from the input")
+                    .also(&other.span(), "and from here")
+                    .help("remove one, or give the output another key"),
                 );
             }
         }
@@ -123,7 +138,9 @@ impl Resolver<'_> {
                 self.report(
                     Report::new("`outputs` is empty")
                         .at(&outputs.span(), "")
-                        .help("name at least one output, or leave `outputs` out to write all of them"),
+                        .help(
+                            "name at least one output, or leave `outputs` out to write all of them",
+                        ),
                 );
             }
             let fields: Vec<_> = outputs
@@ -137,12 +154,23 @@ impl Resolver<'_> {
         let step = steps.list.len().checked_sub(1)?;
         let infos = steps.list[step].outputs.as_ref()?;
         let passed = self.passed_keys();
-        if let Some(info) = infos.iter().find(|info| passed.contains(&info.name.as_str())) {
-            let pass = keys.and_then(|keys| keys.pass.as_deref()).unwrap_or_default();
+        if let Some(info) = infos
+            .iter()
+            .find(|info| passed.contains(&info.name.as_str()))
+        {
+            let pass = keys
+                .and_then(|keys| keys.pass.as_deref())
+                .unwrap_or_default();
             let key = pass.iter().find(|key| key.value == info.name);
-            let report = Report::new(format!("the result would have the key `{}` twice", info.name))
-                .at_written(key.and_then(|key| key.span.as_ref()), "from the input, and from the model")
-                .help("name the outputs to write, with other keys: `outputs: { KEY: OUTPUT }`");
+            let report = Report::new(format!(
+                "the result would have the key `{}` twice",
+                info.name
+            ))
+            .at_written(
+                key.and_then(|key| key.span.as_ref()),
+                "from the input, and from the model",
+            )
+            .help("name the outputs to write, with other keys: `outputs: { KEY: OUTPUT }`");
             self.report(report);
             return None;
         }
@@ -163,7 +191,10 @@ impl Resolver<'_> {
         series: &mut Series,
     ) -> Option<OutputField> {
         let (field, span) = if let Some(output) = &keys.output {
-            (self.output(&output.value, output, steps, series)?, output.span())
+            (
+                self.output(&output.value, output, steps, series)?,
+                output.span(),
+            )
         } else {
             let last = steps.list.last()?;
             let [info] = last.outputs.as_deref()? else {
@@ -177,7 +208,10 @@ impl Resolver<'_> {
                 );
                 return None;
             };
-            let at = OutputRef { step: steps.list.len() - 1, output: 0 };
+            let at = OutputRef {
+                step: steps.list.len() - 1,
+                output: 0,
+            };
             let field = OutputField {
                 key: info.name.clone(),
                 series: series.add(at, info),
@@ -194,9 +228,12 @@ impl Resolver<'_> {
             return Some(field);
         };
         self.report(
-            Report::new(format!("`{}` is {fault}, which a raw tensor cannot hold", field.key))
-                .at(&span, "")
-                .help("name another output, or use `encode: json` or `encode: msgpack`"),
+            Report::new(format!(
+                "`{}` is {fault}, which a raw tensor cannot hold",
+                field.key
+            ))
+            .at(&span, "")
+            .help("name another output, or use `encode: json` or `encode: msgpack`"),
         );
         None
     }
@@ -266,7 +303,10 @@ fn element_index(element: &str, base: &str, info: &OutputInfo) -> Result<usize, 
     let width: usize = info.shape.iter().product();
     let numbered = || match width {
         1 => format!("it has one element for each row: write `{base}`"),
-        _ => format!("its elements: `{base}[0]` to `{base}[{}]`", width.saturating_sub(1)),
+        _ => format!(
+            "its elements: `{base}[0]` to `{base}[{}]`",
+            width.saturating_sub(1)
+        ),
     };
     match element.parse::<usize>() {
         Ok(index) if index < width => Ok(index),

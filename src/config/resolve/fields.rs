@@ -67,10 +67,20 @@ impl Resolver<'_> {
                     .help("name what a row has, or leave `fields` out to take it from the model"),
             );
         }
-        let fields = written.value.0.iter().map(|field| self.field(field, tensor)).collect();
+        let fields = written
+            .value
+            .0
+            .iter()
+            .map(|field| self.field(field, tensor))
+            .collect();
         Fields {
             list: fields,
-            spans: written.value.0.iter().map(|(name, _)| name.span.clone()).collect(),
+            spans: written
+                .value
+                .0
+                .iter()
+                .map(|(name, _)| name.span.clone())
+                .collect(),
             decode: None,
             complete: !written.value.0.is_empty(),
         }
@@ -104,10 +114,12 @@ impl Resolver<'_> {
 
     fn disagree(&mut self, key: &str, name: &str, here: &Span, there: &Span) {
         self.report(
-            Report::new(format!("`decode.tensor` and the field `{name}` give different {key}s"))
-                .at(here, "here")
-                .also(there, "and here")
-                .help("write it in one place"),
+            Report::new(format!(
+                "`decode.tensor` and the field `{name}` give different {key}s"
+            ))
+            .at(here, "here")
+            .also(there, "and here")
+            .help("write it in one place"),
         );
     }
 
@@ -129,7 +141,11 @@ impl Resolver<'_> {
                 let feeds = step.feeds(&input.name);
                 let is_output = |name: &str| {
                     earlier.iter().any(|(model, output)| {
-                        name == *output || name.strip_prefix(model).and_then(|rest| rest.strip_prefix('.')) == Some(output)
+                        name == *output
+                            || name
+                                .strip_prefix(model)
+                                .and_then(|rest| rest.strip_prefix('.'))
+                                == Some(output)
                     })
                 };
                 let feed = match feeds {
@@ -137,7 +153,8 @@ impl Resolver<'_> {
                     Some(feeds) => match feeds.0.as_slice() {
                         [feed] => (feed.value.as_str(), feed.span()),
                         _ => {
-                            if let Some(feed) = feeds.0.iter().find(|feed| !is_output(&feed.value)) {
+                            if let Some(feed) = feeds.0.iter().find(|feed| !is_output(&feed.value))
+                            {
                                 fields.complete = false;
                                 self.columns_without_fields(feed, input);
                             }
@@ -155,7 +172,12 @@ impl Resolver<'_> {
                     }
                 }
             }
-            earlier.extend(model.declared.iter().map(|output| (step.name, output.as_str())));
+            earlier.extend(
+                model
+                    .declared
+                    .iter()
+                    .map(|output| (step.name, output.as_str())),
+            );
         }
         fields
     }
@@ -228,7 +250,15 @@ impl Resolver<'_> {
             self.report(
                 Report::new("a raw tensor cannot hold strings")
                     .at(span, "")
-                    .also(&fields.spans.first().cloned().flatten().unwrap_or(span.clone()), "this field has dtype string")
+                    .also(
+                        &fields
+                            .spans
+                            .first()
+                            .cloned()
+                            .flatten()
+                            .unwrap_or(span.clone()),
+                        "this field has dtype string",
+                    )
                     .help("use `decode: json` or `decode: msgpack`"),
             );
             return None;

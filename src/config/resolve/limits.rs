@@ -12,9 +12,18 @@ use crate::{
 impl Resolver<'_> {
     /// Reads the limits into `field`, whose name, type and shape are known.
     pub(super) fn limits(&mut self, raw: &RawField, field: &mut Field) {
-        field.range = raw.range.as_ref().and_then(|range| self.range(range, field));
-        field.values = raw.values.as_ref().and_then(|values| self.values(values, field));
-        field.default = raw.default.as_ref().and_then(|default| self.default(default, field));
+        field.range = raw
+            .range
+            .as_ref()
+            .and_then(|range| self.range(range, field));
+        field.values = raw
+            .values
+            .as_ref()
+            .and_then(|values| self.values(values, field));
+        field.default = raw
+            .default
+            .as_ref()
+            .and_then(|default| self.default(default, field));
         if let Some(nullable) = raw.nullable.as_ref().filter(|nullable| nullable.value) {
             field.nullable = matches!(field.dtype, Dtype::F32 | Dtype::F64);
             // With a default, a null becomes the default whatever the type.
@@ -34,9 +43,12 @@ impl Resolver<'_> {
 
     fn range(&mut self, range: &At<Vec<At<f64>>>, field: &Field) -> Option<[f64; 2]> {
         let report = if matches!(field.dtype, Dtype::String | Dtype::Bool) {
-            Report::new(format!("`{}` is a {} and has no range", field.name, field.dtype))
-                .at(&range.span(), "")
-                .help("list what is allowed: `values: […]`")
+            Report::new(format!(
+                "`{}` is a {} and has no range",
+                field.name, field.dtype
+            ))
+            .at(&range.span(), "")
+            .help("list what is allowed: `values: […]`")
         } else {
             match range.value.as_slice() {
                 [low, high] if low.value <= high.value => return Some([low.value, high.value]),
@@ -58,11 +70,7 @@ impl Resolver<'_> {
         None
     }
 
-    fn values(
-        &mut self,
-        values: &At<Vec<At<ScalarValue>>>,
-        field: &Field,
-    ) -> Option<Vec<Scalar>> {
+    fn values(&mut self, values: &At<Vec<At<ScalarValue>>>, field: &Field) -> Option<Vec<Scalar>> {
         if values.value.is_empty() {
             self.report(
                 Report::new(format!("`{}` allows no value at all", field.name))
@@ -88,18 +96,24 @@ impl Resolver<'_> {
             && !(low..=high).contains(&number)
         {
             self.report(
-                Report::new(format!("the default of `{}` is outside its range", field.name))
-                    .at(&default.span(), format!("not in [{low}, {high}]"))
-                    .help("every row that leaves it out would be rejected"),
+                Report::new(format!(
+                    "the default of `{}` is outside its range",
+                    field.name
+                ))
+                .at(&default.span(), format!("not in [{low}, {high}]"))
+                .help("every row that leaves it out would be rejected"),
             );
         }
         if let Some(values) = &field.values
             && !values.iter().any(|allowed| same(allowed, value))
         {
             self.report(
-                Report::new(format!("the default of `{}` is not one of its values", field.name))
-                    .at(&default.span(), format!("not in {}", shown(values)))
-                    .help("every row that leaves it out would be rejected"),
+                Report::new(format!(
+                    "the default of `{}` is not one of its values",
+                    field.name
+                ))
+                .at(&default.span(), format!("not in {}", shown(values)))
+                .help("every row that leaves it out would be rejected"),
             );
         }
         Some(value.clone())

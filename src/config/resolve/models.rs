@@ -61,7 +61,11 @@ impl<'r> Resolver<'r> {
         let path = self.existing(&model.path, "model file")?;
         let opened = self.catalog.inputs(&path).and_then(|inputs| {
             let declared = self.catalog.declared_outputs(&path)?;
-            Ok(Opened { path, inputs, declared })
+            Ok(Opened {
+                path,
+                inputs,
+                declared,
+            })
         });
         opened
             .map_err(|error| self.report(Report::new(error.message).at(&model.path.span(), "")))
@@ -74,7 +78,10 @@ impl<'r> Resolver<'r> {
     {
         let raw = self.raw;
         let named = &raw.models.value.0;
-        let mut list = StepList { items: Vec::new(), complete: true };
+        let mut list = StepList {
+            items: Vec::new(),
+            complete: true,
+        };
         let Some(steps) = &raw.steps else {
             match named.as_slice() {
                 [(name, written)] => list.items.push(StepItem {
@@ -119,11 +126,9 @@ impl<'r> Resolver<'r> {
         }
         if steps.value.is_empty() {
             list.complete = false;
-            self.report(
-                Report::new("`steps` is empty")
-                    .at(&steps.span(), "")
-                    .help("name a model: `- model: NAME`; or leave `steps` out where there is one model"),
-            );
+            self.report(Report::new("`steps` is empty").at(&steps.span(), "").help(
+                "name a model: `- model: NAME`; or leave `steps` out where there is one model",
+            ));
         }
         self.check_unused_models(&list);
         list
@@ -146,7 +151,10 @@ impl<'r> Resolver<'r> {
 
     /// How many engine threads there are. Every thread runs every step, so the models must agree.
     pub(super) fn workers(&mut self, list: &StepList<'_>) -> usize {
-        let mut written = list.items.iter().filter_map(|step| step.written.workers.as_ref());
+        let mut written = list
+            .items
+            .iter()
+            .filter_map(|step| step.written.workers.as_ref());
         let Some(first) = written.next() else {
             let cores = thread::available_parallelism().map_or(1, usize::from);
             return (cores / 2).max(1);

@@ -90,8 +90,14 @@ impl Resolver<'_> {
                 if !matches!(self.raw.source.value, Source::Nats(_)) {
                     self.report(
                         Report::new("`sink: reply` needs `source: nats`")
-                            .at(&sink.span(), "the answer goes to the request's reply subject")
-                            .also(&self.raw.source.span(), "which messages from here do not have")
+                            .at(
+                                &sink.span(),
+                                "the answer goes to the request's reply subject",
+                            )
+                            .also(
+                                &self.raw.source.span(),
+                                "which messages from here do not have",
+                            )
                             .help("use `source: nats`, or a sink with a subject of its own"),
                     );
                     return None;
@@ -127,7 +133,10 @@ impl Resolver<'_> {
     ) -> Option<SinkPlan> {
         let server = self.target(target, source)?;
         let subject = target.subject.value.template.clone();
-        Some(SinkPlan::JetStream(server, JetStreamTarget { subject, purpose }))
+        Some(SinkPlan::JetStream(
+            server,
+            JetStreamTarget { subject, purpose },
+        ))
     }
 
     fn file(&self, file: &FileEnd) -> SinkPlan {

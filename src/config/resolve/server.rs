@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use super::Resolver;
 use crate::{
     config::{
-        raw::{At, AuthKeys, FilePath, JetStreamSource, NatsSource, OneOrMany, Target, TlsKeys, Url},
+        raw::{
+            At, AuthKeys, FilePath, JetStreamSource, NatsSource, OneOrMany, Target, TlsKeys, Url,
+        },
         report::Report,
     },
     nats::{Auth, Secret, ServerOptions, TlsOptions},
 };
 
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
-const SECRET_HELP: &str = "write `${NAME}` and set the environment variable, or name a file that holds the secret";
+const SECRET_HELP: &str =
+    "write `${NAME}` and set the environment variable, or name a file that holds the secret";
 
 /// The keys that every NATS end has.
 pub(super) struct ServerKeys<'a> {
@@ -142,7 +145,9 @@ impl Resolver<'_> {
             return self.secret_file(file, "token file").map(Auth::Token);
         }
         if let Some(file) = &keys.credentials_file {
-            return self.existing(file, "credentials file").map(Auth::CredentialsFile);
+            return self
+                .existing(file, "credentials file")
+                .map(Auth::CredentialsFile);
         }
         if let Some(file) = &keys.nkey_file {
             return self.existing(file, "nkey file").map(Auth::NkeyFile);

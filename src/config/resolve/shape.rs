@@ -26,8 +26,14 @@ pub(super) fn row_shape(dims: &[Dim], columns: &[Vec<usize>]) -> Result<Vec<usiz
     {
         return Ok(column.clone());
     }
-    let width: usize = columns.iter().map(|shape| shape.iter().product::<usize>()).sum();
-    let free = dims.iter().filter(|dim| matches!(dim, Dim::Free(_))).count();
+    let width: usize = columns
+        .iter()
+        .map(|shape| shape.iter().product::<usize>())
+        .sum();
+    let free = dims
+        .iter()
+        .filter(|dim| matches!(dim, Dim::Free(_)))
+        .count();
     let fixed: usize = dims
         .iter()
         .map(|dim| match dim {
@@ -108,7 +114,11 @@ mod tests {
     fn shapes_are_filled_in() {
         let one = vec![];
         for (dims, columns, expected) in [
-            (vec![Dim::Fixed(2)], vec![one.clone(), one.clone()], Some(vec![2])),
+            (
+                vec![Dim::Fixed(2)],
+                vec![one.clone(), one.clone()],
+                Some(vec![2]),
+            ),
             (vec![Dim::Fixed(3)], vec![one.clone(), one.clone()], None),
             (vec![Dim::Fixed(1)], vec![one.clone()], Some(vec![1])),
             (vec![], vec![one.clone()], Some(vec![])),
@@ -120,7 +130,11 @@ mod tests {
             (vec![Dim::Fixed(4), free()], vec![vec![6]], None),
             (vec![Dim::Fixed(784)], vec![vec![28, 28]], Some(vec![784])),
         ] {
-            assert_eq!(row_shape(&dims, &columns).ok(), expected, "{dims:?} {columns:?}");
+            assert_eq!(
+                row_shape(&dims, &columns).ok(),
+                expected,
+                "{dims:?} {columns:?}"
+            );
         }
     }
 

@@ -56,7 +56,11 @@ impl Steps {
             specs.push(step.spec?);
             plans.push(step.plan);
         }
-        let spec = EngineSpec { steps: specs, outputs, max_rows };
+        let spec = EngineSpec {
+            steps: specs,
+            outputs,
+            max_rows,
+        };
         Some((spec, plans))
     }
 
@@ -134,7 +138,11 @@ impl Resolver<'_> {
             return step;
         };
         step.opened = true;
-        step.plan.inputs = model.inputs.iter().map(|input| input.name.clone()).collect();
+        step.plan.inputs = model
+            .inputs
+            .iter()
+            .map(|input| input.name.clone())
+            .collect();
         step.plan.outputs.clone_from(&model.declared);
         let known = self.check_input_names(item, model);
         let inputs: Vec<_> = model
@@ -151,7 +159,10 @@ impl Resolver<'_> {
             Ok(outputs) => {
                 step.plan.outputs = outputs.iter().map(|output| output.name.clone()).collect();
                 step.outputs = Some(outputs);
-                step.spec = Some(StepSpec { path: model.path.clone(), inputs });
+                step.spec = Some(StepSpec {
+                    path: model.path.clone(),
+                    inputs,
+                });
             }
             Err(error) => self.report(Report::new(error.message).at(&item.span, "")),
         }
@@ -162,13 +173,19 @@ impl Resolver<'_> {
         let names = || model.inputs.iter().map(|input| input.name.as_str());
         let written = item.raw.and_then(|raw| raw.inputs.as_ref());
         let mut known = true;
-        for (name, _) in written.map(|inputs| inputs.0.as_slice()).unwrap_or_default() {
+        for (name, _) in written
+            .map(|inputs| inputs.0.as_slice())
+            .unwrap_or_default()
+        {
             if names().all(|input| input != name.value) {
                 known = false;
                 self.report(
-                    Report::new(format!("the model `{}` has no input `{}`", item.name, name.value))
-                        .at(&name.span(), format!("its inputs: {}", listed(names())))
-                        .maybe_help(nearest(&name.value, names())),
+                    Report::new(format!(
+                        "the model `{}` has no input `{}`",
+                        item.name, name.value
+                    ))
+                    .at(&name.span(), format!("its inputs: {}", listed(names())))
+                    .maybe_help(nearest(&name.value, names())),
                 );
             }
         }
@@ -207,13 +224,19 @@ impl Resolver<'_> {
                 }
             };
             mark(&column, steps);
-            sound &= self.check_dtype(&feed.value, &column, input, &feed.span()).is_some();
+            sound &= self
+                .check_dtype(&feed.value, &column, input, &feed.span())
+                .is_some();
             columns.push(column);
         }
         let first = feeds.0.first()?.span();
         let last = feeds.0.last()?.span();
         let span = first.start..last.end.max(first.end);
-        if sound { self.fit(input, columns, &span) } else { None }
+        if sound {
+            self.fit(input, columns, &span)
+        } else {
+            None
+        }
     }
 
     fn fit(&mut self, input: &InputInfo, columns: Vec<Column>, span: &Span) -> Option<InputSpec> {
@@ -247,12 +270,17 @@ impl Resolver<'_> {
         }
         let help = match column.place {
             ColumnRef::Field(_) => format!("declare `{name}` with `dtype: {to}`"),
-            ColumnRef::Output(_) => "only a model can change the type of another's output".to_owned(),
+            ColumnRef::Output(_) => {
+                "only a model can change the type of another's output".to_owned()
+            }
         };
         self.report(
-            Report::new(format!("`{name}` is {from} and cannot feed the input `{}`, which is {to}", input.name))
-                .at(span, format!("{from} does not become {to} without loss"))
-                .help(help),
+            Report::new(format!(
+                "`{name}` is {from} and cannot feed the input `{}`, which is {to}",
+                input.name
+            ))
+            .at(span, format!("{from} does not become {to} without loss"))
+            .help(help),
         );
         None
     }
@@ -294,14 +322,33 @@ impl Resolver<'_> {
         let alone = item.model.is_some_and(|model| model.inputs.len() == 1);
         let help = if alone && scalars && input.dtype != Dtype::String && !fields.list.is_empty() {
             let columns: Vec<_> = names().collect();
-            format!("write in the step: `inputs: {{ {}: [{}] }}`", input.name, columns.join(", "))
+            format!(
+                "write in the step: `inputs: {{ {}: [{}] }}`",
+                input.name,
+                columns.join(", ")
+            )
         } else if let Some(near) = nearest(&input.name, names()) {
-            format!("{near} write in the step: `inputs: {{ {}: FIELD }}`", input.name)
+            format!(
+                "{near} write in the step: `inputs: {{ {}: FIELD }}`",
+                input.name
+            )
         } else {
-            format!("write in the step: `inputs: {{ {}: FIELD }}`; there are {}", input.name, listed(names()))
+            format!(
+                "write in the step: `inputs: {{ {}: FIELD }}`; there are {}",
+                input.name,
+                listed(names())
+            )
         };
-        let title = format!("nothing feeds the input `{}` of the model `{}`", input.name, item.name);
-        let label = format!("`{}` is {} {}", input.name, input.dtype, shown(input.row_dims()));
+        let title = format!(
+            "nothing feeds the input `{}` of the model `{}`",
+            input.name, item.name
+        );
+        let label = format!(
+            "`{}` is {} {}",
+            input.name,
+            input.dtype,
+            shown(input.row_dims())
+        );
         self.report(Report::new(title).at(&item.span, label).help(help));
     }
 
@@ -310,9 +357,9 @@ impl Resolver<'_> {
         if !steps.sound {
             return;
         }
-        let passed = self.passed_keys();
+        let passed: Vec<_> = self.passed_keys().into_iter().map(str::to_owned).collect();
         for ((field, span), used) in fields.list.iter().zip(&fields.spans).zip(&steps.used) {
-            if *used || passed.contains(&field.name.as_str()) {
+            if *used || passed.contains(&field.name) {
                 continue;
             }
             let report = Report::new(format!("no model input takes the field `{}`", field.name))
