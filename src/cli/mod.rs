@@ -1,1 +1,4 @@
-//! To come.
+//! One file for each subcommand.
+
+pub mod check;
+pub mod schema;

@@ -209,7 +209,8 @@ struct Finish<'a> {
 
 impl Finish<'_> {
     fn node(&mut self, tree: Spanned<Tree>) -> Node {
-        let span = self.span(&tree.defined);
+        let span = self.span(&tree.referenced);
+        let defined = self.span(&tree.defined);
         let mut node = Node {
             span: span.clone(),
             value: Value::Null,
@@ -217,7 +218,7 @@ impl Finish<'_> {
             broken: Cell::new(false),
         };
         match tree.value {
-            Tree::Scalar(Value::Text(text)) => self.text(text, &mut node),
+            Tree::Scalar(Value::Text(text)) => self.text(text, &defined, &mut node),
             Tree::Scalar(value) => node.value = value,
             Tree::List(items) => {
                 node.value = Value::List(items.into_iter().map(|item| self.node(item)).collect());
@@ -232,12 +233,12 @@ impl Finish<'_> {
         node
     }
 
-    fn text(&mut self, text: String, node: &mut Node) {
+    fn text(&mut self, text: String, defined: &Span, node: &mut Node) {
         if !text.contains("${") {
             node.value = Value::Text(text);
             return;
         }
-        let written = &self.text[node.span.clone()];
+        let written = &self.text[defined.clone()];
         let quoted = written.starts_with(['"', '\'', '|', '>']);
         match env::fill(&text, self.env) {
             Ok(filled) => {
@@ -249,8 +250,8 @@ impl Finish<'_> {
                 };
             }
             Err(fault) => {
-                let start = node.span.start + written.find(&fault.text).unwrap_or(0);
-                let end = (start + fault.text.len()).min(node.span.end).max(start);
+                let start = defined.start + written.find(&fault.text).unwrap_or(0);
+                let end = (start + fault.text.len()).min(defined.end).max(start);
                 let mut report = Report::new(fault.message).at(&(start..end), "");
                 if let Some(help) = fault.help {
                     report = report.help(help);
@@ -315,14 +316,12 @@ impl Finish<'_> {
 
 /// What a plain scalar from the environment is.
 fn infer(text: String) -> Value {
-    if let Ok(value) = text.parse() {
-        Value::Bool(value)
-    } else if let Ok(value) = text.parse() {
-        Value::Integer(value)
-    } else if let Some(value) = parse_float(&text) {
-        Value::Float(value)
-    } else {
-        Value::Text(text)
+    let bool = text.parse().ok().map(Value::Bool);
+    let integer = || text.parse().ok().map(Value::Integer);
+    let float = || parse_float(&text).map(Value::Float);
+    match bool.or_else(integer).or_else(float) {
+        Some(value) => value,
+        None => Value::Text(text),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pipeline files that are wrong. What is shown is the user interface, so it is compared whole.
 
-use crate::config::{load, two_columns};
+use crate::config_files::{load, two_columns};
 
 const AB: &str = "{ a: {}, b: {} }";
 

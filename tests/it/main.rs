@@ -3,6 +3,8 @@
 mod architecture;
 mod config;
 mod config_errors;
+mod config_files;
+mod config_text;
 mod engine;
 mod fakes;
 mod pipeline;
