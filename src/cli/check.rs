@@ -79,7 +79,7 @@ fn documents(plans: &[Plan]) -> String {
 }
 
 fn summary(plans: &[Plan]) -> String {
-    plans
+    let lines: Vec<_> = plans
         .iter()
         .map(|plan| {
             let models: Vec<_> = plan.steps.iter().map(|step| step.model.as_str()).collect();
@@ -91,5 +91,6 @@ fn summary(plans: &[Plan]) -> String {
                 models.join(", ")
             )
         })
-        .collect()
+        .collect();
+    lines.concat()
 }

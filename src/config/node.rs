@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// Contains text from the environment, which is never shown.
     pub(super) from_env: bool,
+    /// Written without quotes, so that what the environment gives may be a number.
+    pub(super) plain: bool,
     /// Already reported: left out when the tree is read again.
     pub(super) broken: Cell<bool>,
 }
@@ -215,6 +217,7 @@ impl Finish<'_> {
             span: span.clone(),
             value: Value::Null,
             from_env: false,
+            plain: false,
             broken: Cell::new(false),
         };
         match tree.value {
@@ -239,15 +242,11 @@ impl Finish<'_> {
             return;
         }
         let written = &self.text[defined.clone()];
-        let quoted = written.starts_with(['"', '\'', '|', '>']);
+        node.plain = !written.starts_with(['"', '\'', '|', '>']);
         match env::fill(&text, self.env) {
             Ok(filled) => {
                 node.from_env = filled != text;
-                node.value = if quoted {
-                    Value::Text(filled)
-                } else {
-                    infer(filled)
-                };
+                node.value = Value::Text(filled);
             }
             Err(fault) => {
                 let start = defined.start + written.find(&fault.text).unwrap_or(0);
@@ -311,17 +310,6 @@ impl Finish<'_> {
                 span.start..span.start + next
             }
         }
-    }
-}
-
-/// What a plain scalar from the environment is.
-fn infer(text: String) -> Value {
-    let bool = text.parse().ok().map(Value::Bool);
-    let integer = || text.parse().ok().map(Value::Integer);
-    let float = || parse_float(&text).map(Value::Float);
-    match bool.or_else(integer).or_else(float) {
-        Some(value) => value,
-        None => Value::Text(text),
     }
 }
 

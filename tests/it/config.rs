@@ -324,6 +324,35 @@ fn sinks_take_the_servers_of_the_source() {
 }
 
 #[test]
+fn a_secret_that_looks_like_a_number_is_taken_as_it_is() {
+    let yaml = SERVERS.replace("\"${PASSWORD}\"", "\"${PIN}\"");
+    for yaml in [
+        yaml.clone(),
+        yaml.replace(
+            "auth: { user: u, password: \"${PIN}\" }",
+            "auth:\n      user: u\n      password: ${PIN}",
+        )
+        .replace(
+            "{ url: \"nats://elsewhere\", subject: \"dead.{2}\", ",
+            "\n    url: x\n    subject: y\n    ",
+        )
+        .replace("${PIN} }", "${PIN}"),
+    ] {
+        let Some(SinkPlan::Nats(dead, _)) = plan(&yaml).dead_letter else {
+            panic!("a dead letter")
+        };
+        let password = Secret::new("0123");
+        assert_eq!(
+            dead.auth,
+            Auth::User {
+                user: "u".into(),
+                password
+            }
+        );
+    }
+}
+
+#[test]
 fn credentials_do_not_go_to_other_servers() {
     let yaml = SERVERS.replace(", auth: { user: u, password: \"${PASSWORD}\" }", "");
     let Some(SinkPlan::Nats(dead, _)) = plan(&yaml).dead_letter else {

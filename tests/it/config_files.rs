@@ -101,6 +101,7 @@ fn folder(path: &Path) -> &str {
 pub(crate) fn load(yaml: &str) -> Result<Plan, ConfigErrors> {
     let env = |name: &str| match name {
         "PASSWORD" => Some("sesame".to_owned()),
+        "PIN" => Some("0123".to_owned()),
         "ROWS" => Some("64".to_owned()),
         "SERVER" => Some("nats://me:sesame@broker:4222".to_owned()),
         _ => None,

@@ -89,6 +89,9 @@ impl<'a> Reader<'a> {
 
     fn hint(&self, expected: &str) -> Option<String> {
         match &self.node.value {
+            _ if matches!(self.what, "password" | "token") => {
+                Some("write `${NAME}` and set the environment variable".to_owned())
+            }
             Value::Bool(_) | Value::Integer(_) | Value::Float(_) if expected == "text" => {
                 Some("put it in quotes".to_owned())
             }
@@ -99,9 +102,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What stands there, in words; never what came from the environment.
+    /// What stands there, in words; never a secret, nor what came from the environment.
     fn shown(&self) -> String {
         match &self.node.value {
+            _ if matches!(self.what, "auth" | "password" | "token") => {
+                "what stands there".to_owned()
+            }
             _ if self.node.from_env => "what the environment gives".to_owned(),
             Value::Null => "nothing".to_owned(),
             Value::Bool(value) => format!("`{value}`"),
@@ -155,6 +161,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Integer(value) => visitor.visit_i64(*value),
             Value::Float(value) => visitor.visit_f64(*value),
+            Value::Text(text) if self.node.from_env && self.node.plain => visit(text, visitor),
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => visitor.visit_seq(List {
                 reader: self,
@@ -199,7 +206,6 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Text(text) => visitor.visit_borrowed_str(text),
-            Value::Integer(value) if self.node.from_env => visitor.visit_string(value.to_string()),
             _ => Err(self.mismatch("text")),
         }
     }
@@ -326,6 +332,20 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     serde::forward_to_deserialize_any! {
         i8 i16 i32 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct tuple
         tuple_struct identifier ignored_any
+    }
+}
+
+/// Gives text from the environment as what it looks like. Only where anything may stand: a key
+/// that wants text gets it as it is (a password may be `0123`).
+fn visit<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Fault> {
+    if let "true" | "false" = text {
+        visitor.visit_bool(text == "true")
+    } else if let Ok(value) = text.parse() {
+        visitor.visit_i64(value)
+    } else if let Some(value) = parse_float(text) {
+        visitor.visit_f64(value)
+    } else {
+        visitor.visit_borrowed_str(text)
     }
 }
 
