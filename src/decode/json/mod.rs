@@ -14,8 +14,8 @@ use crate::{
     contract::Field,
     decode::{
         Decode, Decoded,
+        breach::clip,
         row::{Contract, Tally, push_passed},
-        rules::clip,
     },
     message::{Message, Reject, Stage},
 };
