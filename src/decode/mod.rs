@@ -4,6 +4,7 @@
 mod breach;
 pub mod json;
 pub mod msgpack;
+mod order;
 mod row;
 mod rules;
 pub mod tensor;
