@@ -9,7 +9,8 @@ use forebay::{
     block::{Column, Series, Table},
     contract::{Dtype, Field},
     engine::{
-        ColumnRef, Dim, Engine as _, EngineSpec, InputInfo, InputSpec, OutputInfo, OutputRef, StepSpec,
+        ColumnRef, Dim, Engine as _, EngineSpec, InputInfo, InputSpec, OutputInfo, OutputRef,
+        StepSpec,
         cpu::{CpuEngine, catalog::CpuCatalog, library},
     },
 };
@@ -98,7 +99,11 @@ impl Case {
         assert_eq!(output.series.len(), self.outputs.len());
         for row in 0..output.rows {
             for (series, info) in output.series.iter().zip(&self.outputs) {
-                assert_eq!(series.shape, info.shape, "{}: {what}: shape of {}", self.name, info.name);
+                assert_eq!(
+                    series.shape, info.shape,
+                    "{}: {what}: shape of {}",
+                    self.name, info.name
+                );
                 assert_eq!(series.values.dtype(), info.dtype);
                 assert_eq!(series.values.len(), output.rows * series.width());
                 let got = value(series, row, info.labels.as_deref());
@@ -125,8 +130,11 @@ pub(crate) fn row_shape(input: &InputInfo) -> Vec<usize> {
 }
 
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Appends a JSON value, nested or not.
@@ -135,7 +143,13 @@ pub(crate) fn push(column: &mut Column, value: &Value) {
         values.iter().for_each(|value| push(column, value));
         return;
     }
-    let number = || if value.is_null() { f64::NAN } else { value.as_f64().unwrap() };
+    let number = || {
+        if value.is_null() {
+            f64::NAN
+        } else {
+            value.as_f64().unwrap()
+        }
+    };
     match column {
         Column::F32(values) => values.push(number() as f32),
         Column::F64(values) => values.push(number()),
@@ -151,7 +165,8 @@ pub(crate) fn push(column: &mut Column, value: &Value) {
 fn value(series: &Series, row: usize, labels: Option<&[String]>) -> Value {
     let width = series.width();
     let elements = row * width..(row + 1) * width;
-    let number = |value: f64| serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number);
+    let number =
+        |value: f64| serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number);
     let flat: Vec<Value> = elements
         .map(|at| match &series.values {
             Column::F32(values) => number(f64::from(values[at])),
@@ -175,15 +190,23 @@ fn nest(flat: &[Value], shape: &[usize]) -> Value {
     if shape.len() == 1 {
         return Value::Array(flat.to_vec());
     }
-    Value::Array(flat.chunks(inner).map(|part| nest(part, &shape[1..])).collect())
+    Value::Array(
+        flat.chunks(inner)
+            .map(|part| nest(part, &shape[1..]))
+            .collect(),
+    )
 }
 
 /// Equal within 1e-5 of the value (of 1 for small values), through arrays and objects.
 pub(crate) fn close(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b))
+        }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| close(a, b)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| close(a, b)))
         }
         (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
@@ -237,10 +260,19 @@ fn two_engines_run_on_two_threads() {
 fn columns_of_other_types_feed_one_matrix() {
     let case = Case::read(&folder("tests/data/models/mlp30"));
     let rows: Vec<Vec<f64>> = (case.rows.iter())
-        .map(|row| row["X"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect())
+        .map(|row| {
+            row["X"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|value| value.as_f64().unwrap())
+                .collect()
+        })
         .collect();
     // Ten scalar columns of f64, then one of twenty f32.
-    let mut fields: Vec<Field> = (0..10).map(|at| Field::new(format!("f{at}"), Dtype::F64, vec![])).collect();
+    let mut fields: Vec<Field> = (0..10)
+        .map(|at| Field::new(format!("f{at}"), Dtype::F64, vec![]))
+        .collect();
     fields.push(Field::new("rest", Dtype::F32, vec![20]));
     let mut table = Table::for_fields(&fields);
     for row in &rows {

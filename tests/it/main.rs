@@ -1,3 +1,6 @@
 //! Tests against the real parts: one binary, a module for each room.
 
 mod engine;
+mod engine_bad;
+mod engine_onnx;
+mod engine_speed;

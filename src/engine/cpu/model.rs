@@ -114,7 +114,7 @@ impl Model {
 }
 
 fn open(path: &Path) -> Result<Session, ModelError> {
-    let environment = library::environment()?;
+    let environment = library::loaded()?;
     let opened = catch_unwind(AssertUnwindSafe(|| -> ort::Result<Session> {
         Session::builder(&environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
