@@ -303,6 +303,82 @@ fn one_bad_row_is_found_by_the_model_and_others_go_on() {
     assert_eq!(rows, [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
 }
 
+#[test]
+fn zipmap_is_taken_out_of_a_model_whose_weights_lie_beside_it() {
+    runtime();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("model.onnx");
+    let weights: Vec<u8> = [1f32, 2.0, 3.0, 4.0]
+        .iter()
+        .flat_map(|weight| weight.to_le_bytes())
+        .collect();
+    fs::write(place.path().join("weights.bin"), weights).unwrap();
+    let location = Proto::new().bytes(1, "location").bytes(2, "weights.bin");
+    let outside = Proto::new()
+        .int(1, 2)
+        .int(1, 2)
+        .int(2, FLOAT)
+        .bytes(8, "w")
+        .inner(13, &location)
+        .int(14, 1);
+    let nodes = [
+        node("MatMul", "", &["x", "w"], &["p"], &[]),
+        node(
+            "ZipMap",
+            "ai.onnx.ml",
+            &["p"],
+            &["scores"],
+            &[strings("classlabels_strings", &["no", "yes"])],
+        ),
+    ];
+    let map = Proto::new()
+        .int(1, STRING)
+        .inner(2, &Proto::new().inner(1, &Proto::new().int(1, FLOAT)));
+    let maps = Proto::new().inner(4, &Proto::new().inner(1, &Proto::new().inner(5, &map)));
+    let outputs = [value("scores", &maps)];
+    fs::write(
+        &path,
+        model_with(
+            &nodes,
+            &[outside],
+            &[value("x", &tensor(FLOAT, &["n", "2"]))],
+            &outputs,
+        ),
+    )
+    .unwrap();
+
+    let outputs = CpuCatalog::new().outputs(&path, &[vec![2]]).unwrap();
+    assert_eq!(outputs[0].shape, [2]);
+    assert_eq!(
+        outputs[0].labels,
+        Some(vec!["no".to_owned(), "yes".to_owned()])
+    );
+    let spec = EngineSpec {
+        steps: vec![StepSpec {
+            path,
+            inputs: vec![InputSpec {
+                columns: vec![ColumnRef::Field(0)],
+                shape: vec![2],
+            }],
+        }],
+        outputs: vec![OutputRef { step: 0, output: 0 }],
+        max_rows: 16,
+    };
+    let fields = [Field::new("x", Dtype::F32, vec![2])];
+    let mut table = Table::for_fields(&fields);
+    table.series[0].values = Column::F32(vec![1.0, 0.0, 1.0, 1.0]);
+    table.rows = 2;
+    let mut output = Table::default();
+    CpuEngine::load(&spec, &fields)
+        .unwrap()
+        .run(&table, &mut output)
+        .unwrap();
+    assert_eq!(
+        output.series[0].values,
+        Column::F32(vec![1.0, 2.0, 4.0, 6.0])
+    );
+}
+
 fn record() -> Record {
     Record {
         message: Message {

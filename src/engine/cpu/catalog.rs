@@ -165,8 +165,20 @@ fn seen_twice(model: &mut Model, rows: &[Series]) -> Result<Vec<OutputInfo>, Str
     if let Some(fixed) = model.batch {
         return probe(model, rows, fixed);
     }
-    probe(model, rows, 3)?;
-    probe(model, rows, 2)
+    let three = probe(model, rows, 3)?;
+    let two = probe(model, rows, 2)?;
+    match three
+        .iter()
+        .zip(&two)
+        .find(|(three, two)| three.shape != two.shape)
+    {
+        None => Ok(two),
+        Some((three, two)) => Err(format!(
+            "output `{}` has rows of shape {:?} in a batch of 3 and {:?} in a batch of 2; forebay can \
+             only serve outputs whose rows do not depend on the batch",
+            three.name, three.shape, two.shape
+        )),
+    }
 }
 
 /// Runs each input's row so many times over.
@@ -195,12 +207,7 @@ fn probe(model: &mut Model, row: &[Series], rows: usize) -> Result<Vec<OutputInf
     for (output, value) in model.outputs.iter().zip(came_out.values()) {
         let mut collector = Collector::new(output);
         collector.append(&value, rows, rows)?;
-        outputs.push(OutputInfo {
-            name: output.name.clone(),
-            dtype: collector.series.values.dtype(),
-            labels: collector.labels(),
-            shape: collector.series.shape,
-        });
+        outputs.push(collector.info());
     }
     Ok(outputs)
 }

@@ -1,5 +1,5 @@
-//! Reads as much of an ONNX file as hints need: nodes, attributes and small constants. What is not
-//! understood is skipped; the runtime has already judged the file.
+//! The ONNX file format, as much of it as is needed here: nodes, attributes and small constants.
+//! What is not understood is skipped; the runtime judges the file.
 
 /// A node of the graph.
 #[derive(Debug, Default)]
@@ -42,10 +42,10 @@ impl<'a> Graph<'a> {
     pub(super) fn read(file: &'a [u8]) -> Self {
         let mut graph = Self::default();
         for (_, inner) in Fields(file)
-            .filter_map(Field::message)
+            .filter_map(|field| field.message())
             .filter(|(number, _)| *number == 7)
         {
-            for (number, inner) in Fields(inner).filter_map(Field::message) {
+            for (number, inner) in Fields(inner).filter_map(|field| field.message()) {
                 match number {
                     1 => graph.nodes.push(Node::read(inner)),
                     5 => graph.constants.push(Constant::read(inner)),
@@ -62,9 +62,9 @@ impl<'a> Graph<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn read(bytes: &'a [u8]) -> Self {
+    pub(super) fn read(bytes: &'a [u8]) -> Self {
         let mut node = Self::default();
-        for (number, inner) in Fields(bytes).filter_map(Field::message) {
+        for (number, inner) in Fields(bytes).filter_map(|field| field.message()) {
             match number {
                 1 => node.inputs.push(text(inner)),
                 2 => node.outputs.push(text(inner)),
@@ -132,9 +132,12 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// The fields of one message of the format, in order; ends where the bytes make no sense.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
-struct Field<'a> {
+/// One field.
+pub(super) struct Field<'a> {
+    /// The field as it stands in the file.
+    pub(super) raw: &'a [u8],
     number: u64,
     value: Value<'a>,
 }
@@ -147,7 +150,8 @@ enum Value<'a> {
 }
 
 impl<'a> Field<'a> {
-    fn message(self) -> Option<(u64, &'a [u8])> {
+    /// Its number and what is in it, where that is bytes, text or another message.
+    pub(super) fn message(&self) -> Option<(u64, &'a [u8])> {
         match self.value {
             Value::Bytes(bytes) => Some((self.number, bytes)),
             Value::Number(_) | Value::Fixed => None,
@@ -172,6 +176,7 @@ impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let whole = self.0;
         let rest = &mut self.0;
         let key = varint(rest)?;
         let value = match key & 7 {
@@ -185,6 +190,7 @@ impl<'a> Iterator for Fields<'a> {
             _ => return None,
         };
         Some(Field {
+            raw: whole.get(..whole.len() - rest.len())?,
             number: key >> 3,
             value,
         })
@@ -201,6 +207,18 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
         }
     }
     None
+}
+
+/// Appends a field of bytes, text or another message.
+pub(super) fn put(to: &mut Vec<u8>, number: u8, bytes: &[u8]) {
+    to.push(number << 3 | 2);
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        to.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    to.push((length & 0x7f) as u8);
+    to.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
