@@ -33,8 +33,15 @@ impl Load {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        let numbers: Vec<f64> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
-        assert!(numbers.len() == 4, "the load generator failed: {}", String::from_utf8_lossy(&output.stderr));
+        let numbers: Vec<f64> = text
+            .split_whitespace()
+            .map(|n| n.parse().unwrap())
+            .collect();
+        assert!(
+            numbers.len() == 4,
+            "the load generator failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ran {
             messages: numbers[0] as u64,
             messages_per_second: numbers[1],
@@ -47,13 +54,23 @@ impl Load {
 pub(crate) fn main(args: &[String]) {
     let window = args[3].parse().unwrap();
     let time = Duration::from_millis(args[4].parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let ran = runtime.block_on(generate(&args[0], &args[1], &args[2], window, time));
-    println!("{} {} {} {}", ran.messages, ran.messages_per_second, ran.p50_us, ran.p99_us);
+    println!(
+        "{} {} {} {}",
+        ran.messages, ran.messages_per_second, ran.p50_us, ran.p99_us
+    );
 }
 
 async fn generate(url: &str, input: &str, output: &str, window: usize, time: Duration) -> Ran {
-    let client = async_nats::ConnectOptions::new().subscription_capacity(1 << 20).connect(url).await.unwrap();
+    let client = async_nats::ConnectOptions::new()
+        .subscription_capacity(1 << 20)
+        .connect(url)
+        .await
+        .unwrap();
     let mut results = client.subscribe(output.to_owned()).await.unwrap();
     client.flush().await.unwrap();
     let rows = rows();
@@ -64,7 +81,10 @@ async fn generate(url: &str, input: &str, output: &str, window: usize, time: Dur
     while start.elapsed() < time || !in_flight.is_empty() {
         while in_flight.len() < window && start.elapsed() < time {
             in_flight.push_back(Instant::now());
-            client.publish(input.to_owned(), rows[sent % rows.len()].clone()).await.unwrap();
+            client
+                .publish(input.to_owned(), rows[sent % rows.len()].clone())
+                .await
+                .unwrap();
             sent += 1;
             if sent.is_multiple_of(64) && results.next().now_or_never().is_some() {
                 received += 1;
@@ -105,7 +125,9 @@ fn rows() -> Vec<Bytes> {
         .map(|_| {
             let fields: Vec<String> = (0..30)
                 .map(|n| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
                     let value = (state >> 40) as f64 / f64::from(1 << 22) - 2.0;
                     format!("\"f{n}\":{value:.6}")
                 })

@@ -25,11 +25,18 @@ use peers::{Server, Target, median};
 const WINDOW: usize = 4096;
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
     match args.first().map(String::as_str) {
         Some("echo") => peers::echo(&args[1], &args[2], &args[3]),
         Some("load") => load::main(&args[1..]),
-        Some("--soak") => soak(args.get(1).and_then(|n| n.parse().ok()).unwrap_or(5_000_000)),
+        Some("--soak") => soak(
+            args.get(1)
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(5_000_000),
+        ),
         Some("--quick") => compare(1, Duration::from_secs(2)),
         _ => compare(5, Duration::from_secs(4)),
     }
@@ -43,7 +50,11 @@ struct Measured {
 }
 
 fn measure(server: &Server, target: &Target, time: Duration) -> Measured {
-    let load = Load { url: server.url(), input: target.input.clone(), output: target.output.clone() };
+    let load = Load {
+        url: server.url(),
+        input: target.input.clone(),
+        output: target.output.clone(),
+    };
     // Warm: connections, caches, the clock of the processor.
     load.run(WINDOW, Duration::from_millis(500));
     let flood = load.run(WINDOW, time);
@@ -60,8 +71,12 @@ fn compare(rounds: usize, time: Duration) {
     let echo = Target::echo(&server);
     let forebay = Target::forebay(&server);
     println!("{}", peers::machine());
-    println!("{rounds} rounds of {time:?}, window {WINDOW}; broker, load generator and target share the machine\n");
-    println!("round    echo msg/s  forebay msg/s  ratio   echo p50 µs  forebay p50 µs  (one message in flight)");
+    println!(
+        "{rounds} rounds of {time:?}, window {WINDOW}; broker, load generator and target share the machine\n"
+    );
+    println!(
+        "round    echo msg/s  forebay msg/s  ratio   echo p50 µs  forebay p50 µs  (one message in flight)"
+    );
     let (mut ratios, mut gaps) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         // Turns change places, so that a slow minute of the machine does not always hit the same one.
@@ -81,7 +96,10 @@ fn compare(rounds: usize, time: Duration) {
         gaps.push(f.p50_us - e.p50_us);
     }
     let best = peers::runtime_alone();
-    println!("\nONNX Runtime alone, one thread: {:.0} rows/s at batch {}; {:.1} µs for one row", best.rows_per_second, best.batch, best.one_row_us);
+    println!(
+        "\nONNX Runtime alone, one thread: {:.0} rows/s at batch {}; {:.1} µs for one row",
+        best.rows_per_second, best.batch, best.one_row_us
+    );
     let (ratio, gap) = (median(&mut ratios), median(&mut gaps));
     println!("throughput: {ratio:.3} of the echo (median; ≥ 0.60 wanted)");
     println!(
@@ -94,16 +112,26 @@ fn soak(messages: u64) {
     let server = Server::start();
     let forebay = Target::forebay(&server);
     println!("{}", peers::machine());
-    let load = Load { url: server.url(), input: forebay.input.clone(), output: forebay.output.clone() };
+    let load = Load {
+        url: server.url(),
+        input: forebay.input.clone(),
+        output: forebay.output.clone(),
+    };
     let (mut sent, mut sizes) = (0, Vec::new());
     while sent < messages {
         let ran = load.run(WINDOW, Duration::from_secs(5));
         sent += ran.messages;
         let size = forebay.resident_mib();
         sizes.push(size);
-        println!("{sent:>10} messages  {:>8.0} msg/s  resident {size:.1} MiB", ran.messages_per_second);
+        println!(
+            "{sent:>10} messages  {:>8.0} msg/s  resident {size:.1} MiB",
+            ran.messages_per_second
+        );
     }
     let first = sizes.get(1).copied().unwrap_or_default();
     let last = sizes.last().copied().unwrap_or_default();
-    println!("resident memory after the second round and at the end: {first:.1} and {last:.1} MiB ({:+.1} %)", (last / first - 1.0) * 100.0);
+    println!(
+        "resident memory after the second round and at the end: {first:.1} and {last:.1} MiB ({:+.1} %)",
+        (last / first - 1.0) * 100.0
+    );
 }
