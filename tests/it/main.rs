@@ -4,5 +4,8 @@ mod architecture;
 mod config;
 mod config_errors;
 mod engine;
+mod engine_bad;
+mod engine_onnx;
+mod engine_speed;
 mod fakes;
 mod pipeline;
