@@ -1,0 +1,5 @@
+//! Tests against the real thing: a nats-server of its own for every test.
+
+mod file_lines;
+mod nats_core;
+mod support;
