@@ -8,4 +8,7 @@ mod engine_bad;
 mod engine_onnx;
 mod engine_speed;
 mod fakes;
+mod file_lines;
+mod nats_core;
 mod pipeline;
+mod support;
