@@ -19,15 +19,12 @@ fn run() -> ExitCode {
     let Err(error) = start(cli) else {
         return ExitCode::SUCCESS;
     };
-    match error.downcast_ref::<Failure>() {
-        Some(failure) => {
-            complain(&failure.report());
-            failure.exit().into()
-        }
-        None => {
-            complain(&format!("error: {error:#}"));
-            Exit::Failed.into()
-        }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        complain(&failure.report());
+        failure.exit().into()
+    } else {
+        complain(&format!("error: {error:#}"));
+        Exit::Failed.into()
     }
 }
 

@@ -8,7 +8,7 @@ const PER_DOUBLING: u64 = 32;
 /// Nanoseconds below this have a bucket each.
 const LINEAR: u64 = 2 * PER_DOUBLING;
 /// Enough for every `u64` of nanoseconds.
-const BUCKETS: usize = (59 * PER_DOUBLING + LINEAR) as usize;
+const BUCKETS: usize = 59 * 32 + 64;
 
 /// How many times were how long.
 #[derive(Debug, Clone)]

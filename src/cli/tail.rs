@@ -217,13 +217,10 @@ fn print(output: &mut Output, message: &Message, args: &Args) -> Result<Reader, 
 }
 
 fn header_lines(headers: &HeaderMap) -> String {
-    let mut lines = String::new();
-    for (name, values) in headers.iter() {
-        for value in values {
-            lines += &format!("{name}: {value}\n");
-        }
-    }
-    lines
+    headers
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}: {value}\n")))
+        .collect()
 }
 
 /// Base64 with padding, as RFC 4648 has it.

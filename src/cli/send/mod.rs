@@ -131,7 +131,7 @@ struct Run {
 impl Run {
     fn new(args: &Args, broker: server::Broker) -> Self {
         let way = if args.jetstream {
-            Way::JetStream(broker.jetstream())
+            Way::JetStream(Box::new(broker.jetstream()))
         } else if args.request {
             Way::Request(args.timeout)
         } else {

@@ -25,7 +25,7 @@ pub(super) enum Way {
     /// Published and forgotten.
     Core,
     /// Stored in a stream, which confirms it.
-    JetStream(jetstream::Context),
+    JetStream(Box<jetstream::Context>),
     /// Answered within this time.
     Request(Duration),
 }

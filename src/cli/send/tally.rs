@@ -144,31 +144,31 @@ impl Tally {
     fn summary(&self) -> String {
         let end = self.ended.unwrap_or_else(Instant::now);
         let seconds = (end - self.started).as_secs_f64();
-        let mut text = format!(
+        let mut lines = vec![format!(
             "sent {} messages, {:.2} MB, in {seconds:.2} s: {:.0}/s",
             self.sent,
             self.bytes as f64 / 1e6,
             self.rate()
-        );
+        )];
         if self.stored > 0 {
-            text += &format!(
-                "\nstored {}, of them duplicates {}",
+            lines.push(format!(
+                "stored {}, of them duplicates {}",
                 self.stored, self.duplicates
-            );
+            ));
         }
         if self.replies {
-            text += &format!(
-                "\nreplies {}, of them errors {}; without a reply {}",
+            lines.push(format!(
+                "replies {}, of them errors {}; without a reply {}",
                 self.latencies.count(),
                 self.errors,
                 self.unanswered
-            );
+            ));
             let time = |part| self.latencies.percentile(part).map(milliseconds);
             if let (Some(p50), Some(p99)) = (time(0.5), time(0.99)) {
-                text += &format!("\np50 {p50}, p99 {p99}");
+                lines.push(format!("p50 {p50}, p99 {p99}"));
             }
         }
-        text
+        lines.join("\n")
     }
 
     /// Whether every message did what it was sent for.
