@@ -33,8 +33,8 @@ fn is_ours(name: &str) -> bool {
     })
 }
 
-/// The text without control characters, and clipped.
-fn one_line(text: &str) -> String {
+/// The text as a header value: without control characters, and clipped.
+pub fn one_line(text: &str) -> String {
     let mut line: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

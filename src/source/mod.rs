@@ -8,15 +8,7 @@ pub mod jetstream;
 pub mod nats;
 mod rejects;
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
-};
+use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use crossbeam::channel::{Sender, TrySendError};
@@ -87,7 +79,6 @@ pub struct Intake {
     pending: Vec<Incoming>,
     pending_bytes: usize,
     rejects: Rejects,
-    attached: Arc<AtomicBool>,
     metrics: SourceMetrics,
 }
 
@@ -115,19 +106,13 @@ impl Intake {
             pending: Vec::new(),
             pending_bytes: 0,
             rejects,
-            attached: Arc::default(),
             metrics,
         }
     }
 
-    /// Whether the source is subscribed, or its consumer there: for readiness.
-    pub fn attached(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.attached)
-    }
-
-    /// Says whether the source is subscribed, or its consumer there.
+    /// Says whether the source is subscribed, or its consumer there: part of readiness.
     pub fn set_attached(&self, attached: bool) {
-        self.attached.store(attached, Ordering::Relaxed);
+        self.home.set_reading(attached);
     }
 
     /// Where outcomes come home and credit is counted.
@@ -138,11 +123,6 @@ impl Intake {
     /// The counters of this source, for what only the source can see.
     pub fn metrics(&self) -> &SourceMetrics {
         &self.metrics
-    }
-
-    /// The source is subscribed and reads from now on.
-    pub fn opened(&self) {
-        self.home.set_reading(true);
     }
 
     /// How many more messages may be read now, those not yet flushed taken off.
@@ -194,7 +174,6 @@ impl Intake {
 
     /// Closes the door: the stages drain and end one after another.
     pub fn close(&mut self) {
-        self.home.set_reading(false);
         self.blocks = None;
         self.set_attached(false);
     }

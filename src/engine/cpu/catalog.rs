@@ -18,7 +18,7 @@ use super::{
 use crate::{
     block::{Column, Series, Strings},
     contract::Dtype,
-    engine::{InputInfo, ModelError, OutputInfo},
+    engine::{InputInfo, ModelCatalog, ModelError, OutputInfo},
 };
 
 /// Reads model files and keeps them loaded while questions are asked.
@@ -109,6 +109,24 @@ impl CpuCatalog {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(entry) => Ok(entry.insert(Model::load(path)?)),
         }
+    }
+}
+
+impl ModelCatalog for CpuCatalog {
+    fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError> {
+        Self::inputs(self, path)
+    }
+
+    fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError> {
+        Self::declared_outputs(self, path)
+    }
+
+    fn outputs(
+        &mut self,
+        path: &Path,
+        row_shapes: &[Vec<usize>],
+    ) -> Result<Vec<OutputInfo>, ModelError> {
+        Self::outputs(self, path, row_shapes)
     }
 }
 
