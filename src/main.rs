@@ -1,1 +1,42 @@
-fn main() {}
+//! The program: reads the command line, runs the command, says how it ended.
+
+use std::{panic::catch_unwind, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use forebay::cli::{self, Cli, Exit, Failure};
+
+fn main() -> ExitCode {
+    // The panic has said by then what happened and where.
+    catch_unwind(run).unwrap_or_else(|_| {
+        complain("error: this is a bug in forebay; please report the lines above");
+        Exit::Bug.into()
+    })
+}
+
+fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let Err(error) = start(cli) else {
+        return ExitCode::SUCCESS;
+    };
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        complain(&failure.report());
+        failure.exit().into()
+    } else {
+        complain(&format!("error: {error:#}"));
+        Exit::Failed.into()
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<()> {
+    let level = cli.log_level().to_owned();
+    forebay::telemetry::logs::init(&level, cli.globals.log_format)
+        .context("the logs cannot be set up")?;
+    Ok(cli::dispatch(cli)?)
+}
+
+/// Says it on standard error; where that is closed there is nobody to tell.
+fn complain(text: &str) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

@@ -1,14 +1,15 @@
 //! `forebay run FILE…`: serves pipelines until they end or a signal comes.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::{Exit, Failure, Globals, RunArgs, block_on, plans, stop_on_signal};
 use crate::{
-    config::plan::Plan,
-    control::{http, signals},
+    config::Plan,
+    control::http,
     pipeline::{self, PipelineError, build::BuildError},
     telemetry,
 };
@@ -17,7 +18,21 @@ use crate::{
 /// nobody reads `/metrics`.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Why `run` ended early.
+/// Runs the pipelines of these files.
+///
+/// # Errors
+/// What the operator must fix; or a pipeline stopped by itself.
+pub fn run(args: RunArgs, globals: &Globals) -> Result<(), Failure> {
+    let plans = plans::load(&args.files, globals)?;
+    let metrics = telemetry::metrics::install()
+        .map_err(|error| Failure::failed(format!("the metrics cannot be set up: {error}")))?;
+    block_on(async {
+        let stop = stop_on_signal()?;
+        serve(&plans, metrics, stop).await.map_err(Failure::from)
+    })
+}
+
+/// Why pipelines could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A pipeline could not be started.
@@ -39,9 +54,24 @@ pub enum RunError {
     /// An address could not be opened.
     #[error("{0}")]
     Http(String),
-    /// The runtime or the signals could not be set up.
-    #[error("{0}")]
-    System(String),
+    /// A task of ours failed.
+    #[error("{0}; this is a bug in forebay")]
+    Bug(String),
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let exit = match &error {
+            RunError::Build { .. } => Exit::Unavailable,
+            RunError::Pipeline {
+                error: PipelineError::Panicked { .. },
+                ..
+            }
+            | RunError::Bug(_) => Exit::Bug,
+            RunError::Pipeline { .. } | RunError::Http(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
 }
 
 /// Runs pipelines until all have ended, `stop` is cancelled, or one fails (which stops the others
@@ -49,7 +79,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// The first failure.
-pub async fn run(
+pub async fn serve(
     plans: &[Plan],
     metrics: PrometheusHandle,
     stop: CancellationToken,
@@ -57,10 +87,12 @@ pub async fn run(
     let mut background = JoinSet::new();
     let mut built = Vec::new();
     for plan in plans {
-        let one = pipeline::build::build(plan).await.map_err(|error| RunError::Build {
-            pipeline: plan.name.clone(),
-            error,
-        })?;
+        let one = pipeline::build::build(plan)
+            .await
+            .map_err(|error| RunError::Build {
+                pipeline: plan.name.clone(),
+                error,
+            })?;
         built.push(one);
     }
     let facts = Arc::new(http::Facts {
@@ -88,7 +120,7 @@ pub async fn run(
     }
     let mut first = Ok(());
     while let Some(ended) = running.join_next().await {
-        let (pipeline, result) = ended.map_err(|error| RunError::System(error.to_string()))?;
+        let (pipeline, result) = ended.map_err(|error| RunError::Bug(error.to_string()))?;
         match result {
             Ok(()) => tracing::info!(pipeline, "ended; every message is settled"),
             Err(error) => {
@@ -102,36 +134,3 @@ pub async fn run(
     }
     first
 }
-
-/// What `forebay run` does once its files are read: metrics, signals, pipelines.
-///
-/// # Errors
-/// The first failure.
-pub fn serve(plans: &[Plan]) -> Result<(), RunError> {
-    let system = |error: &dyn std::fmt::Display| RunError::System(error.to_string());
-    let metrics = telemetry::metrics::install().map_err(|error| system(&error))?;
-    let runtime = runtime().map_err(|error| system(&error))?;
-    runtime.block_on(async {
-        let stop = CancellationToken::new();
-        let signals = signals::listen(stop.clone()).map_err(|error| system(&error))?;
-        tokio::select! {
-            result = run(plans, metrics, stop) => result,
-            () = signals => Ok(()),
-        }
-    })
-}
-
-/// A few tokio workers: they carry NATS, HTTP and timers; the work has threads of its own.
-///
-/// # Errors
-/// The system has no threads or file descriptors left.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("tokio")
-        .enable_all()
-        .build()
-}
-
-/// The files of the command line.
-pub type Files = Vec<PathBuf>;

@@ -1,16 +1,12 @@
-//! `forebay schema`: the JSON Schema of pipeline files.
+//! `forebay schema`: prints the JSON Schema of pipeline files.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
-
+use super::{Failure, SchemaArgs, output};
 use crate::config;
 
-/// Writes the schema to standard output.
-pub fn schema() -> ExitCode {
-    match io::stdout().write_all(config::schema().as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
-    }
+/// Prints the schema.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn schema(_args: SchemaArgs) -> Result<(), Failure> {
+    output::print(&config::schema())
 }

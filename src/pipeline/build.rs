@@ -11,7 +11,7 @@ use crate::{
     encode::{Encode, json::JsonEncoder, msgpack::MsgpackEncoder, tensor::TensorEncoder},
     engine::{Engine, ModelError, cpu::CpuEngine},
     message::Home,
-    nats::{ConnectError, Connection, ServerOptions},
+    nats::{ConnectError, Connection, ServerOptions, State},
     sink::{
         Sink,
         file::FileSink,
@@ -54,7 +54,9 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
             Device::Auto => "this build runs models on the CPU",
             Device::Cpu => "asked for",
         };
-        metrics.gauges.step(&number.to_string(), &step.model, "cpu", reason);
+        metrics
+            .gauges
+            .step(&number.to_string(), &step.model, "cpu", reason);
     }
     let home = Home::new(plan.in_flight);
     let mut connections = Connections::default();
@@ -109,12 +111,18 @@ async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
     let (spec, fields, workers) = (plan.engine.clone(), plan.fields.clone(), plan.workers);
     let load = move || {
         (0..workers)
-            .map(|_| CpuEngine::load(&spec, &fields).map(|engine| Box::new(engine) as Box<dyn Engine>))
+            .map(|_| {
+                CpuEngine::load(&spec, &fields).map(|engine| Box::new(engine) as Box<dyn Engine>)
+            })
             .collect()
     };
     tokio::task::spawn_blocking(load)
         .await
-        .unwrap_or_else(|error| Err(ModelError::new(format!("loading the model failed: {error}"))))
+        .unwrap_or_else(|error| {
+            Err(ModelError::new(format!(
+                "loading the model failed: {error}"
+            )))
+        })
 }
 
 fn decoder(plan: &Plan) -> Box<dyn Decode> {
@@ -122,19 +130,26 @@ fn decoder(plan: &Plan) -> Box<dyn Decode> {
         (DecodePlan::Json, _) => Box::new(JsonDecoder::new(&plan.fields, &plan.passed)),
         (DecodePlan::Msgpack, _) => Box::new(MsgpackDecoder::new(&plan.fields, &plan.passed)),
         (DecodePlan::Tensor { dtype }, Some(field)) => Box::new(TensorDecoder::new(field, *dtype)),
-        (DecodePlan::Tensor { .. }, None) => unreachable!("the config wants one field: this is a bug"),
+        (DecodePlan::Tensor { .. }, None) => {
+            unreachable!("the config wants one field: this is a bug")
+        }
     }
 }
 
 fn encoder(plan: &Plan) -> Box<dyn Encode> {
     match &plan.encode {
         EncodePlan::Json(outputs) => Box::new(JsonEncoder::new(&plan.passed, outputs.clone())),
-        EncodePlan::Msgpack(outputs) => Box::new(MsgpackEncoder::new(&plan.passed, outputs.clone())),
+        EncodePlan::Msgpack(outputs) => {
+            Box::new(MsgpackEncoder::new(&plan.passed, outputs.clone()))
+        }
         EncodePlan::Tensor(output) => Box::new(TensorEncoder::new(output.clone())),
     }
 }
 
-async fn source(plan: &Plan, connections: &mut Connections) -> Result<Box<dyn Source>, ConnectError> {
+async fn source(
+    plan: &Plan,
+    connections: &mut Connections,
+) -> Result<Box<dyn Source>, ConnectError> {
     Ok(match &plan.source {
         SourcePlan::Nats(server, options) => {
             let connection = connections.get(server, &plan.name).await?;
@@ -173,7 +188,11 @@ async fn sink(
 struct Connections(Vec<(ServerOptions, Connection)>);
 
 impl Connections {
-    async fn get(&mut self, server: &ServerOptions, name: &str) -> Result<Connection, ConnectError> {
+    async fn get(
+        &mut self,
+        server: &ServerOptions,
+        name: &str,
+    ) -> Result<Connection, ConnectError> {
         if let Some((_, connection)) = self.0.iter().find(|(known, _)| known == server) {
             return Ok(connection.clone());
         }
@@ -187,8 +206,17 @@ impl Connections {
             .iter()
             .map(|(_, connection)| {
                 let connection = connection.clone();
-                Arc::new(move || connection.not_ready()) as Check
+                Arc::new(move || not_ready(&connection)) as Check
             })
             .collect()
+    }
+}
+
+fn not_ready(connection: &Connection) -> Option<String> {
+    let server = connection.server();
+    match connection.state() {
+        State::Connected => None,
+        State::Disconnected => Some(format!("not connected to NATS at {server}")),
+        State::LameDuck => Some(format!("the NATS server at {server} is shutting down")),
     }
 }

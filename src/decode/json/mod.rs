@@ -1,21 +1,18 @@
 //! JSON straight into typed columns: no value tree, and no allocation once the columns have grown.
 
 mod number;
-mod order;
 mod scan;
 mod value;
 
-use self::{
-    order::{KeyOrder, Place, START},
-    scan::{Scan, Scanner, Syntax},
-};
+use self::scan::{Scan, Scanner, Syntax};
 use crate::{
     block::{Layout, Table},
     contract::Field,
     decode::{
         Decode, Decoded,
+        breach::clip,
+        order::{KeyOrder, Place, START},
         row::{Contract, Tally, push_passed},
-        rules::clip,
     },
     message::{Message, Reject, Stage},
 };

@@ -3,7 +3,7 @@
 use super::{Fault, scan::Scanner};
 use crate::{
     block::Column,
-    decode::rules::{Breach, Rules},
+    decode::{breach::Breach, rules::Rules},
 };
 
 /// Reads the value that begins here into the field's column.

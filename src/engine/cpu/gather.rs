@@ -60,7 +60,13 @@ impl Buffer {
     pub(super) fn tensor<'a>(&'a self, shape: &'a [usize]) -> ort::Result<SessionInputValue<'a>> {
         match self {
             Self::Values(column) => view(column, 0..column.len(), shape),
-            Self::Text(text) => Ok(Tensor::from_string_array((shape, text.as_slice()))?.into()),
+            Self::Text(text) => match Tensor::from_string_array((shape, text.as_slice())) {
+                Ok(tensor) => Ok(tensor.into()),
+                Err(_) if text.iter().any(|text| text.contains('\0')) => Err(ort::Error::new(
+                    "a text has a NUL character in it, which ONNX Runtime cannot take",
+                )),
+                Err(error) => Err(error),
+            },
         }
     }
 }

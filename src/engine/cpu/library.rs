@@ -308,7 +308,10 @@ pub fn init(explicit: Option<&Path>) -> Result<(), ModelError> {
 }
 
 /// The loaded library, loading it from where it can be found when [`init`] was not called.
-pub(super) fn environment() -> Result<Environment, ModelError> {
+///
+/// # Errors
+/// As [`init`].
+pub fn loaded() -> Result<Environment, ModelError> {
     environment_with(None)
 }
 

@@ -1,6 +1,8 @@
 //! One model file, loaded: its session and what it declares.
 
 use std::{
+    collections::HashMap,
+    fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -11,7 +13,10 @@ use ort::{
     value::{TensorElementType, ValueType},
 };
 
-use super::{explain, library};
+use super::{
+    explain, library,
+    zipmap::{self, Unzipped},
+};
 use crate::{
     contract::Dtype,
     engine::{Dim, InputInfo, ModelError},
@@ -34,50 +39,27 @@ pub(super) struct Model {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Declared {
     pub(super) name: String,
-    pub(super) kind: OutputKind,
+    pub(super) ty: TensorElementType,
+    /// The keys where a ZipMap makes a map of each row's values.
+    pub(super) labels: Option<Vec<String>>,
 }
 
-/// What an output holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OutputKind {
-    /// A tensor.
-    Tensor(TensorElementType),
-    /// A map for each row, as ZipMap makes them.
-    Maps(MapKey, MapValue),
-}
-
-/// The type of a map's keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MapKey {
-    I64,
-    String,
-}
-
-/// The type of a map's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MapValue {
-    F32,
-    F64,
-}
-
-impl OutputKind {
+impl Declared {
     /// The type of the series that the output becomes: small integers widen to the next type
     /// that messages know. `None` for what cannot be served.
-    pub(super) fn dtype(self) -> Option<Dtype> {
-        Some(match self {
-            Self::Maps(_, MapValue::F32) | Self::Tensor(TensorElementType::Float32) => Dtype::F32,
-            Self::Maps(_, MapValue::F64) | Self::Tensor(TensorElementType::Float64) => Dtype::F64,
-            Self::Tensor(TensorElementType::Uint8) => Dtype::U8,
-            Self::Tensor(TensorElementType::Bool) => Dtype::Bool,
-            Self::Tensor(TensorElementType::String) => Dtype::String,
-            Self::Tensor(
-                TensorElementType::Int8
-                | TensorElementType::Int16
-                | TensorElementType::Int32
-                | TensorElementType::Uint16,
-            ) => Dtype::I32,
-            Self::Tensor(TensorElementType::Int64 | TensorElementType::Uint32) => Dtype::I64,
-            Self::Tensor(_) => return None,
+    pub(super) fn dtype(&self) -> Option<Dtype> {
+        Some(match self.ty {
+            TensorElementType::Float32 => Dtype::F32,
+            TensorElementType::Float64 => Dtype::F64,
+            TensorElementType::Uint8 => Dtype::U8,
+            TensorElementType::Bool => Dtype::Bool,
+            TensorElementType::String => Dtype::String,
+            TensorElementType::Int8
+            | TensorElementType::Int16
+            | TensorElementType::Int32
+            | TensorElementType::Uint16 => Dtype::I32,
+            TensorElementType::Int64 | TensorElementType::Uint32 => Dtype::I64,
+            _ => return None,
         })
     }
 }
@@ -86,7 +68,13 @@ impl Model {
     /// Loads the file, with one thread for each run.
     pub(super) fn load(path: &Path) -> Result<Self, ModelError> {
         explain::check_file(path)?;
-        let session = open(path)?;
+        // What cannot be read here is explained when the runtime fails to read it.
+        let unzipped = fs::read(path).ok().and_then(|file| zipmap::unzip(&file));
+        let (file, mut labels) = match unzipped {
+            Some(Unzipped { file, labels }) => (Some(file), labels),
+            None => (None, HashMap::new()),
+        };
+        let session = open(path, file.as_deref())?;
         let inputs = session
             .inputs()
             .iter()
@@ -95,7 +83,14 @@ impl Model {
         let outputs = session
             .outputs()
             .iter()
-            .map(|output| declared(path, output.name(), output.dtype()))
+            .map(|output| {
+                declared(
+                    path,
+                    output.name(),
+                    output.dtype(),
+                    labels.remove(output.name()),
+                )
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let batch = fixed_batch(path, &inputs)?;
         Ok(Self {
@@ -113,10 +108,14 @@ impl Model {
     }
 }
 
-fn open(path: &Path) -> Result<Session, ModelError> {
-    let environment = library::environment()?;
+/// Opens the file, or `changed` in its place.
+fn open(path: &Path, changed: Option<&[u8]>) -> Result<Session, ModelError> {
+    let environment = library::loaded()?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let opened = catch_unwind(AssertUnwindSafe(|| -> ort::Result<Session> {
-        Session::builder(&environment)?
+        let mut builder = Session::builder(&environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             // A pipeline has as many engine threads as it wants; two of ours beat one of
             // theirs, and no thread of theirs spins beside ours.
@@ -124,8 +123,17 @@ fn open(path: &Path) -> Result<Session, ModelError> {
             .with_inter_threads(1)?
             // Patterns are kept for every shape seen, and batches come in every size.
             .with_memory_pattern(false)?
-            .with_log_level(LogLevel::Error)?
-            .commit_from_file(path)
+            .with_log_level(LogLevel::Error)?;
+        let Some(file) = changed else {
+            return builder.commit_from_file(path);
+        };
+        // Weights in files of their own are beside the model, wherever its bytes come from.
+        builder
+            .with_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                folder.unwrap_or(Path::new(".")).to_string_lossy(),
+            )?
+            .commit_from_memory(file)
     }));
     match opened {
         Ok(session) => session.map_err(|error| explain::load_failure(path, &error)),
@@ -189,63 +197,31 @@ fn input_info(path: &Path, name: &str, declared: &ValueType) -> Result<InputInfo
     })
 }
 
-fn declared(path: &Path, name: &str, declared: &ValueType) -> Result<Declared, ModelError> {
+fn declared(
+    path: &Path,
+    name: &str,
+    declared: &ValueType,
+    labels: Option<Vec<String>>,
+) -> Result<Declared, ModelError> {
     let bad = |why: String| Err(explain::about(path, &format!("output `{name}` {why}")));
-    let kind = match declared {
-        ValueType::Tensor { ty, .. } => OutputKind::Tensor(*ty),
-        ValueType::Sequence(inner) => match **inner {
-            ValueType::Map { key, value } => match (map_key(key), map_value(value)) {
-                (Some(key), Some(value)) => OutputKind::Maps(key, value),
-                _ => {
-                    return bad(format!(
-                        "is maps from {} to {}; forebay can read maps from string or i64 to f32 or f64",
-                        element_name(key),
-                        element_name(value)
-                    ));
-                }
-            },
-            _ => {
-                return bad(format!(
-                    "is {}; forebay can serve tensors and ZipMap's maps",
-                    kind_name(declared)
-                ));
-            }
-        },
-        _ => {
-            return bad(format!(
-                "is {}; forebay can serve tensors and ZipMap's maps",
-                kind_name(declared)
-            ));
-        }
+    let ValueType::Tensor { ty, .. } = declared else {
+        return bad(format!(
+            "is {}; forebay can serve tensors, and maps where a ZipMap with distinct labels makes them",
+            kind_name(declared)
+        ));
     };
-    if kind.dtype().is_none()
-        && let OutputKind::Tensor(ty) = kind
-    {
+    let output = Declared {
+        name: name.to_owned(),
+        ty: *ty,
+        labels,
+    };
+    if output.dtype().is_none() {
         return bad(format!(
             "has elements of type {}, which messages cannot carry; put a Cast to float behind it",
-            element_name(ty)
+            element_name(*ty)
         ));
     }
-    Ok(Declared {
-        name: name.to_owned(),
-        kind,
-    })
-}
-
-fn map_key(ty: TensorElementType) -> Option<MapKey> {
-    match ty {
-        TensorElementType::Int64 => Some(MapKey::I64),
-        TensorElementType::String => Some(MapKey::String),
-        _ => None,
-    }
-}
-
-fn map_value(ty: TensorElementType) -> Option<MapValue> {
-    match ty {
-        TensorElementType::Float32 => Some(MapValue::F32),
-        TensorElementType::Float64 => Some(MapValue::F64),
-        _ => None,
-    }
+    Ok(output)
 }
 
 /// The one number of rows that all inputs with a fixed first dimension agree on.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     block::{Series, Table},
     contract::{Dtype, Field},
-    engine::{ColumnRef, EngineError, InputSpec, ModelError, StepSpec},
+    engine::{ColumnRef, Dim, EngineError, InputInfo, InputSpec, ModelError, StepSpec},
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -88,7 +88,7 @@ impl Step {
         }
         let feeds = (model.inputs.iter().zip(&spec.inputs))
             .map(|(input, feed)| {
-                Feed::new(feed, input.dtype, fields, earlier)
+                Feed::new(feed, input, fields, earlier)
                     .map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
             })
             .collect::<Result<_, _>>()?;
@@ -172,10 +172,23 @@ impl Step {
 impl Feed {
     fn new(
         spec: &InputSpec,
-        dtype: Dtype,
+        input: &InputInfo,
         fields: &[Field],
         earlier: &[Step],
     ) -> Result<Self, String> {
+        let dtype = input.dtype;
+        let fits = |(declared, fed): (&Dim, &usize)| match declared {
+            Dim::Fixed(size) => size == fed,
+            Dim::Free(_) => true,
+        };
+        let declared = input.row_dims();
+        if declared.len() != spec.shape.len() || !declared.iter().zip(&spec.shape).all(fits) {
+            return Err(format!(
+                "takes rows of shape {} and is fed with {:?}",
+                shape_name(declared),
+                spec.shape
+            ));
+        }
         let mut columns = Vec::with_capacity(spec.columns.len());
         let mut same = true;
         for column in &spec.columns {
@@ -256,6 +269,18 @@ impl Feed {
             None => self.buffer.tensor(&self.shape),
         }
     }
+}
+
+/// A declared shape as messages write it.
+fn shape_name(dims: &[Dim]) -> String {
+    let names: Vec<String> = (dims.iter())
+        .map(|dim| match dim {
+            Dim::Fixed(size) => size.to_string(),
+            Dim::Free(name) if name.is_empty() => "?".to_owned(),
+            Dim::Free(name) => name.clone(),
+        })
+        .collect();
+    format!("[{}]", names.join(", "))
 }
 
 /// A run's error: the rows' fault, unless the runtime says that the device is gone.

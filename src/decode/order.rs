@@ -12,7 +12,7 @@ use crate::contract::Field;
 /// Before the first key of a row.
 pub(super) const START: Place = 0;
 /// After a key that there was no room to learn.
-const STRANGER: Place = 1;
+pub(super) const STRANGER: Place = 1;
 /// Extra keys that are learned. A sender who makes up new keys all the time gains nothing and
 /// costs no more than this.
 const LEARNED_KEYS_MAX: usize = 512;
@@ -33,8 +33,9 @@ pub(super) struct Target {
 #[derive(Debug, Default)]
 struct Edge {
     next: Place,
-    /// The bytes from the end of the value before (or from the row's `{`) to the next value.
-    /// Always a whole number of tokens: `{` or `,`, a string, `:`. Empty when nothing is known.
+    /// The bytes from the end of the value before (in JSON's first key, from the row's `{`) to
+    /// the next value. Always a whole number of tokens, in JSON `{` or `,`, a string and `:`, so
+    /// reading them again could only say the same. Empty when nothing is known.
     between: Vec<u8>,
 }
 

@@ -1,0 +1,70 @@
+//! What `run`, `check`, `schema` and `new` take on the command line.
+
+use std::path::PathBuf;
+
+use super::examples;
+
+/// What `run` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// Pipeline files; all of them run in this process
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+pub(super) fn run_examples() -> String {
+    examples!(
+        "forebay run pipelines/penguins/pipeline.yaml          a file in, JSON lines out",
+        "NATS_URL=nats://broker:4222 forebay run income.yaml   ${NATS_URL} in the file is filled in",
+        "forebay run a.yaml b.yaml                             two pipelines in one process",
+        "forebay run pipeline.yaml --log debug --log-format json",
+    )
+}
+
+/// What `check` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CheckArgs {
+    /// Pipeline files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print each pipeline whole, with everything that was left out filled in
+    #[arg(long)]
+    pub resolved: bool,
+}
+
+pub(super) fn check_examples() -> String {
+    examples!(
+        "forebay check pipeline.yaml               silent and 0 when it is right",
+        "forebay check pipelines/*/pipeline.yaml   all reports at once",
+        "forebay check pipeline.yaml --resolved    what the defaults turned out to be",
+    )
+}
+
+/// What `schema` takes: nothing.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SchemaArgs {}
+
+pub(super) fn schema_examples() -> String {
+    examples!(
+        "forebay schema > pipeline.schema.json   then, as the first line of a pipeline file:",
+        "                                        # yaml-language-server: $schema=pipeline.schema.json",
+    )
+}
+
+/// What `new` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct NewArgs {
+    /// The model
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Where to write the pipeline file; standard output when left out
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+pub(super) fn new_examples() -> String {
+    examples!(
+        "forebay new model.onnx                    print it",
+        "forebay new model.onnx -o pipeline.yaml   write it; an existing file is left alone",
+    )
+}

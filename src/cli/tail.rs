@@ -1,0 +1,263 @@
+//! `forebay tail`: prints what is published on a subject, a line each.
+
+use std::pin::Pin;
+
+use async_nats::{
+    HeaderMap, Message,
+    jetstream::{
+        consumer::{DeliverPolicy, pull},
+        context::GetStreamErrorKind,
+    },
+};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+
+use super::{
+    Exit, Failure, ServerArgs,
+    output::{Output, Reader},
+    server::{self, Broker},
+};
+
+/// What `tail` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What to listen to; `*` stands for one part, `>` for all parts that follow
+    #[arg(value_name = "SUBJECT", required_unless_present = "stream")]
+    pub subject: Option<String>,
+    /// Read this JetStream stream, from its first message on
+    #[arg(long, value_name = "NAME")]
+    pub stream: Option<String>,
+    /// Only what comes from now on
+    #[arg(long, requires = "stream")]
+    pub new: bool,
+    /// Stop after this many messages
+    #[arg(short = 'n', long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Write the subject, and a tab, in front of each message
+    #[arg(long)]
+    pub subject_prefix: bool,
+    /// Write the headers above each message, `Name: value` a line
+    #[arg(long)]
+    pub headers: bool,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+pub(super) fn examples() -> String {
+    super::examples!(
+        "forebay tail 'scores.>'                          until Ctrl-C",
+        "forebay tail 'scores.>' --subject-prefix | grep income",
+        "forebay tail --stream SCORES --count 10          the first ten of a stream",
+        "forebay tail --stream DEAD --headers             what was rejected, and why",
+        "forebay tail 'rows.*.ma' --stream ROWS --new     a part of a stream, from now on",
+    )
+}
+
+type Messages = Pin<Box<dyn Stream<Item = Result<Message, Failure>> + Send>>;
+
+/// Prints until Ctrl-C, the count, or nobody reads any more.
+///
+/// # Errors
+/// No server, no stream, a subject that makes no sense.
+pub async fn tail(args: Args) -> Result<(), Failure> {
+    let broker = server::connect(&args.server, "forebay tail").await?;
+    let stop = super::stop_on_signal()?;
+    let mut messages = match &args.stream {
+        Some(stream) => stored(&broker, stream, &args).await?,
+        None => published(&broker, args.subject.as_deref().unwrap_or_default()).await?,
+    };
+    let mut output = Output::new();
+    let mut left = args.count.unwrap_or(u64::MAX);
+    while left > 0 {
+        let message = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            message = messages.next() => message,
+        };
+        let Some(message) = message else {
+            return Err(broker.gone("the subscription ended"));
+        };
+        left -= 1;
+        if print(&mut output, &message?, &args)?.is_gone() {
+            return Ok(());
+        }
+        // A burst is written in large pieces; the last line is never kept back.
+        while left > 0
+            && let Some(Some(message)) = messages.next().now_or_never()
+        {
+            left -= 1;
+            if print(&mut output, &message?, &args)?.is_gone() {
+                return Ok(());
+            }
+        }
+        if output.flush()?.is_gone() {
+            return Ok(());
+        }
+    }
+    warn_if_incomplete(&broker);
+    Ok(())
+}
+
+/// Core NATS keeps nothing: what was not read in time is not there any more, and only we know.
+fn warn_if_incomplete(broker: &Broker) {
+    use std::io::Write as _;
+    let why = if broker.was_slow() {
+        "messages came faster than they could be written"
+    } else if broker.reconnects() > 0 {
+        "the connection was lost for a while"
+    } else {
+        return;
+    };
+    drop(writeln!(
+        std::io::stderr(),
+        "warning: {why}, so some are missing; --stream reads a stream, where none are"
+    ));
+}
+
+async fn published(broker: &Broker, subject: &str) -> Result<Messages, Failure> {
+    let subscriber = broker
+        .client
+        .subscribe(subject.to_owned())
+        .await
+        .map_err(|error| {
+            Failure::new(
+                Exit::Usage,
+                format!("`{subject}` cannot be listened to: {error}"),
+            )
+        })?;
+    // From here on nothing is missed.
+    broker.flush().await?;
+    if let Some(said) = broker.refusal() {
+        return Err(Failure::new(
+            Exit::Unavailable,
+            format!("`{subject}` cannot be listened to: {said}"),
+        ));
+    }
+    Ok(Box::pin(subscriber.map(Ok)))
+}
+
+async fn stored(broker: &Broker, name: &str, args: &Args) -> Result<Messages, Failure> {
+    let unavailable = |sentence: String| Failure::new(Exit::Unavailable, sentence);
+    let stream = broker.jetstream().get_stream(name).await.map_err(|error| {
+        let none = matches!(error.kind(), GetStreamErrorKind::JetStream(_));
+        unavailable(if none {
+            format!("no stream `{name}` at {}: {error}", broker.address)
+        } else {
+            format!(
+                "stream `{name}` at {} cannot be read: {error}; does the server have JetStream?",
+                broker.address
+            )
+        })
+    })?;
+    let config = pull::OrderedConfig {
+        filter_subject: args.subject.clone().unwrap_or_default(),
+        deliver_policy: if args.new {
+            DeliverPolicy::New
+        } else {
+            DeliverPolicy::All
+        },
+        ..Default::default()
+    };
+    let cannot = |error: &dyn std::fmt::Display| {
+        unavailable(format!("stream `{name}` cannot be read: {error}"))
+    };
+    let consumer = stream
+        .create_consumer(config)
+        .await
+        .map_err(|error| cannot(&error))?;
+    let messages = consumer.messages().await.map_err(|error| cannot(&error))?;
+    let name = name.to_owned();
+    // The consumer mends itself after a lost connection. When it cannot several times in a row,
+    // the stream is gone.
+    let mut failures = 0;
+    Ok(Box::pin(messages.filter_map(move |message| {
+        std::future::ready(match message {
+            Ok(message) => {
+                failures = 0;
+                Some(Ok(message.into()))
+            }
+            Err(error) if failures < 5 => {
+                failures += 1;
+                tracing::warn!(stream = name, %error, "reading the stream was interrupted");
+                None
+            }
+            Err(error) => Some(Err(Failure::new(
+                Exit::Unavailable,
+                format!("stream `{name}` cannot be read any more: {error}"),
+            ))),
+        })
+    })))
+}
+
+fn print(output: &mut Output, message: &Message, args: &Args) -> Result<Reader, Failure> {
+    if args.headers
+        && let Some(headers) = &message.headers
+        && output.write(&[header_lines(headers).as_bytes()])?.is_gone()
+    {
+        return Ok(Reader::Gone);
+    }
+    let (subject, tab): (&[u8], &[u8]) = if args.subject_prefix {
+        (message.subject.as_bytes(), b"\t")
+    } else {
+        (b"", b"")
+    };
+    match std::str::from_utf8(&message.payload) {
+        // A terminal would obey control characters; whoever sent them is not its user.
+        Ok(text)
+            if !(output.is_terminal()
+                && text.contains(|c: char| c.is_control() && c != '\t' && c != '\n')) =>
+        {
+            output.write(&[subject, tab, text.as_bytes(), b"\n"])
+        }
+        _ => {
+            let text = base64(&message.payload);
+            output.write(&[subject, tab, b"base64:", text.as_bytes(), b"\n"])
+        }
+    }
+}
+
+fn header_lines(headers: &HeaderMap) -> String {
+    headers
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}: {value}\n")))
+        .collect()
+}
+
+/// Base64 with padding, as RFC 4648 has it.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            if digit > chunk.len() {
+                text.push('=');
+            } else {
+                let index = bits >> (18 - 6 * digit) & 63;
+                text.push(char::from(DIGITS[index as usize]));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (text, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+    }
+}
