@@ -1,1 +1,3 @@
-//! To come.
+//! One file for each subcommand.
+
+pub mod new;

@@ -2,5 +2,7 @@
 
 mod engine;
 mod engine_bad;
+mod engine_library;
+mod engine_new;
 mod engine_onnx;
 mod engine_speed;
