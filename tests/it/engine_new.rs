@@ -1,4 +1,5 @@
 //! `forebay new`: a pipeline file from a model.
+#![allow(clippy::unwrap_used, reason = "a test that panics has done its work")]
 
 use std::{fmt::Write as _, fs};
 

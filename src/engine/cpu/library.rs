@@ -217,8 +217,8 @@ pub fn find_in(surroundings: &Surroundings) -> Result<PathBuf, ModelError> {
 }
 
 fn note(seen: &mut String, what: &str, was: &str) {
-    // Writing into a String cannot fail.
-    let _: Result<(), std::fmt::Error> = writeln!(seen, "  {what:<22} {was}");
+    let written = writeln!(seen, "  {what:<22} {was}");
+    debug_assert!(written.is_ok(), "writing into a string");
 }
 
 fn mend() -> String {
