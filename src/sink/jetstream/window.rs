@@ -171,7 +171,7 @@ impl Window {
             Ok(()) => {}
             Err(PublishFailure::Later) => self.hold(key, "disconnected"),
             Err(PublishFailure::Subject) => {
-                self.reject(key, |pending, _| not_a_subject(&pending.subject))
+                self.reject(key, |pending, _| not_a_subject(&pending.subject));
             }
             Err(PublishFailure::Size) => self.reject(key, |pending, connection| {
                 too_large(connection, &pending.outgoing, pending.headers.as_ref())

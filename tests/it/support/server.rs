@@ -229,7 +229,7 @@ fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
 /// Ends the server when this process has ended, however it did.
 fn watch(server: u32) {
     let script = format!(
-        "while kill -0 {} 2>/dev/null && kill -0 {server} 2>/dev/null; do sleep 1; done; kill -9 {server}",
+        "(while kill -0 {} 2>/dev/null && kill -0 {server} 2>/dev/null; do sleep 1; done; kill -9 {server}) &",
         std::process::id()
     );
     Command::new("sh")
@@ -237,7 +237,7 @@ fn watch(server: u32) {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
+        .status()
         .expect("a shell starts");
 }
 

@@ -6,125 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream::stream;
 use forebay::{
     message::{InFlight, Message, Outcome},
-    nats::Connection,
-    sink::{
-        jetstream::{JetStreamSink, JetStreamTarget, Purpose},
-        template::Template,
-    },
     source::jetstream::{JetStreamOptions, JetStreamSource},
 };
-use futures_util::StreamExt;
 
 use crate::support::{
     connect, eventually,
-    line::{CREDIT, Line, Step, assert_each_once, echo, number},
+    line::{CREDIT, Line, Step, echo, number},
     proxy::Proxy,
     server::NatsServer,
+    streams::{ACK_WAIT, Streams, options, sink, source},
 };
-
-const ACK_WAIT: Duration = Duration::from_secs(2);
-
-fn options() -> JetStreamOptions {
-    JetStreamOptions {
-        stream: "IN".into(),
-        consumer: "worker".into(),
-        filter_subject: None,
-        ack_wait: ACK_WAIT,
-        max_deliver: 5,
-    }
-}
-
-fn source(connection: &Connection) -> JetStreamSource {
-    JetStreamSource::new(connection.clone(), options(), CREDIT)
-}
-
-fn sink(connection: &Connection) -> JetStreamSink {
-    JetStreamSink::new(
-        connection.clone(),
-        JetStreamTarget {
-            subject: Template::parse("out.results").expect("template"),
-            purpose: Purpose::Result,
-        },
-    )
-}
-
-struct Streams {
-    js: jetstream::Context,
-}
-
-impl Streams {
-    async fn make(connection: &Connection) -> Self {
-        let js = jetstream::new(connection.client().clone());
-        let streams = Self { js };
-        streams.add("IN", "in.>").await;
-        streams.add("OUT", "out.>").await;
-        streams
-    }
-
-    async fn add(&self, name: &str, subject: &str) {
-        let config = stream::Config {
-            name: name.into(),
-            subjects: vec![subject.into()],
-            ..stream::Config::default()
-        };
-        self.js.create_stream(config).await.expect("a stream");
-    }
-
-    /// Publishes the numbers of `range` to `in.n`, confirmed.
-    async fn feed(&self, range: std::ops::Range<usize>) {
-        let mut acks = Vec::new();
-        for n in range {
-            acks.push(
-                self.js
-                    .publish("in.n", n.to_string().into())
-                    .await
-                    .expect("published"),
-            );
-        }
-        for ack in acks {
-            ack.await.expect("stored");
-        }
-    }
-
-    async fn messages(&self, name: &str) -> u64 {
-        match self.js.get_stream(name).await {
-            Ok(mut stream) => stream.info().await.map_or(0, |info| info.state.messages),
-            Err(_) => 0,
-        }
-    }
-
-    /// The numbers of all results.
-    async fn results(&self) -> Vec<usize> {
-        let stream = self.js.get_stream("OUT").await.expect("OUT");
-        let count = stream.cached_info().state.messages as usize;
-        let config = jetstream::consumer::pull::OrderedConfig::default();
-        let consumer = stream.create_consumer(config).await.expect("a consumer");
-        let messages = consumer.messages().await.expect("messages");
-        messages
-            .take(count)
-            .map(|message| number(&message.expect("a message").payload))
-            .collect()
-            .await
-    }
-
-    /// Waits until the consumer has nothing left to do, then audits the output.
-    async fn audit(&self, count: usize) {
-        eventually("all is acknowledged", async || {
-            let Ok(stream) = self.js.get_stream("IN").await else {
-                return false;
-            };
-            let Ok(info) = stream.consumer_info("worker").await else {
-                return false;
-            };
-            info.num_pending == 0 && info.num_ack_pending == 0
-        })
-        .await;
-        assert_each_once(self.results().await, count);
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_message_has_its_result_once() {
