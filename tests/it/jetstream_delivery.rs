@@ -312,3 +312,61 @@ async fn a_half_open_link_and_a_frozen_server_lose_nothing() {
     streams.audit(1500).await;
     line.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_larger_than_the_byte_credit_come_in_one_by_one() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::make(&connection).await;
+    let long = |n: usize| format!("{n:0>5000}");
+    for n in 0..60 {
+        let payload = if n % 3 == 0 { long(n) } else { n.to_string() };
+        let stored = streams
+            .js
+            .publish("in.n", payload.into())
+            .await
+            .expect("published");
+        stored.await.expect("stored");
+    }
+    let credit = InFlight {
+        messages: 64,
+        bytes: 2000,
+    };
+    let most = Arc::new(Mutex::new(0));
+    let noted = Arc::clone(&most);
+    let source = JetStreamSource::new(connection.clone(), options(), credit);
+    let line = Line::with_credit(credit, source, sink(&connection), move |message| {
+        let mut most = noted.lock().expect("lock");
+        *most = message.payload.len().max(*most);
+        Step::Publish(format!("r:{}", number(&message.payload)).into())
+    });
+    streams.audit(60).await;
+    assert_eq!(*most.lock().expect("lock"), 5000);
+    assert_eq!(line.counter("forebay_redelivered_total"), 0);
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_share_a_consumer_and_one_may_die() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::make(&connection).await;
+    let proxy = Proxy::start(server.port()).await;
+    let doomed = connect(&proxy.url()).await;
+    let slowly = |message: &Message| {
+        std::thread::sleep(Duration::from_micros(300));
+        echo(message)
+    };
+    let first = Line::start(source(&doomed), sink(&doomed), slowly);
+    let second = Line::start(source(&connection), sink(&connection), slowly);
+    streams.feed(0..3000).await;
+    eventually("both work", async || {
+        [&first, &second]
+            .iter()
+            .all(|line| line.counter("forebay_results_total") >= 300)
+    })
+    .await;
+    proxy.cut();
+    streams.audit(3000).await;
+    second.finish().await;
+}
