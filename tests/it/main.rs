@@ -14,6 +14,8 @@ mod engine_onnx;
 mod engine_speed;
 mod fakes;
 mod file_lines;
+mod jetstream_delivery;
 mod nats_core;
+mod nats_errors;
 mod pipeline;
 mod support;
