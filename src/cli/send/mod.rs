@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use pace::Pace;
 pub use pace::Rate;
 pub use row::{SubjectTemplate, TensorField};
+pub(super) use tally::milliseconds;
 
 use super::{Exit, Failure, ServerArgs, server};
 use lines::Lines;
