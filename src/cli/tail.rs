@@ -66,6 +66,7 @@ pub async fn tail(args: Args) -> Result<(), Failure> {
         Some(stream) => stored(&broker, stream, &args).await?,
         None => published(&broker, args.subject.as_deref().unwrap_or_default()).await?,
     };
+    tracing::info!(server = broker.address, "listening");
     let mut output = Output::new();
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {

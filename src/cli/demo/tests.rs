@@ -51,7 +51,11 @@ async fn serve(launch: Launch, does: fn(u64) -> Does) -> Result<(), Failure> {
         let id = row["id"].as_u64().expect("a number");
         scored.fetch_add(1, Ordering::Relaxed);
         let truth = row["employed"].as_i64().expect("a label");
-        let label = if id.is_multiple_of(10) { 1 - truth } else { truth };
+        let label = if id.is_multiple_of(10) {
+            1 - truth
+        } else {
+            truth
+        };
         let result = json!({"id": id, "employed": truth, "label": label, "score": 0.5}).to_string();
         let does = does(id);
         let (subject, payload) = match does {

@@ -101,8 +101,10 @@ pub async fn send(args: Args) -> Result<(), Failure> {
     };
     let mut tally = Tally::new(known, args.request);
     let run = Run::new(&args, broker.clone());
-    let end = run.send(&mut lines, &mut tally, &stop).await;
-    let end = end.and(broker.flush().await);
+    let end = match run.send(&mut lines, &mut tally, &stop).await {
+        Ok(()) => broker.flush().await,
+        failed => failed,
+    };
     tally.finish(end.is_ok())?;
     if broker.reconnects() > 0 && !args.jetstream && !args.request {
         return end.and(Err(Failure::failed(
