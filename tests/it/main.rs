@@ -2,5 +2,6 @@
 
 mod architecture;
 mod cli;
+mod cli_traffic;
 mod fakes;
 mod pipeline;
