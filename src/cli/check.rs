@@ -1,11 +1,56 @@
-//! `forebay check`. Stand-in.
+//! `forebay check FILE…`: says what is wrong with pipeline files.
 
-use super::{CheckArgs, Failure, Globals};
+use super::{CheckArgs, Failure, Globals, output, plans};
+use crate::config::{
+    self, Plan,
+    plan::{Device, SinkPlan, SourcePlan},
+};
 
-/// Not in this build yet.
+/// Checks the files, models included, without connecting to anything.
 ///
 /// # Errors
-/// Always.
-pub fn check(_args: CheckArgs, _globals: &Globals) -> Result<(), Failure> {
-    Err(Failure::failed("`forebay check` is not in this build yet"))
+/// The reports of all files that are wrong (exit 78).
+pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
+    let plans = plans::load(&args.files, globals)?;
+    for plan in &plans {
+        if args.resolved {
+            output::print(&config::resolved(plan))?;
+        } else {
+            output::print(&summary(plan))?;
+        }
+    }
+    Ok(())
+}
+
+/// What the pipeline will do, and what it does not promise.
+fn summary(plan: &Plan) -> String {
+    let mut text = format!("{}: ok\n", plan.file.display());
+    for step in &plan.steps {
+        let why = match step.device {
+            Device::Auto => "this build runs models on the CPU",
+            Device::Cpu => "asked for",
+        };
+        text += &format!("  model {} runs on the cpu ({why})\n", step.model);
+    }
+    for note in notes(plan) {
+        text += &format!("  note: {note}\n");
+    }
+    text
+}
+
+fn notes(plan: &Plan) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    if matches!(plan.source, SourcePlan::Nats(..)) {
+        notes.push("core NATS delivers at most once: what is lost on the way or in flight at a crash is not sent again; use `source: jetstream` where that matters");
+    }
+    if matches!(
+        (&plan.source, &plan.sink),
+        (SourcePlan::JetStream(..), SinkPlan::Nats(..))
+    ) {
+        notes.push("the sink is core NATS, which confirms nothing: a message is acknowledged once its result was handed to the connection");
+    }
+    if plan.dead_letter.is_none() {
+        notes.push("there is no `dead_letter`: rejected messages are counted, logged and dropped");
+    }
+    notes
 }

@@ -59,6 +59,18 @@ impl Output {
     }
 }
 
+/// Writes a whole text. That nobody reads it is no failure.
+///
+/// # Errors
+/// The system refuses for another reason.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut output = Output::new();
+    if !output.write(&[text.as_bytes()])?.is_gone() {
+        let _reader = output.flush()?;
+    }
+    Ok(())
+}
+
 fn reader(written: io::Result<()>) -> Result<Reader, Failure> {
     match written {
         Ok(()) => Ok(Reader::There),

@@ -1,11 +1,136 @@
-//! `forebay run`. Stand-in.
+//! `forebay run FILE…`: serves pipelines until they end or a signal comes.
 
-use super::{Failure, Globals, RunArgs};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-/// Not in this build yet.
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Exit, Failure, Globals, RunArgs, block_on, plans, stop_on_signal};
+use crate::{
+    config::Plan,
+    control::http,
+    pipeline::{self, PipelineError, build::BuildError},
+    telemetry,
+};
+
+/// How often collected samples are folded into the histograms, so that they do not pile up where
+/// nobody reads `/metrics`.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs the pipelines of these files.
 ///
 /// # Errors
-/// Always.
-pub fn run(_args: RunArgs, _globals: &Globals) -> Result<(), Failure> {
-    Err(Failure::failed("`forebay run` is not in this build yet"))
+/// What the operator must fix; or a pipeline stopped by itself.
+pub fn run(args: RunArgs, globals: &Globals) -> Result<(), Failure> {
+    let plans = plans::load(&args.files, globals)?;
+    let metrics = telemetry::metrics::install()
+        .map_err(|error| Failure::failed(format!("the metrics cannot be set up: {error}")))?;
+    block_on(async {
+        let stop = stop_on_signal()?;
+        serve(&plans, metrics, stop).await.map_err(Failure::from)
+    })
+}
+
+/// Why pipelines could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A pipeline could not be started.
+    #[error("pipeline `{pipeline}`: {error}")]
+    Build {
+        /// Its name.
+        pipeline: String,
+        /// What is wrong.
+        error: BuildError,
+    },
+    /// A pipeline stopped by itself.
+    #[error("pipeline `{pipeline}`: {error}")]
+    Pipeline {
+        /// Its name.
+        pipeline: String,
+        /// What happened.
+        error: PipelineError,
+    },
+    /// An address could not be opened.
+    #[error("{0}")]
+    Http(String),
+    /// A task of ours failed.
+    #[error("{0}; this is a bug in forebay")]
+    Bug(String),
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let exit = match &error {
+            RunError::Build { .. } => Exit::Unavailable,
+            RunError::Pipeline {
+                error: PipelineError::Panicked { .. },
+                ..
+            }
+            | RunError::Bug(_) => Exit::Bug,
+            RunError::Pipeline { .. } | RunError::Http(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// Runs pipelines until all have ended, `stop` is cancelled, or one fails (which stops the others
+/// in an orderly way).
+///
+/// # Errors
+/// The first failure.
+pub async fn serve(
+    plans: &[Plan],
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let mut background = JoinSet::new();
+    let mut built = Vec::new();
+    for plan in plans {
+        let one = pipeline::build::build(plan)
+            .await
+            .map_err(|error| RunError::Build {
+                pipeline: plan.name.clone(),
+                error,
+            })?;
+        built.push(one);
+    }
+    let facts = Arc::new(http::Facts {
+        metrics: metrics.clone(),
+        pipelines: built.iter().map(|one| one.status.clone()).collect(),
+    });
+    let addresses: BTreeSet<_> = plans.iter().filter_map(|plan| plan.http).collect();
+    for address in addresses {
+        let listener = http::bind(address).await.map_err(RunError::Http)?;
+        tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving /metrics, /healthz and /readyz");
+        background.spawn(http::serve(listener, Arc::clone(&facts)));
+    }
+    background.spawn(async move {
+        let mut tick = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            tick.tick().await;
+            metrics.run_upkeep();
+        }
+    });
+    let mut running = JoinSet::new();
+    for one in built {
+        let (name, stop) = (one.parts.name.clone(), stop.child_token());
+        tracing::info!(pipeline = name, "running");
+        running.spawn(async move { (name, pipeline::run(one.parts, stop).await) });
+    }
+    let mut first = Ok(());
+    while let Some(ended) = running.join_next().await {
+        let (pipeline, result) = ended.map_err(|error| RunError::Bug(error.to_string()))?;
+        match result {
+            Ok(()) => tracing::info!(pipeline, "ended; every message is settled"),
+            Err(error) => {
+                tracing::error!(pipeline, %error, "stopped");
+                stop.cancel();
+                if first.is_ok() {
+                    first = Err(RunError::Pipeline { pipeline, error });
+                }
+            }
+        }
+    }
+    first
 }

@@ -1,11 +1,12 @@
-//! `forebay schema`. Stand-in.
+//! `forebay schema`: prints the JSON Schema of pipeline files.
 
-use super::{Failure, SchemaArgs};
+use super::{Failure, SchemaArgs, output};
+use crate::config;
 
-/// Not in this build yet.
+/// Prints the schema.
 ///
 /// # Errors
-/// Always.
+/// Standard output is closed.
 pub fn schema(_args: SchemaArgs) -> Result<(), Failure> {
-    Err(Failure::failed("`forebay schema` is not in this build yet"))
+    output::print(&config::schema())
 }

@@ -1,4 +1,83 @@
-//! The pipeline file: what may be written (`raw`), what it means (`plan`), and what is wrong with it
-//! (`report`).
+//! The pipeline file: what may be written (`raw`), what it means ([`plan`]), and what is wrong with
+//! it (`report`). Knows no broker and runs no model; what must be known about models it asks of a
+//! [`ModelCatalog`].
 
+mod env;
+mod mask;
+mod node;
 pub mod plan;
+mod print;
+mod raw;
+mod read;
+mod report;
+mod resolve;
+mod schema;
+mod url;
+
+use std::path::Path;
+
+use self::report::Report;
+pub use self::{plan::Plan, print::resolved, report::ConfigErrors, schema::schema};
+use crate::engine::ModelCatalog;
+
+/// Reads and checks a pipeline file, with the environment of this process.
+///
+/// # Errors
+/// Everything that is wrong with the file, each with its place in it.
+pub fn load(path: &Path, catalog: &mut dyn ModelCatalog) -> Result<Plan, ConfigErrors> {
+    let text = std::fs::read(path).map_err(|error| {
+        let report = Report::new(format!("cannot read `{}`: {error}", path.display()));
+        ConfigErrors::new(path, "", vec![report])
+    })?;
+    let text = String::from_utf8(text).map_err(|_| {
+        let report = Report::new(format!("`{}` is not UTF-8 text", path.display()));
+        ConfigErrors::new(
+            path,
+            "",
+            vec![report.help("a pipeline file is YAML, not a model")],
+        )
+    })?;
+    load_text(path, &text, &|name| std::env::var(name).ok(), catalog)
+}
+
+/// Checks the text of a pipeline file that stands at `path`, with the environment that `env` gives.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_text(
+    path: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    catalog: &mut dyn ModelCatalog,
+) -> Result<Plan, ConfigErrors> {
+    let mut reports = Vec::new();
+    let raw = node::parse(text, env, &mut reports)
+        .and_then(|root| read::read::<raw::Pipeline>(&root, &mut reports));
+    let plan = raw.and_then(|raw| resolve::resolve(&raw, path, text, catalog, &mut reports));
+    plan.ok_or_else(|| ConfigErrors::new(path, text, reports))
+}
+
+/// Checks what several pipelines in one process must not have in common.
+///
+/// # Errors
+/// Two of them have the same name, so that their metrics could not be told apart.
+pub fn check_together(plans: &[Plan]) -> Result<(), ConfigErrors> {
+    let mut reports = Vec::new();
+    for (at, plan) in plans.iter().enumerate() {
+        if let Some(other) = plans[..at].iter().find(|other| other.name == plan.name) {
+            reports.push(
+                Report::new(format!(
+                    "two pipelines are called `{}`: `{}` and `{}`",
+                    plan.name,
+                    other.file.display(),
+                    plan.file.display()
+                ))
+                .help("give one of them another `name`: it tells their metrics apart"),
+            );
+        }
+    }
+    match plans.last() {
+        Some(last) if !reports.is_empty() => Err(ConfigErrors::new(&last.file, "", reports)),
+        _ => Ok(()),
+    }
+}

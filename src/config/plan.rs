@@ -53,13 +53,17 @@ pub struct Plan {
     pub shutdown_grace: Duration,
 }
 
-/// What a step is called, for logs and metrics.
+/// What a step and its ends are called, for logs, metrics and `forebay check --resolved`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
     /// The model's name in the file.
     pub model: String,
     /// Where it runs.
     pub device: Device,
+    /// Names of the model's inputs.
+    pub inputs: Vec<String>,
+    /// Names of the model's outputs, of all of them.
+    pub outputs: Vec<String>,
 }
 
 /// Where a model runs.
@@ -69,6 +73,16 @@ pub enum Device {
     Auto,
     /// The CPU.
     Cpu,
+}
+
+impl Device {
+    /// The name used in pipeline files and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+        }
+    }
 }
 
 /// Where messages come from.

@@ -1,8 +1,12 @@
 //! Bytes become typed columns, and the contract is enforced. Decoders know messages and tables;
 //! they know no channel and no model.
 
+mod breach;
 pub mod json;
 pub mod msgpack;
+mod order;
+mod row;
+mod rules;
 pub mod tensor;
 
 use crate::{
@@ -33,3 +37,6 @@ pub struct Decoded {
     /// The form the result takes.
     pub layout: Layout,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,134 @@
-//! To come.
+//! One output as raw little-endian elements, with headers that say what they are.
+
+use std::{fmt::Write as _, ops::Range};
+
+use bytes::{BufMut as _, BytesMut};
+
+use super::{Encode, NonFinite, OutputField, only_row, series};
+use crate::{
+    block::{Column, Layout, Record, Table},
+    contract::Dtype,
+    message::{Headers, Reject, Stage},
+};
+
+/// Header with the type of the elements.
+const DTYPE_HEADER: &str = "Forebay-Dtype";
+/// Header with the sizes of the dimensions, outermost first.
+const SHAPE_HEADER: &str = "Forebay-Shape";
+
+/// Writes the rows of one output one after the other. Strings have no raw form and are refused;
+/// so is a list of which some rows were rejected, since the rest would move up into their places.
+#[derive(Debug)]
+pub struct TensorEncoder {
+    output: OutputField,
+    /// Type and row shape of the result written last, for its headers.
+    last: Option<(Dtype, Vec<usize>)>,
+}
+
+impl TensorEncoder {
+    /// An encoder for this output. A label → value map is written as its values.
+    pub fn new(output: OutputField) -> Self {
+        Self { output, last: None }
+    }
+}
+
+impl Encode for TensorEncoder {
+    fn encode(
+        &mut self,
+        record: &Record,
+        rows: Range<usize>,
+        _input: &Table,
+        output: &Table,
+        into: &mut BytesMut,
+    ) -> Result<NonFinite, Reject> {
+        match &record.layout {
+            Layout::One => {
+                only_row(&rows)?;
+            }
+            Layout::Many { rejected } => {
+                if let Some((place, reject)) = rejected.first() {
+                    let reason = format!(
+                        "a tensor has no place for the {} rejected rows; row {place}: {}",
+                        rejected.len(),
+                        reject.reason
+                    );
+                    return Err(Reject::new(Stage::Encode, "rows", reason));
+                }
+            }
+        }
+        let series = series(&self.output, output, &rows)?;
+        let dtype = series.values.dtype();
+        if !matches!(&self.last, Some((last, shape)) if *last == dtype && *shape == series.shape) {
+            self.last = Some((dtype, series.shape.clone()));
+        }
+        let width = series.width();
+        match self.output.element {
+            None => put(&series.values, rows.start * width..rows.end * width, into),
+            Some(element) => rows
+                .map(|row| row * width + element)
+                .try_fold(
+                    0,
+                    |sum, at| Ok(sum + put(&series.values, at..at + 1, into)?),
+                ),
+        }
+    }
+
+    fn headers(&self, rows: usize, layout: &Layout) -> Headers {
+        let Some((dtype, row_shape)) = &self.last else {
+            return Headers::new();
+        };
+        let mut shape = String::new();
+        // Writing to a string cannot fail.
+        if *layout != Layout::One {
+            let _infallible = write!(shape, "{rows}");
+        }
+        if self.output.element.is_none() {
+            for size in row_shape {
+                let comma = if shape.is_empty() { "" } else { "," };
+                let _infallible = write!(shape, "{comma}{size}");
+            }
+        }
+        if shape.is_empty() {
+            shape.push('1');
+        }
+        vec![
+            (DTYPE_HEADER.to_owned(), dtype.name().to_owned()),
+            (SHAPE_HEADER.to_owned(), shape),
+        ]
+    }
+}
+
+fn put(values: &Column, elements: Range<usize>, into: &mut BytesMut) -> Result<NonFinite, Reject> {
+    let mut non_finite = 0;
+    match values {
+        Column::F32(values) => {
+            for value in &values[elements] {
+                non_finite += usize::from(!value.is_finite());
+                into.put_f32_le(*value);
+            }
+        }
+        Column::F64(values) => {
+            for value in &values[elements] {
+                non_finite += usize::from(!value.is_finite());
+                into.put_f64_le(*value);
+            }
+        }
+        Column::I32(values) => values[elements]
+            .iter()
+            .for_each(|value| into.put_i32_le(*value)),
+        Column::I64(values) => values[elements]
+            .iter()
+            .for_each(|value| into.put_i64_le(*value)),
+        Column::U8(values) => into.put_slice(&values[elements]),
+        Column::Bool(values) => {
+            values[elements]
+                .iter()
+                .for_each(|value| into.put_u8(u8::from(*value)));
+        }
+        Column::String(_) => {
+            let reason = "strings cannot be written as a tensor; encode json or msgpack instead";
+            return Err(Reject::new(Stage::Encode, "type", reason));
+        }
+    }
+    Ok(non_finite)
+}

@@ -4,7 +4,7 @@
 pub mod cpu;
 pub mod isolate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{block::Table, contract::Dtype};
 
@@ -95,6 +95,32 @@ pub struct OutputInfo {
     /// The keys where the model returns a map for each row (ZipMap): the values are then a series
     /// of shape `[labels.len()]` in this order.
     pub labels: Option<Vec<String>>,
+}
+
+/// Answers what `config` must know about models before anything runs.
+pub trait ModelCatalog {
+    /// The inputs that the model declares.
+    ///
+    /// # Errors
+    /// The file is no model, or one that cannot be served.
+    fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError>;
+
+    /// The names of the outputs that the model declares, without running it.
+    ///
+    /// # Errors
+    /// As for [`ModelCatalog::inputs`].
+    fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError>;
+
+    /// Runs the model on a probe batch and says what really comes out. `row_shapes` has the shape
+    /// of one row for each input, in the order of [`ModelCatalog::inputs`].
+    ///
+    /// # Errors
+    /// The model does not run on these shapes, or gives what cannot be served.
+    fn outputs(
+        &mut self,
+        path: &Path,
+        row_shapes: &[Vec<usize>],
+    ) -> Result<Vec<OutputInfo>, ModelError>;
 }
 
 /// What one engine runs, resolved from the pipeline file: names have become indices.

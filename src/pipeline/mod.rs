@@ -12,6 +12,7 @@
 //! Shutdown is the source closing its door: each room drains, drops its sender, and the next room
 //! sees its channel close. There is no other stop signal on the data path.
 
+pub mod build;
 mod rejects;
 mod stages;
 mod status;
@@ -210,7 +211,12 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
             sink.run(outgoing, undeliverable, metrics.dead_letter.clone()),
         );
     }
-    let intake = Intake::new(Arc::clone(&home), raw_sender, metrics.source.clone());
+    let intake = Intake::new(
+        Arc::clone(&home),
+        raw_sender,
+        rejects.clone(),
+        metrics.source.clone(),
+    );
     let source = source.run(intake, stop.clone());
     drop(rejects);
     crew.finish(source, &home, settled, shutdown_grace).await

@@ -111,13 +111,13 @@ impl EngineStage {
             let started = Instant::now();
             self.count(&batch, started);
             let rows = batch.block.rows();
-            let (parts, failed) = isolate::run_isolated(&mut *self.engine, batch.block)?;
+            let ran = isolate::run_isolated(&mut *self.engine, batch.block, Table::default())?;
             self.metrics.ran(rows, started.elapsed());
-            for (record, reason) in failed {
+            for (record, reason) in ran.failed {
                 let reject = Reject::new(Stage::Engine, "model", reason);
                 self.rejects.reject(record.message, reject);
             }
-            for part in parts {
+            for part in ran.scored {
                 if scored.send(part).is_err() {
                     return Ok(());
                 }

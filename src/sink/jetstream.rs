@@ -19,3 +19,20 @@ pub enum Purpose {
     /// Dead letters.
     DeadLetter,
 }
+#[derive(Debug)]
+pub struct JetStreamSink;
+impl JetStreamSink {
+    pub fn new(_: crate::nats::Connection, _: JetStreamTarget) -> Self {
+        Self
+    }
+}
+impl super::Sink for JetStreamSink {
+    fn run(
+        self: Box<Self>,
+        _: tokio::sync::mpsc::Receiver<Vec<super::Outgoing>>,
+        _: super::Rejects,
+        _: super::SinkMetrics,
+    ) -> super::BoxFuture<Result<(), super::SinkError>> {
+        Box::pin(async { Err(super::SinkError::new("not yet")) })
+    }
+}

@@ -5,14 +5,15 @@ pub mod dead_letter;
 pub mod file;
 pub mod jetstream;
 pub mod nats;
+mod publish;
 pub mod template;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub use crate::source::BoxFuture;
+pub use crate::source::{BoxFuture, Rejects};
 use crate::{
-    message::{Headers, Message, Outcome, Reject},
+    message::{Headers, Message, Outcome},
     telemetry::metrics::SinkMetrics,
 };
 
@@ -61,24 +62,4 @@ pub trait Sink: Send {
         rejects: Rejects,
         metrics: SinkMetrics,
     ) -> BoxFuture<Result<(), SinkError>>;
-}
-
-/// The way to the dead letter for what a stage cannot finish.
-#[derive(Debug, Clone)]
-pub struct Rejects(mpsc::Sender<(Message, Reject)>);
-
-impl Rejects {
-    /// A way with room for `max_in_flight` messages, and its far end.
-    pub fn new(max_in_flight: usize) -> (Self, mpsc::Receiver<(Message, Reject)>) {
-        let (sender, receiver) = mpsc::channel(max_in_flight);
-        (Self(sender), receiver)
-    }
-
-    /// Rejects a message. Never waits: each place in the channel is backed by a credit. When the
-    /// far end is gone the message is dropped, which means it is delivered again.
-    pub fn reject(&self, message: Message, reject: Reject) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.0.try_send((message, reject)) {
-            unreachable!("each place in this channel is backed by a credit: this is a bug");
-        }
-    }
 }

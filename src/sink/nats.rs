@@ -1,6 +1,20 @@
 //! Results to core NATS, on a subject of their own or as the reply to a request.
 
-use super::template::Template;
+use std::time::{Duration, Instant};
+
+use async_nats::{Subject, message::OutboundMessage};
+use tokio::sync::mpsc;
+
+use super::{
+    BoxFuture, Outgoing, Rejects, Sink, SinkError,
+    publish::{Subjects, header_map, not_a_subject, too_large, weigh},
+    template::Template,
+};
+use crate::{
+    message::{Reject, Stage},
+    nats::{Connection, PublishFailure, backoff::Seldom, scratch::Scratch},
+    telemetry::metrics::SinkMetrics,
+};
 
 /// Where results go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,4 +23,201 @@ pub enum NatsTarget {
     Subject(Template),
     /// The reply subject of the request.
     Reply,
+}
+
+/// How long the end of the work may wait for a connection that is down.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+
+/// Publishes to core NATS, which confirms nothing: a result is done when the client has taken it
+/// while connected.
+#[derive(Debug)]
+pub struct NatsSink {
+    connection: Connection,
+    target: NatsTarget,
+}
+
+impl NatsSink {
+    /// A sink that publishes on this connection.
+    pub fn new(connection: Connection, target: NatsTarget) -> Self {
+        Self { connection, target }
+    }
+}
+
+impl Sink for NatsSink {
+    fn run(
+        self: Box<Self>,
+        mut outgoing: mpsc::Receiver<Vec<Outgoing>>,
+        rejects: Rejects,
+        metrics: SinkMetrics,
+    ) -> BoxFuture<Result<(), SinkError>> {
+        Box::pin(async move {
+            let connection = self.connection.clone();
+            let mut fatal = std::pin::pin!(connection.fatal());
+            let mut publishing = Publishing {
+                address: Address::new(self.target, &self.connection),
+                connection: self.connection,
+                rejects,
+                metrics,
+                held: Seldom::default(),
+            };
+            loop {
+                let block = tokio::select! {
+                    biased;
+                    sentence = &mut fatal => return Err(SinkError::new(sentence)),
+                    block = outgoing.recv() => block,
+                };
+                let Some(block) = block else { break };
+                tokio::select! {
+                    biased;
+                    sentence = &mut fatal => return Err(SinkError::new(sentence)),
+                    result = publishing.block(block, &outgoing) => result?,
+                }
+            }
+            if !connection.flush(FINISH_WITHIN).await {
+                return Err(SinkError::new(format!(
+                    "the last results may not have reached NATS at {}: the connection is down",
+                    connection.server()
+                )));
+            }
+            Ok(())
+        })
+    }
+}
+
+struct Publishing {
+    connection: Connection,
+    address: Address,
+    rejects: Rejects,
+    metrics: SinkMetrics,
+    held: Seldom,
+}
+
+impl Publishing {
+    async fn block(
+        &mut self,
+        block: Vec<Outgoing>,
+        outgoing: &mpsc::Receiver<Vec<Outgoing>>,
+    ) -> Result<(), SinkError> {
+        let taken = Instant::now();
+        let mut done = Vec::with_capacity(block.len());
+        let mut rest = block.into_iter();
+        while let Some(next) = rest.next() {
+            match self.publish(&next, outgoing).await {
+                Ok(()) => done.push(next),
+                Err(Problem::Reject(reject)) => self.rejects.reject(next.message, reject),
+                Err(Problem::Down) => {
+                    return Err(SinkError::new(format!(
+                        "{} results were not published: the connection to NATS at {} is down",
+                        rest.len() + 1,
+                        self.connection.server()
+                    )));
+                }
+            }
+        }
+        let now = Instant::now();
+        for Outgoing {
+            message,
+            payload,
+            outcome,
+            ..
+        } in done
+        {
+            self.metrics.published(payload.len(), message.received, now);
+            message.ack.resolve(outcome);
+        }
+        self.metrics.confirmed(now.duration_since(taken));
+        Ok(())
+    }
+
+    async fn publish(
+        &mut self,
+        next: &Outgoing,
+        outgoing: &mpsc::Receiver<Vec<Outgoing>>,
+    ) -> Result<(), Problem> {
+        let subject = self.address.of(next)?;
+        let headers = header_map(&next.headers);
+        weigh(&self.connection, next, headers.as_ref())?;
+        loop {
+            let message = OutboundMessage {
+                subject: subject.clone(),
+                reply: None,
+                payload: next.payload.clone(),
+                headers: headers.clone(),
+            };
+            match self.connection.publish(message).await {
+                Ok(()) => return Ok(()),
+                Err(PublishFailure::Size) => {
+                    return Err(too_large(&self.connection, next, headers.as_ref()).into());
+                }
+                Err(PublishFailure::Subject) => return Err(not_a_subject(&subject).into()),
+                Err(PublishFailure::Later) => self.wait(outgoing).await?,
+            }
+        }
+    }
+
+    /// Waits for the connection: without an end while work goes on, for credit holds everything
+    /// back meanwhile; for a bounded time when this is the last of it.
+    async fn wait(&mut self, outgoing: &mpsc::Receiver<Vec<Outgoing>>) -> Result<(), Problem> {
+        if self.held.happened(1).is_some() {
+            tracing::warn!(
+                server = self.connection.server(),
+                "disconnected; results are held until the connection is back"
+            );
+        }
+        let mut last_chance = None;
+        while !self.connection.is_connected() {
+            drop(
+                tokio::time::timeout(Duration::from_millis(100), self.connection.connected()).await,
+            );
+            if outgoing.is_closed() {
+                let since: Instant = *last_chance.get_or_insert_with(Instant::now);
+                if since.elapsed() > FINISH_WITHIN {
+                    return Err(Problem::Down);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Problem {
+    Reject(Reject),
+    Down,
+}
+
+impl From<Reject> for Problem {
+    fn from(reject: Reject) -> Self {
+        Self::Reject(reject)
+    }
+}
+
+enum Address {
+    Made(Subjects),
+    Reply(Scratch),
+}
+
+impl Address {
+    fn new(target: NatsTarget, connection: &Connection) -> Self {
+        match target {
+            NatsTarget::Subject(template) => Self::Made(Subjects::new(template)),
+            NatsTarget::Reply => {
+                connection.allow_foreign_subjects();
+                Self::Reply(Scratch::default())
+            }
+        }
+    }
+
+    fn of(&mut self, outgoing: &Outgoing) -> Result<Subject, Reject> {
+        match self {
+            Self::Made(subjects) => subjects.render(outgoing.message.subject()),
+            Self::Reply(scratch) => match outgoing.message.reply() {
+                Some(reply) => Ok(scratch.subject(reply)),
+                None => Err(Reject::new(
+                    Stage::Sink,
+                    "no_reply",
+                    "the sink answers requests, and this message has no reply subject",
+                )),
+            },
+        }
+    }
 }

@@ -16,3 +16,19 @@ pub struct JetStreamOptions {
     /// How often a message is delivered before it goes to the dead letter.
     pub max_deliver: u64,
 }
+#[derive(Debug)]
+pub struct JetStreamSource;
+impl JetStreamSource {
+    pub fn new(_: crate::nats::Connection, _: JetStreamOptions, _: usize) -> Self {
+        Self
+    }
+}
+impl super::Source for JetStreamSource {
+    fn run(
+        self: Box<Self>,
+        _: super::Intake,
+        _: tokio_util::sync::CancellationToken,
+    ) -> super::BoxFuture<Result<(), super::SourceError>> {
+        Box::pin(async { Err(super::SourceError::new("not yet")) })
+    }
+}

@@ -6,6 +6,7 @@
 pub mod file;
 pub mod jetstream;
 pub mod nats;
+mod rejects;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
 
@@ -13,7 +14,11 @@ use bytes::{Bytes, BytesMut};
 use crossbeam::channel::{Sender, TrySendError};
 use tokio_util::sync::CancellationToken;
 
-use crate::message::{Headers, Home, Message, Position, RawBlock};
+pub use self::rejects::Rejects;
+use crate::{
+    message::{Headers, Home, Message, Position, RawBlock, Reject, Settled},
+    telemetry::metrics::SourceMetrics,
+};
 
 /// A future that a room gives to the pipeline to be driven.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -73,7 +78,8 @@ pub struct Intake {
     blocks: Option<Sender<RawBlock>>,
     pending: Vec<Incoming>,
     pending_bytes: usize,
-    metrics: crate::telemetry::metrics::SourceMetrics,
+    rejects: Rejects,
+    metrics: SourceMetrics,
 }
 
 /// Most messages in one block: enough to make a hop's cost vanish, few enough to spread over the
@@ -87,19 +93,26 @@ const COPY_BYTES_MAX: usize = 16 << 10;
 
 impl Intake {
     /// A door that counts credit at `home` and hands blocks to `blocks`, a channel with room for
-    /// as many blocks as there is credit for messages.
+    /// as many blocks as there is credit for messages. What must not come in goes to `rejects`.
     pub fn new(
         home: Arc<Home>,
         blocks: Sender<RawBlock>,
-        metrics: crate::telemetry::metrics::SourceMetrics,
+        rejects: Rejects,
+        metrics: SourceMetrics,
     ) -> Self {
         Self {
             home,
             blocks: Some(blocks),
             pending: Vec::new(),
             pending_bytes: 0,
+            rejects,
             metrics,
         }
+    }
+
+    /// Says whether the source is subscribed, or its consumer there: part of readiness.
+    pub fn set_attached(&self, attached: bool) {
+        self.home.set_reading(attached);
     }
 
     /// Where outcomes come home and credit is counted.
@@ -108,13 +121,8 @@ impl Intake {
     }
 
     /// The counters of this source, for what only the source can see.
-    pub fn metrics(&self) -> &crate::telemetry::metrics::SourceMetrics {
+    pub fn metrics(&self) -> &SourceMetrics {
         &self.metrics
-    }
-
-    /// The source is subscribed and reads from now on.
-    pub fn opened(&self) {
-        self.home.set_reading(true);
     }
 
     /// How many more messages may be read now, those not yet flushed taken off.
@@ -143,15 +151,7 @@ impl Intake {
         }
         let received = Instant::now();
         let messages = pack(&mut self.pending)
-            .map(|incoming| Message {
-                ack: self.home.admit(incoming.ticket, incoming.payload.len()),
-                subject: incoming.subject,
-                reply: incoming.reply,
-                payload: incoming.payload,
-                headers: incoming.headers,
-                position: incoming.position,
-                received,
-            })
+            .map(|incoming| admit(&self.home, incoming, received))
             .collect::<Vec<_>>();
         self.metrics.read(messages.len(), self.pending_bytes);
         self.pending_bytes = 0;
@@ -165,10 +165,39 @@ impl Intake {
         })
     }
 
+    /// Sends a message straight to the dead letter. Only while [`Intake::room`] is not 0.
+    pub fn reject(&mut self, incoming: Incoming, reject: Reject) {
+        self.metrics.read(1, incoming.payload.len());
+        let message = admit(&self.home, incoming, Instant::now());
+        self.rejects.reject(message, reject);
+    }
+
     /// Closes the door: the stages drain and end one after another.
     pub fn close(&mut self) {
-        self.home.set_reading(false);
         self.blocks = None;
+        self.set_attached(false);
+    }
+
+    /// After [`Intake::close`]: gives each outcome to `settle` until nothing is in flight.
+    async fn outcomes(&self, mut settle: impl FnMut(Settled)) {
+        while self.home.in_flight().messages > 0 {
+            self.home.wait_settled().await;
+            while let Some(settled) = self.home.next_settled() {
+                settle(settled);
+            }
+        }
+    }
+}
+
+fn admit(home: &Arc<Home>, incoming: Incoming, received: Instant) -> Message {
+    Message {
+        ack: home.admit(incoming.ticket, incoming.payload.len()),
+        subject: incoming.subject,
+        reply: incoming.reply,
+        payload: incoming.payload,
+        headers: incoming.headers,
+        position: incoming.position,
+        received,
     }
 }
 

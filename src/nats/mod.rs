@@ -1,6 +1,19 @@
 //! The connection to NATS, shared by sources and sinks that name the same servers.
 
+pub(crate) mod api;
+pub(crate) mod backoff;
+mod connection;
+mod options;
+pub(crate) mod scratch;
+pub(crate) mod slab;
+mod status;
+
 use std::{fmt, path::PathBuf};
+
+pub use connection::{ConnectError, Connection};
+pub(crate) use connection::{PublishFailure, wire_len};
+pub(crate) use options::plain;
+pub use status::State;
 
 /// Which servers, and who we are to them.
 #[derive(Debug, Clone, PartialEq, Eq)]

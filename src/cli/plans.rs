@@ -1,0 +1,34 @@
+//! Pipeline files to plans, for every command that takes them.
+
+use std::{io, path::PathBuf};
+
+use super::{Exit, Failure, Globals};
+use crate::{
+    config::{self, Plan},
+    engine::cpu::{catalog::CpuCatalog, library},
+};
+
+/// Loads ONNX Runtime, and reads and checks every file.
+///
+/// # Errors
+/// ONNX Runtime is not there (exit 69), or the reports of all files that are wrong (exit 78).
+pub fn load(files: &[PathBuf], globals: &Globals) -> Result<Vec<Plan>, Failure> {
+    library::init(globals.onnxruntime.as_deref())
+        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+    let mut catalog = CpuCatalog::new();
+    let (mut plans, mut reports) = (Vec::new(), Vec::new());
+    for file in files {
+        match config::load(file, &mut catalog) {
+            Ok(plan) => plans.push(plan),
+            Err(errors) => reports.push(errors.render_for(&io::stderr())),
+        }
+    }
+    if let Err(errors) = config::check_together(&plans) {
+        reports.push(errors.render_for(&io::stderr()));
+    }
+    if reports.is_empty() {
+        Ok(plans)
+    } else {
+        Err(Failure::rendered(Exit::Config, reports.join("\n")))
+    }
+}

@@ -1,0 +1,355 @@
+//! Writes a plan as a pipeline file that leaves nothing to defaults. Secrets are `***`.
+
+use std::{fmt::Write as _, path::Path};
+
+use super::{
+    plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
+    raw::{Size, Time},
+};
+use crate::{
+    contract::{Field, Scalar},
+    encode::OutputField,
+    engine::{ColumnRef, OutputRef},
+    nats::{Auth, ServerOptions},
+    sink::{file::FileTarget, nats::NatsTarget, template::Template},
+};
+
+/// The whole resolved pipeline as YAML.
+pub fn resolved(plan: &Plan) -> String {
+    let mut out = Lines::default();
+    out.line(0, "name", &text(&plan.name));
+    source(&mut out, &plan.source);
+    out.line(0, "decode", &decode(plan));
+    out.open(0, "fields");
+    for field in &plan.fields {
+        out.line(1, &text(&field.name), &contract(field, &plan.decode));
+    }
+    let batch = plan.batch;
+    let delay = Time(batch.max_delay);
+    out.line(
+        0,
+        "batch",
+        &format!("{{ max_rows: {}, max_delay: {delay} }}", batch.max_rows),
+    );
+    out.line(0, "max_in_flight", &plan.in_flight.messages.to_string());
+    out.line(
+        0,
+        "max_in_flight_bytes",
+        &Size(plan.in_flight.bytes).to_string(),
+    );
+    models(&mut out, plan);
+    steps(&mut out, plan);
+    encode(&mut out, plan);
+    sink(&mut out, "sink", &plan.sink);
+    if let Some(dead_letter) = &plan.dead_letter {
+        sink(&mut out, "dead_letter", dead_letter);
+    }
+    if let Some(http) = &plan.http {
+        out.line(0, "http", &format!("{{ listen: \"{http}\" }}"));
+    }
+    out.line(0, "shutdown_grace", &Time(plan.shutdown_grace).to_string());
+    out.0
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, depth: usize, key: &str, value: &str) {
+        self.raw(depth, &format!("{key}: {value}"));
+    }
+
+    fn open(&mut self, depth: usize, key: &str) {
+        self.raw(depth, &format!("{key}:"));
+    }
+
+    fn raw(&mut self, depth: usize, line: &str) {
+        writeln!(self.0, "{:1$}{line}", "", depth * 2)
+            .expect("a String takes everything: this is a bug");
+    }
+}
+
+/// Text as YAML: plain where nothing can be misread, else as JSON, which YAML reads too.
+fn text(text: &str) -> String {
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+            .contains(&text.to_ascii_lowercase().as_str());
+    if plain {
+        return text.to_owned();
+    }
+    // `${` would be filled in when it is read again.
+    let text = text.replace("${", "$${");
+    serde_json::to_string(&text).expect("text is JSON: this is a bug")
+}
+
+fn path(path: Option<&Path>) -> String {
+    path.map_or("\"-\"".to_owned(), |path| text(&path.display().to_string()))
+}
+
+fn list(items: impl IntoIterator<Item = String>) -> String {
+    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+fn source(out: &mut Lines, source: &SourcePlan) {
+    out.open(0, "source");
+    match source {
+        SourcePlan::Nats(server, options) => {
+            out.open(1, "nats");
+            servers(out, server);
+            out.line(2, "subject", &text(&options.subject));
+            if let Some(group) = &options.queue_group {
+                out.line(2, "queue_group", &text(group));
+            }
+        }
+        SourcePlan::JetStream(server, options) => {
+            out.open(1, "jetstream");
+            servers(out, server);
+            out.line(2, "stream", &text(&options.stream));
+            out.line(2, "consumer", &text(&options.consumer));
+            if let Some(filter) = &options.filter_subject {
+                out.line(2, "filter_subject", &text(filter));
+            }
+            out.line(2, "ack_wait", &Time(options.ack_wait).to_string());
+            out.line(2, "max_deliver", &options.max_deliver.to_string());
+        }
+        SourcePlan::File(file) => {
+            out.line(
+                1,
+                "file",
+                &format!("{{ path: {} }}", path(file.path.as_deref())),
+            );
+        }
+    }
+}
+
+fn servers(out: &mut Lines, server: &ServerOptions) {
+    match server.urls.as_slice() {
+        [url] => out.line(2, "url", &text(url)),
+        urls => out.line(2, "url", &list(urls.iter().map(|url| text(url)))),
+    }
+    let auth = match &server.auth {
+        Auth::None => None,
+        Auth::Token(_) => Some("{ token: \"***\" }".to_owned()),
+        Auth::User { user, .. } => Some(format!("{{ user: {}, password: \"***\" }}", text(user))),
+        Auth::CredentialsFile(file) => {
+            Some(format!("{{ credentials_file: {} }}", path(Some(file))))
+        }
+        Auth::NkeyFile(file) => Some(format!("{{ nkey_file: {} }}", path(Some(file)))),
+    };
+    if let Some(auth) = auth {
+        out.line(2, "auth", &auth);
+    }
+    let tls = &server.tls;
+    if tls.required || tls.ca_file.is_some() || tls.client.is_some() {
+        out.open(2, "tls");
+        out.line(3, "required", &tls.required.to_string());
+        if let Some(file) = &tls.ca_file {
+            out.line(3, "ca_file", &path(Some(file)));
+        }
+        if let Some((cert, key)) = &tls.client {
+            out.line(3, "cert_file", &path(Some(cert)));
+            out.line(3, "key_file", &path(Some(key)));
+        }
+    }
+    if let Some(prefix) = &server.inbox_prefix {
+        out.line(2, "inbox_prefix", &text(prefix));
+    }
+}
+
+fn decode(plan: &Plan) -> String {
+    match &plan.decode {
+        DecodePlan::Json => "{ json: {} }".to_owned(),
+        DecodePlan::Msgpack => "{ msgpack: {} }".to_owned(),
+        DecodePlan::Tensor { dtype } => {
+            let shape = plan.fields.first().map(|field| sizes(&field.shape));
+            format!(
+                "{{ tensor: {{ dtype: {dtype}, shape: {} }} }}",
+                shape.unwrap_or_default()
+            )
+        }
+    }
+}
+
+fn sizes(shape: &[usize]) -> String {
+    list(shape.iter().map(usize::to_string))
+}
+
+fn contract(field: &Field, decode: &DecodePlan) -> String {
+    let mut keys = vec![format!("dtype: {}", field.dtype)];
+    // An empty shape is a single value; a raw tensor says so.
+    if !field.shape.is_empty() || matches!(decode, DecodePlan::Tensor { .. }) {
+        keys.push(format!("shape: {}", sizes(&field.shape)));
+    }
+    if let Some(unit) = &field.unit {
+        keys.push(format!("unit: {}", text(unit)));
+    }
+    if let Some([low, high]) = field.range {
+        keys.push(format!("range: [{}, {}]", number(low), number(high)));
+    }
+    if let Some(values) = &field.values {
+        keys.push(format!("values: {}", list(values.iter().map(scalar))));
+    }
+    if let Some(default) = &field.default {
+        keys.push(format!("default: {}", scalar(default)));
+    }
+    if field.nullable {
+        keys.push("nullable: true".to_owned());
+    }
+    format!("{{ {} }}", keys.join(", "))
+}
+
+fn number(value: f64) -> String {
+    if value.is_nan() {
+        ".nan".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { ".inf" } else { "-.inf" }.to_owned()
+    } else {
+        value.to_string()
+    }
+}
+
+fn scalar(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Integer(value) => value.to_string(),
+        // With a point, so that it stays a float.
+        Scalar::Float(value) if value.is_finite() => format!("{value:?}"),
+        Scalar::Float(value) => number(*value),
+        Scalar::Bool(value) => value.to_string(),
+        Scalar::String(value) => text(value),
+    }
+}
+
+fn models(out: &mut Lines, plan: &Plan) {
+    out.open(0, "models");
+    let mut seen = Vec::new();
+    for (step, spec) in plan.steps.iter().zip(&plan.engine.steps) {
+        if seen.contains(&step.model.as_str()) {
+            continue;
+        }
+        seen.push(&step.model);
+        let value = format!(
+            "{{ path: {}, device: {}, workers: {} }}",
+            path(Some(&spec.path)),
+            step.device.name(),
+            plan.workers
+        );
+        out.line(1, &text(&step.model), &value);
+    }
+}
+
+fn steps(out: &mut Lines, plan: &Plan) {
+    out.open(0, "steps");
+    for (step, spec) in plan.steps.iter().zip(&plan.engine.steps) {
+        out.raw(1, &format!("- model: {}", text(&step.model)));
+        out.open(2, "inputs");
+        for (name, input) in step.inputs.iter().zip(&spec.inputs) {
+            let columns = input.columns.iter().map(|column| match column {
+                ColumnRef::Field(field) => text(
+                    plan.fields
+                        .get(*field)
+                        .map_or("?", |field| field.name.as_str()),
+                ),
+                ColumnRef::Output(output) => text(&output_name(plan, *output)),
+            });
+            let comment = format!("  # row shape {}", sizes(&input.shape));
+            out.line(3, &text(name), &(list(columns) + &comment));
+        }
+    }
+}
+
+fn output_name(plan: &Plan, at: OutputRef) -> String {
+    let name = plan
+        .steps
+        .get(at.step)
+        .and_then(|step| Some(format!("{}.{}", step.model, step.outputs.get(at.output)?)));
+    name.unwrap_or_else(|| "?".to_owned())
+}
+
+fn encode(out: &mut Lines, plan: &Plan) {
+    out.open(0, "encode");
+    let (kind, fields) = match &plan.encode {
+        EncodePlan::Json(fields) => ("json", fields),
+        EncodePlan::Msgpack(fields) => ("msgpack", fields),
+        EncodePlan::Tensor(field) => {
+            let output = text(&output(plan, field));
+            out.line(1, "tensor", &format!("{{ output: {output} }}"));
+            return;
+        }
+    };
+    out.open(1, kind);
+    out.line(2, "pass", &list(plan.passed.iter().map(|key| text(key))));
+    out.open(2, "outputs");
+    for field in fields {
+        let mut value = text(&output(plan, field));
+        if let Some(info) = plan.outputs.get(field.series) {
+            let labels = info
+                .labels
+                .as_ref()
+                .map(|labels| format!(", labels {}", labels.join(" ")));
+            value.push_str(&format!(
+                "  # {} {}{}",
+                info.dtype,
+                sizes(&info.shape),
+                labels.unwrap_or_default().replace('\n', " ")
+            ));
+        }
+        out.line(3, &text(&field.key), &value);
+    }
+}
+
+fn output(plan: &Plan, field: &OutputField) -> String {
+    let at = plan.engine.outputs.get(field.series);
+    let name = at.map_or_else(|| "?".to_owned(), |at| output_name(plan, *at));
+    let labels = plan
+        .outputs
+        .get(field.series)
+        .and_then(|info| info.labels.as_ref());
+    match field.element {
+        None => name,
+        Some(index) => match labels.and_then(|labels| labels.get(index)) {
+            Some(label) => format!("{name}[{label}]"),
+            None => format!("{name}[{index}]"),
+        },
+    }
+}
+
+/// The template as it was written: it is rendered for a subject whose tokens are its own places.
+fn written(template: &Template) -> String {
+    let places: Vec<_> = (1..=template.tokens())
+        .map(|token| format!("{{{token}}}"))
+        .collect();
+    let mut out = String::new();
+    match template.render(&places.join("."), &mut out) {
+        Ok(()) => out,
+        Err(reject) => unreachable!(
+            "as many tokens as it asks for: {}: this is a bug",
+            reject.reason
+        ),
+    }
+}
+
+fn sink(out: &mut Lines, key: &str, sink: &SinkPlan) {
+    let (kind, server, subject) = match sink {
+        SinkPlan::Nats(server, NatsTarget::Subject(subject)) => ("nats", server, subject),
+        SinkPlan::JetStream(server, target) => ("jetstream", server, &target.subject),
+        SinkPlan::Nats(_, NatsTarget::Reply) => {
+            out.line(0, key, "{ reply: {} }");
+            return;
+        }
+        SinkPlan::File(FileTarget { path: file }) => {
+            out.line(
+                0,
+                key,
+                &format!("{{ file: {{ path: {} }} }}", path(file.as_deref())),
+            );
+            return;
+        }
+    };
+    out.open(0, key);
+    out.open(1, kind);
+    servers(out, server);
+    out.line(2, "subject", &text(&written(subject)));
+}

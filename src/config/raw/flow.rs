@@ -1,0 +1,166 @@
+//! What happens between the ends: `decode`, `fields`, `models`, `steps` and `encode`.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
+
+use super::{At, Count, DeviceName, FilePath, Named, OneOrMany, TypeName, route::Nothing};
+use crate::contract::Scalar;
+
+/// How payloads are read: one of `json`, `msgpack`, `tensor`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Decode {
+    /// An object is one row; an array of objects is many rows in one message.
+    Json(Nothing),
+    /// The same as MessagePack.
+    Msgpack(Nothing),
+    /// Raw little-endian elements of the one field; several rows may follow each other.
+    Tensor(TensorDecode),
+}
+
+/// Raw tensors.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct TensorDecode {
+    /// Type of the elements; the field's or the model input's where left out.
+    pub(in crate::config) dtype: Option<At<TypeName>>,
+    /// Shape of one row; the field's or the model input's where left out.
+    pub(in crate::config) shape: Option<At<Vec<Count>>>,
+}
+
+/// One field of a row.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Field {
+    /// Type of the value, or of each element.
+    #[schemars(extend("default" = "f32"))]
+    pub(in crate::config) dtype: Option<At<TypeName>>,
+    /// Shape of one row's value; left out for a single value.
+    pub(in crate::config) shape: Option<At<Vec<Count>>>,
+    /// Unit of the values (UCUM, `Cel` or `km/h`); for the reader.
+    pub(in crate::config) unit: Option<String>,
+    /// Smallest and largest allowed value, both included: `[0, 120]`. `.inf` and `-.inf` leave a
+    /// side open.
+    pub(in crate::config) range: Option<At<Vec<At<f64>>>>,
+    /// The only values allowed.
+    pub(in crate::config) values: Option<At<Vec<At<ScalarValue>>>>,
+    /// Stands in for a missing or null value; without it, such a row is rejected.
+    pub(in crate::config) default: Option<At<ScalarValue>>,
+    /// Let a missing or null value become NaN. Floats only.
+    pub(in crate::config) nullable: Option<At<bool>>,
+    /// What the field means; for the reader.
+    #[serde(rename = "description")]
+    pub(in crate::config) _description: Option<String>,
+}
+
+/// A number, text, `true` or `false`.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct ScalarValue(pub(in crate::config) Scalar);
+
+impl<'de> Deserialize<'de> for ScalarValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor).map(Self)
+    }
+}
+
+struct ScalarVisitor;
+
+impl Visitor<'_> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, text, `true` or `false`")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Integer(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Float(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Scalar, E> {
+        Ok(Scalar::String(value.to_owned()))
+    }
+}
+
+impl JsonSchema for ScalarValue {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "type": ["number", "string", "boolean"] })
+    }
+}
+
+/// A model.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Model {
+    /// The ONNX file, relative to this file.
+    pub(in crate::config) path: At<FilePath>,
+    /// Where it runs; `auto` takes the best that there is.
+    #[serde(default)]
+    pub(in crate::config) device: DeviceName,
+    /// Engine threads, each with its own copy of the model; half of the CPU cores where left out.
+    pub(in crate::config) workers: Option<At<Count>>,
+}
+
+/// One model and what feeds it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Step {
+    /// The model, by its name under `models`.
+    pub(in crate::config) model: At<String>,
+    /// What feeds each model input: a field, an output of an earlier step (`output` or
+    /// `model.output`), or a list of them, which stand side by side as columns. An input that is
+    /// left out is fed by the field or output of its own name.
+    pub(in crate::config) inputs: Option<Named<At<OneOrMany<At<String>>>>>,
+}
+
+/// How results are written: one of `json`, `msgpack`, `tensor`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Encode {
+    /// One object for each row.
+    Json(RecordEncode),
+    /// The same as MessagePack.
+    Msgpack(RecordEncode),
+    /// Raw little-endian elements of one output.
+    Tensor(TensorEncode),
+}
+
+/// Results as objects.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RecordEncode {
+    /// Keys of the input that are carried into the result as they are (an id, say).
+    pub(in crate::config) pass: Option<Vec<At<String>>>,
+    /// The result's keys and the outputs behind them: `output`, `model.output`, one element
+    /// `"probabilities[1]"`, or one label of a map `"probabilities[setosa]"`. Where left out,
+    /// every output of the last step under its own name.
+    pub(in crate::config) outputs: Option<At<Named<At<String>>>>,
+}
+
+/// Results as raw tensors.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct TensorEncode {
+    /// The output, `output` or `model.output`; may be left out where the last step has one.
+    pub(in crate::config) output: Option<At<String>>,
+}

@@ -1,0 +1,119 @@
+//! What a pipeline file may say, key by key. The doc comments here are the descriptions in the
+//! JSON Schema.
+//!
+//! Variants are one-key mappings and nothing is flattened: so every mistake has a position.
+
+mod flow;
+mod place;
+mod route;
+mod value;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(super) use self::{
+    flow::{
+        Decode, Encode, Field, Model, RecordEncode, ScalarValue, Step, TensorDecode, TensorEncode,
+    },
+    place::{At, Named, OneOrMany},
+    route::{
+        AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys,
+    },
+    value::{
+        BrokerName, Count, DeviceName, FilePath, Listen, PipelineName, Size, Subject,
+        SubjectTemplate, Time, TypeName, Url,
+    },
+};
+
+/// A pipeline: messages come from a source, are decoded, batched, run through models, encoded, and
+/// sent to a sink. Every scalar may contain `${NAME}` or `${NAME:-default}`, filled in from the
+/// environment; `$${` stands for `${` itself. Paths are relative to this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "forebay pipeline")]
+pub(super) struct Pipeline {
+    /// Name of the pipeline: a label on every metric and in every log line.
+    pub(super) name: PipelineName,
+    /// Where messages come from.
+    pub(super) source: At<Source>,
+    /// How payloads are read; JSON where nothing is said.
+    pub(super) decode: Option<At<Decode>>,
+    /// What a row is: the fields that a message must bring. Where left out, one field for each
+    /// model input, with its name, type and shape.
+    pub(super) fields: Option<At<Named<At<Field>>>>,
+    /// How batches are formed.
+    #[serde(default)]
+    pub(super) batch: Batch,
+    /// Most messages in the pipeline at once; further ones stay with the broker.
+    #[serde(default = "max_in_flight")]
+    pub(super) max_in_flight: At<Count>,
+    /// Most payload bytes in the pipeline at once.
+    #[serde(default = "max_in_flight_bytes")]
+    pub(super) max_in_flight_bytes: Size,
+    /// The models, by the names that the steps use.
+    pub(super) models: At<Named<Model>>,
+    /// The models to run, one after another. May be left out where there is one model.
+    pub(super) steps: Option<At<Vec<At<Step>>>>,
+    /// How results are written; JSON with every output of the last step where nothing is said.
+    pub(super) encode: Option<At<Encode>>,
+    /// Where results go.
+    pub(super) sink: At<Sink>,
+    /// Where messages go that can never succeed, with the reason in their headers. Where left out,
+    /// they are counted and dropped.
+    pub(super) dead_letter: Option<At<DeadLetter>>,
+    /// The HTTP server for `/metrics`, `/healthz` and `/readyz`.
+    pub(super) http: Option<Http>,
+    /// How long a stop may take before what is left is abandoned, and delivered again.
+    #[serde(default = "shutdown_grace")]
+    pub(super) shutdown_grace: Time,
+}
+
+/// How batches are formed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Batch {
+    /// Most rows in a batch.
+    #[serde(default = "max_rows")]
+    pub(super) max_rows: At<Count>,
+    /// How long the oldest row may wait for company while an engine is free. `0s` sends whatever
+    /// there is as soon as an engine is free.
+    #[serde(default = "max_delay")]
+    pub(super) max_delay: At<Time>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            max_rows: max_rows(),
+            max_delay: max_delay(),
+        }
+    }
+}
+
+/// The HTTP server.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    /// Address and port, `127.0.0.1:9464`.
+    pub(super) listen: Listen,
+}
+
+fn max_rows() -> At<Count> {
+    At::unwritten(Count(256))
+}
+
+fn max_delay() -> At<Time> {
+    At::unwritten(Time::from_secs(0))
+}
+
+fn max_in_flight() -> At<Count> {
+    At::unwritten(Count(8192))
+}
+
+fn max_in_flight_bytes() -> Size {
+    Size(256 << 20)
+}
+
+fn shutdown_grace() -> Time {
+    Time::from_secs(30)
+}

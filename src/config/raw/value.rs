@@ -1,0 +1,454 @@
+//! Scalars that cannot hold nonsense.
+//!
+//! Each `parse` gives an error as lines: what is wrong, then what to do.
+
+use std::{borrow::Cow, fmt, net::SocketAddr, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
+
+use crate::{
+    config::{
+        plan::Device,
+        report::{clipped, listed, nearest},
+    },
+    contract::Dtype,
+    sink::template::Template,
+};
+
+pub(in crate::config) use super::super::url::Url;
+
+/// Gives a type that has `parse(&str) -> Result<Self, String>` its place in serde and the schema.
+macro_rules! text {
+    ($type:ty, $schema:tt) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+/// A pipeline's name.
+#[derive(Debug)]
+pub(in crate::config) struct PipelineName(pub(in crate::config) String);
+text!(PipelineName, { "type": "string", "minLength": 1, "maxLength": 64 });
+
+impl PipelineName {
+    fn parse(text: &str) -> Result<Self, String> {
+        const LENGTH_MAX: usize = 64;
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if text.is_empty() || text.len() > LENGTH_MAX || !text.chars().all(allowed) {
+            return Err(format!(
+                "`{}` cannot name a pipeline\nuse letters, digits, `-` and `_`, {LENGTH_MAX} at most",
+                clipped(text)
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The name of a stream, a consumer or a queue group.
+#[derive(Debug)]
+pub(in crate::config) struct BrokerName(pub(in crate::config) String);
+text!(BrokerName, { "type": "string", "minLength": 1 });
+
+impl BrokerName {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty()
+            || text.contains(|c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c))
+        {
+            return Err(format!(
+                "`{}` cannot be a name in NATS\nuse no space, `.`, `*`, `>`, `/` or `\\`",
+                clipped(text)
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A subject to subscribe to, wildcards allowed.
+#[derive(Debug)]
+pub(in crate::config) struct Subject(pub(in crate::config) String);
+text!(Subject, { "type": "string", "minLength": 1, "examples": ["rows.income.>"] });
+
+impl Subject {
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.strip_suffix(".>").unwrap_or(text);
+        let wild = |token: &str| token != "*" && token.contains(['*', '>']);
+        if text == ">" {
+            return Ok(Self(text.to_owned()));
+        }
+        let fault = if plain.split('.').any(str::is_empty) {
+            "has an empty token\nwrite tokens with single dots between them: `rows.income`"
+        } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            "has a space in it\nsubjects have no spaces"
+        } else if plain.split('.').any(wild) {
+            "has a wildcard that is no whole token\n`*` stands for one whole token, `>` at the end for all that follow"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(format!("the subject `{}` {fault}", clipped(text)))
+    }
+}
+
+/// A subject without wildcards.
+#[derive(Debug)]
+pub(in crate::config) struct PlainSubject(pub(in crate::config) String);
+text!(PlainSubject, { "type": "string", "minLength": 1 });
+
+impl PlainSubject {
+    fn parse(text: &str) -> Result<Self, String> {
+        let Subject(subject) = Subject::parse(text)?;
+        if subject.contains(['*', '>']) {
+            return Err(format!(
+                "`{}` has a wildcard\nwrite it without `*` and `>`",
+                clipped(text)
+            ));
+        }
+        Ok(Self(subject))
+    }
+}
+
+/// A subject to publish to, made from the input's.
+#[derive(Debug)]
+pub(in crate::config) struct SubjectTemplate {
+    pub(in crate::config) text: String,
+    pub(in crate::config) template: Template,
+}
+text!(SubjectTemplate, { "type": "string", "minLength": 1, "examples": ["scores.income.{3}"] });
+
+impl SubjectTemplate {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            text: text.to_owned(),
+            template: Template::parse(text)?,
+        })
+    }
+}
+
+/// A path; never empty.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct FilePath(pub(in crate::config) String);
+text!(FilePath, { "type": "string", "minLength": 1 });
+
+impl FilePath {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.contains('\0') {
+            return Err("this is no path\nwrite the path of a file, relative to this file".into());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A type of elements.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct TypeName(pub(in crate::config) Dtype);
+text!(TypeName, { "enum": ["f32", "f64", "i32", "i64", "u8", "bool", "string"] });
+
+impl TypeName {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some(dtype) = Dtype::from_name(text) {
+            return Ok(Self(dtype));
+        }
+        let names = || Dtype::ALL.into_iter().map(Dtype::name);
+        let meant = match text {
+            "float" | "float32" | "number" => Some("f32"),
+            "double" | "float64" => Some("f64"),
+            "int" | "integer" | "int64" | "long" => Some("i64"),
+            "int32" => Some("i32"),
+            "uint8" | "byte" => Some("u8"),
+            "boolean" => Some("bool"),
+            "str" | "text" => Some("string"),
+            _ => None,
+        };
+        let meant = meant.map(|name| format!("did you mean `{name}`?"));
+        Err(with_help(
+            format!(
+                "there is no type `{}`; the types are {}",
+                clipped(text),
+                listed(names())
+            ),
+            meant.or_else(|| nearest(text, names())),
+        ))
+    }
+}
+
+/// A device.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct DeviceName(pub(in crate::config) Device);
+text!(DeviceName, { "enum": ["auto", "cpu"] });
+
+impl DeviceName {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self(Device::Auto)),
+            "cpu" => Ok(Self(Device::Cpu)),
+            _ if text.starts_with("cuda") || text == "gpu" => Err(format!(
+                "`device: {}` is not in this build, which runs models on the CPU\nwrite `device: auto`, which takes the best that there is, or `device: cpu`",
+                clipped(text)
+            )),
+            _ => Err(with_help(
+                format!(
+                    "there is no device `{}`; there are `auto` and `cpu`",
+                    clipped(text)
+                ),
+                nearest(text, ["auto", "cpu"]),
+            )),
+        }
+    }
+}
+
+impl Default for DeviceName {
+    fn default() -> Self {
+        Self(Device::Auto)
+    }
+}
+
+impl Serialize for DeviceName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Listen(pub(in crate::config) SocketAddr);
+text!(Listen, { "type": "string", "examples": ["127.0.0.1:9464"] });
+
+impl Listen {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            let help = match text.rsplit_once(':') {
+                Some(("localhost", port)) => format!("did you mean `127.0.0.1:{port}`?"),
+                Some(("" | "*", port)) => {
+                    format!("did you mean `0.0.0.0:{port}`? It listens on every address")
+                }
+                _ => "write it like `127.0.0.1:9464`".to_owned(),
+            };
+            format!("`{}` is not an address and port\n{help}", clipped(text))
+        })
+    }
+}
+
+fn with_help(message: String, help: Option<String>) -> String {
+    match help {
+        Some(help) => format!("{message}\n{help}"),
+        None => message,
+    }
+}
+
+/// A length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Time(pub(in crate::config) Duration);
+text!(Time, { "type": "string", "examples": ["2ms", "30s", "1m"] });
+
+const TIME_UNITS: [(&str, u64); 5] = [
+    ("h", 3_600_000_000),
+    ("m", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+];
+
+impl Time {
+    pub(super) const fn from_secs(secs: u64) -> Self {
+        Self(Duration::from_secs(secs))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let fault = || {
+            format!(
+                "`{}` is not a length of time\nwrite a number and a unit, `2ms`, `30s` or `1m`; the units are us, ms, s, m, h",
+                clipped(text)
+            )
+        };
+        let (number, unit) = split_unit(text).ok_or_else(fault)?;
+        let micros = TIME_UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .ok_or_else(fault)?
+            .1;
+        let micros = number * micros as f64;
+        // Ten years: longer is a mistake, and would overflow clocks.
+        if micros > 3.2e14 {
+            return Err(fault());
+        }
+        Ok(Self(Duration::from_secs_f64(micros / 1e6)))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        if micros == 0 {
+            return f.write_str("0s");
+        }
+        let fits = |size: u64| micros.is_multiple_of(u128::from(size));
+        let (unit, size) = TIME_UNITS
+            .into_iter()
+            .find(|(_, size)| fits(*size))
+            .unwrap_or(("us", 1));
+        write!(f, "{}{unit}", micros / u128::from(size))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A number and what follows it.
+fn split_unit(text: &str) -> Option<(f64, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let number = text[..end].parse().ok()?;
+    Some((number, text[end..].trim_start()))
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Size(pub(in crate::config) usize);
+
+const SIZE_UNITS: [(&str, usize); 7] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+impl Size {
+    fn parse(text: &str) -> Result<Self, String> {
+        let fault = || {
+            format!(
+                "`{}` is not a number of bytes\nwrite a number and a unit, `64MiB`; the units are B, KB, MB, GB, KiB, MiB, GiB",
+                clipped(text)
+            )
+        };
+        let (number, unit) = split_unit(text).ok_or_else(fault)?;
+        let unit = if unit.is_empty() { "B" } else { unit };
+        let known = SIZE_UNITS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit));
+        let bytes = number * known.ok_or_else(fault)?.1 as f64;
+        if !(1.0..9e15).contains(&bytes) {
+            return Err(fault());
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked above"
+        )]
+        Ok(Self(bytes as usize))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+struct SizeVisitor;
+
+impl Visitor<'_> for SizeVisitor {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of bytes, `64MiB`")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Size, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Size, E> {
+        Size::parse(value).map_err(E::custom)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, size) = SIZE_UNITS
+            .into_iter()
+            .find(|(_, size)| self.0.is_multiple_of(*size))
+            .unwrap_or(("B", 1));
+        write!(f, "{}{unit}", self.0 / size)
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Size {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"], "minimum": 1, "examples": ["64MiB"] })
+    }
+}
+
+/// A whole number from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Count(pub(in crate::config) usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The reader refuses 0.
+        let value = u64::deserialize(deserializer)?;
+        usize::try_from(value).map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0 as u64)
+    }
+}
+
+impl JsonSchema for Count {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // A string only as a reference to the environment.
+        json_schema!({ "type": ["integer", "string"], "minimum": 1, "pattern": "^\\$\\{" })
+    }
+}

@@ -1,0 +1,281 @@
+//! The contract: from `fields`, or from the models where nothing is said, and from `decode`.
+
+use super::{
+    Resolver,
+    models::{StepItem, StepList},
+    shape::{fixed_shape, shown},
+};
+use crate::{
+    config::{
+        node::Span,
+        plan::DecodePlan,
+        raw::{At, Count, Decode, Field as RawField, Named, OneOrMany, TensorDecode},
+        report::{Report, listed},
+    },
+    contract::{Dtype, Field},
+    engine::InputInfo,
+};
+
+/// The fields and how they are read.
+pub(super) struct Fields {
+    pub(super) list: Vec<Field>,
+    /// Where each field is written; none for one that was taken from a model.
+    pub(super) spans: Vec<Option<Span>>,
+    /// `None` where a mistake was found.
+    pub(super) decode: Option<DecodePlan>,
+    /// Every field is known: a name that is not here is a mistake.
+    pub(super) complete: bool,
+}
+
+impl Fields {
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        self.list.iter().position(|field| field.name == name)
+    }
+}
+
+/// What stands before one field's value: its name and place.
+type NamedField = (At<String>, At<RawField>);
+
+impl Resolver<'_> {
+    pub(super) fn fields(&mut self, steps: &StepList<'_>) -> Fields {
+        let raw = self.raw;
+        let tensor = match raw.decode.as_ref().map(|decode| (&decode.value, decode)) {
+            Some((Decode::Tensor(tensor), decode)) => Some((tensor, decode.span())),
+            _ => None,
+        };
+        let mut fields = match &raw.fields {
+            Some(written) => self.written(written, tensor.as_ref().map(|(tensor, _)| *tensor)),
+            None => self.from_models(steps, tensor.as_ref().map(|(tensor, _)| *tensor)),
+        };
+        fields.decode = match (raw.decode.as_ref().map(|decode| &decode.value), tensor) {
+            (_, Some((_, span))) => self.tensor(&mut fields, &span),
+            (Some(Decode::Msgpack(_)), _) => Some(DecodePlan::Msgpack),
+            _ => Some(DecodePlan::Json),
+        };
+        fields
+    }
+
+    fn written(
+        &mut self,
+        written: &At<Named<At<RawField>>>,
+        tensor: Option<&TensorDecode>,
+    ) -> Fields {
+        if written.value.0.is_empty() {
+            self.report(
+                Report::new("`fields` is empty")
+                    .at(&written.span(), "")
+                    .help("name what a row has, or leave `fields` out to take it from the model"),
+            );
+        }
+        let fields = written
+            .value
+            .0
+            .iter()
+            .map(|field| self.field(field, tensor))
+            .collect();
+        Fields {
+            list: fields,
+            spans: written
+                .value
+                .0
+                .iter()
+                .map(|(name, _)| name.span.clone())
+                .collect(),
+            decode: None,
+            complete: !written.value.0.is_empty(),
+        }
+    }
+
+    fn field(&mut self, (name, raw): &NamedField, tensor: Option<&TensorDecode>) -> Field {
+        let keys = &raw.value;
+        let tensor_dtype = tensor.and_then(|tensor| tensor.dtype.as_ref());
+        let tensor_shape = tensor.and_then(|tensor| tensor.shape.as_ref());
+        if let (Some(here), Some(there)) = (&keys.dtype, tensor_dtype)
+            && here.value.0 != there.value.0
+        {
+            self.disagree("dtype", &name.value, &here.span(), &there.span());
+        }
+        if let (Some(here), Some(there)) = (&keys.shape, tensor_shape)
+            && here.value != there.value
+        {
+            self.disagree("shape", &name.value, &here.span(), &there.span());
+        }
+        let dtype = keys.dtype.as_ref().or(tensor_dtype);
+        let shape = keys.shape.as_ref().or(tensor_shape);
+        let mut field = Field::new(
+            name.value.as_str(),
+            dtype.map_or(Dtype::F32, |dtype| dtype.value.0),
+            shape.map(sizes).unwrap_or_default(),
+        );
+        field.unit.clone_from(&keys.unit);
+        self.limits(keys, &mut field);
+        field
+    }
+
+    fn disagree(&mut self, key: &str, name: &str, here: &Span, there: &Span) {
+        self.report(
+            Report::new(format!(
+                "`decode.tensor` and the field `{name}` give different {key}s"
+            ))
+            .at(here, "here")
+            .also(there, "and here")
+            .help("write it in one place"),
+        );
+    }
+
+    /// One field for each model input that no earlier step feeds.
+    fn from_models(&mut self, steps: &StepList<'_>, tensor: Option<&TensorDecode>) -> Fields {
+        let mut fields = Fields {
+            list: Vec::new(),
+            spans: Vec::new(),
+            decode: None,
+            complete: steps.complete,
+        };
+        let mut earlier: Vec<(&str, &str)> = Vec::new();
+        for step in &steps.items {
+            let Some(model) = step.model else {
+                fields.complete = false;
+                continue;
+            };
+            for input in &model.inputs {
+                let feeds = step.feeds(&input.name);
+                let is_output = |name: &str| {
+                    earlier.iter().any(|(model, output)| {
+                        name == *output
+                            || name
+                                .strip_prefix(model)
+                                .and_then(|rest| rest.strip_prefix('.'))
+                                == Some(output)
+                    })
+                };
+                let feed = match feeds {
+                    None => (input.name.as_str(), step.span.clone()),
+                    Some(feeds) => match feeds.0.as_slice() {
+                        [feed] => (feed.value.as_str(), feed.span()),
+                        _ => {
+                            if let Some(feed) = feeds.0.iter().find(|feed| !is_output(&feed.value))
+                            {
+                                fields.complete = false;
+                                self.columns_without_fields(feed, input);
+                            }
+                            continue;
+                        }
+                    },
+                };
+                if !is_output(feed.0) && fields.find(feed.0).is_none() {
+                    match self.field_from_input(feed.0, input, tensor, &feed.1) {
+                        Some(field) => {
+                            fields.list.push(field);
+                            fields.spans.push(None);
+                        }
+                        None => fields.complete = false,
+                    }
+                }
+            }
+            earlier.extend(
+                model
+                    .declared
+                    .iter()
+                    .map(|output| (step.name, output.as_str())),
+            );
+        }
+        fields
+    }
+
+    fn columns_without_fields(&mut self, feed: &At<String>, input: &InputInfo) {
+        self.report(
+            Report::new(format!(
+                "`fields` is missing: the model cannot say what `{}` is, only what the whole input `{}` is",
+                feed.value, input.name
+            ))
+            .at(&feed.span(), "")
+            .help(format!("add `fields: {{ {}: {{ dtype: {} }}, … }}`", feed.value, input.dtype)),
+        );
+    }
+
+    fn field_from_input(
+        &mut self,
+        name: &str,
+        input: &InputInfo,
+        tensor: Option<&TensorDecode>,
+        span: &Span,
+    ) -> Option<Field> {
+        let dtype = tensor.and_then(|tensor| tensor.dtype.as_ref());
+        let dtype = dtype.map_or(input.dtype, |dtype| dtype.value.0);
+        let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
+        let dims = input.row_dims();
+        let Some(mut shape) = shape.map(sizes).or_else(|| fixed_shape(dims)) else {
+            let help = match tensor {
+                Some(_) => "add `shape` to `decode.tensor`: the shape of one row".to_owned(),
+                None => format!(
+                    "add `fields`, for instance `fields: {{ {name}: {{ dtype: {}, shape: [4] }} }}`",
+                    input.dtype
+                ),
+            };
+            self.report(
+                Report::new(format!(
+                    "the model leaves the shape of its input `{}` open: {}",
+                    input.name,
+                    shown(dims)
+                ))
+                .at(span, "so a field for it needs a shape")
+                .help(help),
+            );
+            return None;
+        };
+        // A column as scikit-learn's exports have it: one value for each row.
+        if shape == [1] && tensor.is_none() {
+            shape.clear();
+        }
+        Some(Field::new(name, dtype, shape))
+    }
+
+    fn tensor(&mut self, fields: &mut Fields, span: &Span) -> Option<DecodePlan> {
+        if !fields.complete {
+            return None;
+        }
+        let [field] = fields.list.as_slice() else {
+            let names = listed(fields.list.iter().map(|field| field.name.as_str()));
+            self.report(
+                Report::new(format!(
+                    "`decode: tensor` reads one field, and there are {}: {names}",
+                    fields.list.len()
+                ))
+                .at(span, "a raw tensor has no names in it")
+                .help("use `decode: json` or `decode: msgpack` for several fields"),
+            );
+            return None;
+        };
+        if field.dtype == Dtype::String {
+            self.report(
+                Report::new("a raw tensor cannot hold strings")
+                    .at(span, "")
+                    .also(
+                        &fields
+                            .spans
+                            .first()
+                            .cloned()
+                            .flatten()
+                            .unwrap_or(span.clone()),
+                        "this field has dtype string",
+                    )
+                    .help("use `decode: json` or `decode: msgpack`"),
+            );
+            return None;
+        }
+        Some(DecodePlan::Tensor { dtype: field.dtype })
+    }
+}
+
+impl<'a> StepItem<'a> {
+    /// What the file says feeds this input.
+    pub(super) fn feeds(&self, input: &str) -> Option<&'a OneOrMany<At<String>>> {
+        let inputs = self.raw?.inputs.as_ref()?;
+        let (_, feeds) = inputs.0.iter().find(|(name, _)| name.value == input)?;
+        Some(&feeds.value)
+    }
+}
+
+fn sizes(shape: &At<Vec<Count>>) -> Vec<usize> {
+    shape.value.iter().map(|size| size.0).collect()
+}

@@ -1,0 +1,149 @@
+//! From what is written to what it means. Goes on after a mistake, so that all are found at once;
+//! there is a plan only when there was none.
+
+mod encode;
+mod fields;
+mod limits;
+mod models;
+mod route;
+mod server;
+mod shape;
+mod steps;
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    plan::Plan,
+    raw::{At, FilePath, Pipeline},
+    report::Report,
+};
+use crate::{batch::BatchPolicy, engine::ModelCatalog, message::InFlight};
+
+/// Resolves one pipeline.
+pub(super) fn resolve(
+    raw: &Pipeline,
+    file: &Path,
+    text: &str,
+    catalog: &mut dyn ModelCatalog,
+    reports: &mut Vec<Report>,
+) -> Option<Plan> {
+    let base = file.parent().unwrap_or(Path::new("")).to_owned();
+    let mut resolver = Resolver {
+        raw,
+        text,
+        base,
+        catalog,
+        reports: Vec::new(),
+    };
+    let plan = resolver.plan(file);
+    let found = resolver.reports;
+    let plan = plan.filter(|_| found.is_empty());
+    assert!(
+        plan.is_some() || !found.is_empty(),
+        "no plan and no mistake: this is a bug"
+    );
+    reports.extend(found);
+    plan
+}
+
+struct Resolver<'a> {
+    raw: &'a Pipeline,
+    /// The file as it is written.
+    text: &'a str,
+    /// The folder that paths are relative to.
+    base: PathBuf,
+    catalog: &'a mut dyn ModelCatalog,
+    reports: Vec<Report>,
+}
+
+impl Resolver<'_> {
+    fn plan(&mut self, file: &Path) -> Option<Plan> {
+        let raw = self.raw;
+        let routes = self.routes();
+        self.check_batch();
+        let models = self.models();
+        let step_list = self.step_list(&models);
+        let fields = self.fields(&step_list);
+        let steps = self.steps(&step_list, &fields);
+        let encode = self.encode(&steps);
+        self.check_unused(&fields, &steps);
+        let workers = self.workers(&step_list);
+
+        let routes = routes?;
+        let encode = encode?;
+        let max_rows = raw.batch.max_rows.value.0;
+        let (engine, step_plans) = steps.into_spec(encode.series.clone(), max_rows)?;
+        Some(Plan {
+            name: raw.name.0.clone(),
+            file: file.to_owned(),
+            source: routes.source,
+            decode: fields.decode?,
+            fields: fields.list,
+            passed: encode.passed,
+            batch: BatchPolicy {
+                max_rows,
+                max_delay: raw.batch.max_delay.value.0,
+            },
+            in_flight: InFlight {
+                messages: raw.max_in_flight.value.0,
+                bytes: raw.max_in_flight_bytes.0,
+            },
+            engine,
+            steps: step_plans,
+            outputs: encode.infos,
+            workers,
+            encode: encode.plan,
+            sink: routes.sink,
+            dead_letter: routes.dead_letter,
+            http: raw.http.as_ref().map(|http| http.listen.0),
+            shutdown_grace: raw.shutdown_grace.0,
+        })
+    }
+
+    fn report(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+
+    /// A full batch must fit into the credit, or it is never full and always waits to the end.
+    fn check_batch(&mut self) {
+        let (batch, credit) = (&self.raw.batch, &self.raw.max_in_flight);
+        let (rows, delay) = (batch.max_rows.value.0, batch.max_delay.value);
+        if delay.0.is_zero() || credit.value.0 >= rows {
+            return;
+        }
+        let mut report = Report::new(format!(
+            "a batch can never fill: `max_in_flight` ({}) is below `batch.max_rows` ({rows})",
+            credit.value.0
+        ));
+        let credit_label = "at most this many messages are in the pipeline";
+        let rows_label = format!("a batch waits up to {delay} for this many rows");
+        report = match (&credit.span, &batch.max_rows.span) {
+            (Some(credit), Some(rows)) => report.at(credit, credit_label).also(rows, rows_label),
+            (Some(credit), None) => report.at(credit, credit_label),
+            (None, rows) => report.at_written(rows.as_ref(), rows_label),
+        };
+        self.report(report.help(format!(
+            "raise `max_in_flight` to at least {}, or lower `batch.max_rows`",
+            rows.saturating_mul(2)
+        )));
+    }
+
+    /// The path of a file that must be there.
+    fn existing(&mut self, path: &At<FilePath>, what: &str) -> Option<PathBuf> {
+        let full = self.base.join(&path.value.0);
+        let fault = match full.metadata() {
+            Ok(meta) if meta.is_dir() => "is a folder".to_owned(),
+            Ok(_) => return Some(full),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                "does not exist".to_owned()
+            }
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        self.report(
+            Report::new(format!("the {what} `{}` {fault}", path.value.0))
+                .at(&path.span(), "")
+                .help("paths are relative to the folder of this file"),
+        );
+        None
+    }
+}

@@ -1,0 +1,257 @@
+//! The ends: source, sink and dead letter.
+
+use super::{Resolver, server::ServerKeys};
+use crate::{
+    config::{
+        plan::{SinkPlan, SourcePlan},
+        raw::{At, DeadLetter, FileEnd, Sink, Source, Subject, SubjectTemplate, Target},
+        report::Report,
+    },
+    nats::ServerOptions,
+    sink::{
+        file::FileTarget,
+        jetstream::{JetStreamTarget, Purpose},
+        nats::NatsTarget,
+    },
+    source::{file::FileOptions, jetstream::JetStreamOptions, nats::NatsOptions},
+};
+
+/// All ends of a pipeline.
+pub(super) struct Routes {
+    pub(super) source: SourcePlan,
+    pub(super) sink: SinkPlan,
+    pub(super) dead_letter: Option<SinkPlan>,
+}
+
+impl Resolver<'_> {
+    pub(super) fn routes(&mut self) -> Option<Routes> {
+        let source = self.source();
+        let servers = source.as_ref().and_then(source_server);
+        let sink = self.sink(servers);
+        let dead_letter = match &self.raw.dead_letter {
+            Some(dead_letter) => self.dead_letter(dead_letter, servers).map(Some),
+            None => Some(None),
+        };
+        Some(Routes {
+            sink: sink?,
+            dead_letter: dead_letter?,
+            source: source?,
+        })
+    }
+
+    fn source(&mut self) -> Option<SourcePlan> {
+        match &self.raw.source.value {
+            Source::Nats(keys) => {
+                let server = self.server(&ServerKeys::from(keys), None)?;
+                let options = NatsOptions {
+                    subject: keys.subject.value.0.clone(),
+                    queue_group: keys.queue_group.as_ref().map(|group| group.0.clone()),
+                };
+                Some(SourcePlan::Nats(server, options))
+            }
+            Source::JetStream(keys) => {
+                const ACK_WAIT_MIN_SECS: u64 = 1;
+                let ack_wait = &keys.ack_wait;
+                if ack_wait.value.0.as_secs() < ACK_WAIT_MIN_SECS {
+                    self.report(
+                        Report::new(format!("`ack_wait` is too short: {}", ack_wait.value))
+                            .at(&ack_wait.span(), "at least 1s")
+                            .help("a message that is not acknowledged in this time is delivered again; `30s` is a good start"),
+                    );
+                }
+                let server = self.server(&ServerKeys::from(keys), None)?;
+                let filter = keys.filter_subject.as_ref();
+                let options = JetStreamOptions {
+                    stream: keys.stream.0.clone(),
+                    consumer: keys.consumer.0.clone(),
+                    filter_subject: filter.map(|filter| filter.value.0.clone()),
+                    ack_wait: ack_wait.value.0,
+                    max_deliver: keys.max_deliver.0 as u64,
+                };
+                Some(SourcePlan::JetStream(server, options))
+            }
+            Source::File(file) => {
+                let path = match file.path.value.0.as_str() {
+                    "-" => None,
+                    _ => Some(self.existing(&file.path, "source file")?),
+                };
+                Some(SourcePlan::File(FileOptions { path }))
+            }
+        }
+    }
+
+    fn sink(&mut self, source: Option<&ServerOptions>) -> Option<SinkPlan> {
+        let sink = &self.raw.sink;
+        match &sink.value {
+            Sink::Nats(target) => self.nats(target, source),
+            Sink::JetStream(target) => self.jetstream(target, source, Purpose::Result),
+            Sink::File(file) => Some(self.file(file)),
+            Sink::Reply(_) => {
+                if !matches!(self.raw.source.value, Source::Nats(_)) {
+                    self.report(
+                        Report::new("`sink: reply` needs `source: nats`")
+                            .at(
+                                &sink.span(),
+                                "the answer goes to the request's reply subject",
+                            )
+                            .also(
+                                &self.raw.source.span(),
+                                "which messages from here do not have",
+                            )
+                            .help("use `source: nats`, or a sink with a subject of its own"),
+                    );
+                    return None;
+                }
+                source.map(|source| SinkPlan::Nats(source.clone(), NatsTarget::Reply))
+            }
+        }
+    }
+
+    fn dead_letter(
+        &mut self,
+        end: &At<DeadLetter>,
+        source: Option<&ServerOptions>,
+    ) -> Option<SinkPlan> {
+        match &end.value {
+            DeadLetter::Nats(target) => self.nats(target, source),
+            DeadLetter::JetStream(target) => self.jetstream(target, source, Purpose::DeadLetter),
+            DeadLetter::File(file) => Some(self.file(file)),
+        }
+    }
+
+    fn nats(&mut self, target: &Target, source: Option<&ServerOptions>) -> Option<SinkPlan> {
+        let server = self.target(target, source)?;
+        let subject = target.subject.value.template.clone();
+        Some(SinkPlan::Nats(server, NatsTarget::Subject(subject)))
+    }
+
+    fn jetstream(
+        &mut self,
+        target: &Target,
+        source: Option<&ServerOptions>,
+        purpose: Purpose,
+    ) -> Option<SinkPlan> {
+        let server = self.target(target, source)?;
+        let subject = target.subject.value.template.clone();
+        Some(SinkPlan::JetStream(
+            server,
+            JetStreamTarget { subject, purpose },
+        ))
+    }
+
+    fn file(&self, file: &FileEnd) -> SinkPlan {
+        let path = match file.path.value.0.as_str() {
+            "-" => None,
+            path => Some(self.base.join(path)),
+        };
+        SinkPlan::File(FileTarget { path })
+    }
+
+    fn target(&mut self, target: &Target, source: Option<&ServerOptions>) -> Option<ServerOptions> {
+        self.check_tokens(&target.subject);
+        let server = self.server(&ServerKeys::from(target), source)?;
+        if source.is_some_and(|source| source.urls == server.urls) {
+            self.check_loop(&target.subject);
+        }
+        Some(server)
+    }
+
+    /// The source's subject, as far as the file says it.
+    fn source_subject(&self) -> Option<&At<Subject>> {
+        match &self.raw.source.value {
+            Source::Nats(keys) => Some(&keys.subject),
+            Source::JetStream(keys) => keys.filter_subject.as_ref(),
+            Source::File(_) => None,
+        }
+    }
+
+    fn check_tokens(&mut self, subject: &At<SubjectTemplate>) {
+        let wanted = subject.value.template.tokens();
+        if wanted == 0 {
+            return;
+        }
+        let label = format!("asks for token {wanted}");
+        let report = if let Source::File(_) = self.raw.source.value {
+            Report::new("messages from a file have no subject to take tokens from")
+                .at(&subject.span(), label)
+                .also(&self.raw.source.span(), "the source")
+                .help("write a plain subject")
+        } else {
+            // Without a filter, or with `>`, only the messages can tell.
+            let Some(source) = self.source_subject() else {
+                return;
+            };
+            let pattern = source.value.0.as_str();
+            let tokens = pattern.split('.').count();
+            if pattern.ends_with('>') || wanted <= tokens {
+                return;
+            }
+            let noun = if tokens == 1 { "token" } else { "tokens" };
+            Report::new(format!(
+                "the source's subject has {tokens} {noun}, and `{{{wanted}}}` asks for one more than there is"
+            ))
+            .at(&subject.span(), label)
+            .also(&source.span(), format!("{tokens} {noun}"))
+            .help(format!("`{{1}}` to `{{{tokens}}}` are there"))
+        };
+        self.report(report);
+    }
+
+    /// What is published must not come back in.
+    fn check_loop(&mut self, subject: &At<SubjectTemplate>) {
+        let Some(source) = self.source_subject() else {
+            return;
+        };
+        if !takes(&source.value.0, &subject.value.text) {
+            return;
+        }
+        let report = Report::new("what is published here would come back in at the source")
+            .at(&subject.span(), "is published on this subject")
+            .also(&source.span(), "is read from this one")
+            .help("publish on a subject that the source does not read");
+        self.report(report);
+    }
+}
+
+fn source_server(source: &SourcePlan) -> Option<&ServerOptions> {
+    match source {
+        SourcePlan::Nats(server, _) | SourcePlan::JetStream(server, _) => Some(server),
+        SourcePlan::File(_) => None,
+    }
+}
+
+/// Whether a subscription to `pattern` gets what is published on `subject`; a token that is filled
+/// in from the input counts as any token.
+fn takes(pattern: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for part in pattern.split('.') {
+        match (part, tokens.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (part, Some(token)) if token == part || token.contains('{') => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes;
+
+    #[test]
+    fn a_pattern_takes_subjects() {
+        for (pattern, subject, expected) in [
+            ("rows.>", "rows.income", true),
+            ("rows.>", "rows", false),
+            ("rows.*", "rows.income.x", false),
+            ("rows.*", "rows.{2}", true),
+            ("rows.*.x", "rows.{2}.y", false),
+            (">", "scores", true),
+            ("rows", "rows", true),
+            ("rows", "row", false),
+        ] {
+            assert_eq!(takes(pattern, subject), expected, "{pattern} {subject}");
+        }
+    }
+}

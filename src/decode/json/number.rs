@@ -1,0 +1,194 @@
+//! JSON numbers, read once: digits into a 64-bit mantissa and a power of ten.
+
+use super::scan::{Scan, Scanner};
+use crate::decode::rules::{Number, exact_integer};
+
+/// Every power of ten that a double holds exactly.
+const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+/// Below it, one more digit always fits in the mantissa.
+const MANTISSA_ROOM: u64 = 1_000_000_000_000_000_000;
+/// Below it, eight more digits always fit.
+const MANTISSA_ROOM_FOR_EIGHT: u64 = 100_000_000_000;
+/// From here to 2⁶³ a double may hide that the number in the text was not whole.
+const LAST_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A number token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token<'a> {
+    text: &'a str,
+    negative: bool,
+    mantissa: u64,
+    /// The value is `mantissa × 10^exponent`, unless digits were lost.
+    exponent: i32,
+    /// The mantissa has not room for all digits.
+    lost: bool,
+}
+
+impl<'a> Scanner<'a> {
+    /// Reads a number; its first byte is a digit or a minus.
+    #[inline]
+    pub(super) fn number(&mut self) -> Scan<Token<'a>> {
+        let start = self.pos;
+        let negative = self.peek() == Some(b'-');
+        self.pos += usize::from(negative);
+        let (mut mantissa, mut lost) = (0_u64, false);
+        match self.peek() {
+            Some(b'0') => {
+                self.pos += 1;
+                if let Some(b'0'..=b'9') = self.peek() {
+                    return self.fail("a number with a leading zero");
+                }
+            }
+            Some(b'1'..=b'9') => self.digits(&mut mantissa, &mut lost),
+            _ => return self.fail("expected a digit"),
+        }
+        let mut exponent = 0;
+        if self.peek() == Some(b'.') {
+            self.pos += 1;
+            let from = self.pos;
+            self.digits(&mut mantissa, &mut lost);
+            if self.pos == from {
+                return self.fail("expected a digit after the decimal point");
+            }
+            exponent = i32::try_from(self.pos - from).map_or(-i32::MAX, |digits| -digits);
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            exponent = exponent.saturating_add(self.exponent()?);
+        }
+        Ok(Token {
+            text: self.since(start),
+            negative,
+            mantissa,
+            exponent,
+            lost,
+        })
+    }
+
+    #[inline]
+    fn digits(&mut self, mantissa: &mut u64, lost: &mut bool) {
+        while *mantissa < MANTISSA_ROOM_FOR_EIGHT
+            && let Some(eight) = eight_digits(self.bytes, self.pos)
+        {
+            *mantissa = *mantissa * 100_000_000 + eight;
+            self.pos += 8;
+        }
+        while let Some(byte @ b'0'..=b'9') = self.peek() {
+            if *mantissa < MANTISSA_ROOM {
+                *mantissa = *mantissa * 10 + u64::from(byte - b'0');
+            } else {
+                *lost = true;
+            }
+            self.pos += 1;
+        }
+    }
+
+    fn exponent(&mut self) -> Scan<i32> {
+        self.pos += 1;
+        let negative = self.peek() == Some(b'-');
+        if let Some(b'-' | b'+') = self.peek() {
+            self.pos += 1;
+        }
+        let from = self.pos;
+        let mut exponent = 0_i32;
+        while let Some(byte @ b'0'..=b'9') = self.peek() {
+            // Saturated, it is far beyond any double whatever the decimal places take off.
+            exponent = exponent
+                .saturating_mul(10)
+                .saturating_add(i32::from(byte - b'0'));
+            self.pos += 1;
+        }
+        if self.pos == from {
+            return self.fail("expected a digit in the exponent");
+        }
+        Ok(if negative { -exponent } else { exponent })
+    }
+}
+
+/// Eight digits at once, if there are eight.
+#[inline]
+fn eight_digits(bytes: &[u8], at: usize) -> Option<u64> {
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
+    let low = word.wrapping_sub(0x3030_3030_3030_3030);
+    let high = word.wrapping_add(0x4646_4646_4646_4646);
+    if (low | high) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    // Pairs, then fours, then all eight.
+    let pairs = low.wrapping_mul(10).wrapping_add(low >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
+    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF)
+}
+
+impl Token<'_> {
+    /// The nearest double; infinite when it is too large.
+    #[inline]
+    pub(super) fn float(&self) -> f64 {
+        // Mantissa and power are both exact, so the one operation rounds correctly.
+        if self.mantissa <= 1 << 53 && !self.lost && self.exponent.unsigned_abs() <= 22 {
+            let power = POWERS_OF_TEN[self.exponent.unsigned_abs() as usize];
+            let mantissa = self.mantissa as f64;
+            let value = if self.exponent < 0 {
+                mantissa / power
+            } else {
+                mantissa * power
+            };
+            return if self.negative { -value } else { value };
+        }
+        self.parsed()
+    }
+
+    fn parsed(&self) -> f64 {
+        // `parse` clamps absurd exponents before it counts the decimal places in.
+        let beyond = match self.exponent {
+            _ if self.lost => None,
+            ..=-400 => Some(0.0),
+            400.. if self.mantissa > 0 => Some(f64::INFINITY),
+            400.. => Some(0.0),
+            _ => None,
+        };
+        match beyond {
+            Some(value) if self.negative => -value,
+            Some(value) => value,
+            // Every JSON number is one that `parse` reads, and it rounds correctly.
+            None => self.text.parse().unwrap_or(f64::NAN),
+        }
+    }
+
+    /// The number with whole ones exact: `3`, `3.0` and `3e0` are the integer 3.
+    pub(super) fn number(&self) -> Number {
+        if let Some(value) = self.integer() {
+            return Number::Integer(value);
+        }
+        let value = self.float();
+        if self.exponent < 0 && exact_integer(value).is_some() && value.abs() >= LAST_EXACT {
+            return Number::Rounded(value);
+        }
+        Number::Float(value)
+    }
+
+    fn integer(&self) -> Option<i64> {
+        if self.lost {
+            return None;
+        }
+        let magnitude = if self.mantissa == 0 {
+            0
+        } else {
+            let power = 10_u64.checked_pow(self.exponent.unsigned_abs())?;
+            if self.exponent >= 0 {
+                self.mantissa.checked_mul(power)?
+            } else if self.mantissa.is_multiple_of(power) {
+                self.mantissa / power
+            } else {
+                return None;
+            }
+        };
+        if self.negative {
+            0_i64.checked_sub_unsigned(magnitude)
+        } else {
+            i64::try_from(magnitude).ok()
+        }
+    }
+}

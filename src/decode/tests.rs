@@ -1,0 +1,108 @@
+//! What the decoders' tests share.
+
+use std::sync::Arc;
+
+use super::{Decode, Decoded};
+use crate::{
+    block::{Column, Series, Table},
+    contract::{Dtype, Field, Scalar},
+    message::{Ack, Headers, Message, Reject},
+};
+
+pub(super) fn message(payload: &[u8]) -> Message {
+    with_headers(payload, &[])
+}
+
+pub(super) fn with_headers(payload: &[u8], headers: &[(&str, &str)]) -> Message {
+    let owned: Headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    Message {
+        subject: bytes::Bytes::from_static(b"rows"),
+        reply: None,
+        payload: bytes::Bytes::copy_from_slice(payload),
+        headers: (!owned.is_empty()).then(|| Arc::new(owned)),
+        position: None,
+        received: std::time::Instant::now(),
+        ack: Ack::none(),
+    }
+}
+
+pub(super) fn table(fields: &[Field], passed: &[String]) -> Table {
+    let mut table = Table::for_fields(fields);
+    for _ in passed {
+        table.series.push(Series::new(Dtype::String, vec![]));
+    }
+    table
+}
+
+/// Decodes one payload into a fresh table, with the caller's part of the bargain on errors.
+pub(super) fn decode(
+    decoder: &mut dyn Decode,
+    fields: &[Field],
+    passed: &[String],
+    payload: &[u8],
+) -> Result<(Decoded, Table), Reject> {
+    decode_message(decoder, fields, passed, &message(payload))
+}
+
+pub(super) fn decode_message(
+    decoder: &mut dyn Decode,
+    fields: &[Field],
+    passed: &[String],
+    message: &Message,
+) -> Result<(Decoded, Table), Reject> {
+    let mut table = table(fields, passed);
+    let decoded = decoder.decode(message, &mut table)?;
+    assert_eq!(table.rows, decoded.rows);
+    for series in &table.series {
+        assert_eq!(series.values.len(), table.rows * series.width());
+    }
+    Ok((decoded, table))
+}
+
+/// The elements of a column as text, for short comparisons.
+pub(super) fn shown(column: &Column) -> Vec<String> {
+    match column {
+        Column::F32(values) => values.iter().map(ToString::to_string).collect(),
+        Column::F64(values) => values.iter().map(ToString::to_string).collect(),
+        Column::I32(values) => values.iter().map(ToString::to_string).collect(),
+        Column::I64(values) => values.iter().map(ToString::to_string).collect(),
+        Column::U8(values) => values.iter().map(ToString::to_string).collect(),
+        Column::Bool(values) => values.iter().map(ToString::to_string).collect(),
+        Column::String(values) => values.iter().map(ToOwned::to_owned).collect(),
+    }
+}
+
+/// A contract with one field of each kind of rule.
+pub(super) fn census() -> Vec<Field> {
+    let mut age = Field::new("age", Dtype::F32, vec![]);
+    age.range = Some([0.0, 120.0]);
+    let hours = Field::new("hours", Dtype::F64, vec![]);
+    let mut state = Field::new("state", Dtype::String, vec![]);
+    state.values = Some(["MA", "NY", "CA"].map(|s| Scalar::String(s.into())).into());
+    state.default = Some(Scalar::String("MA".into()));
+    let mut count = Field::new("count", Dtype::I32, vec![]);
+    count.default = Some(Scalar::Integer(7));
+    let mut pixel = Field::new("pixel", Dtype::U8, vec![]);
+    pixel.default = Some(Scalar::Integer(0));
+    let mut grade = Field::new("grade", Dtype::I64, vec![]);
+    grade.values = Some(vec![Scalar::Integer(3), Scalar::Integer(1)]);
+    grade.range = Some([0.5, 10.0]);
+    grade.default = Some(Scalar::Integer(1));
+    let mut open = Field::new("open", Dtype::Bool, vec![]);
+    open.default = Some(Scalar::Bool(true));
+    let mut level = Field::new("level", Dtype::F32, vec![]);
+    level.nullable = true;
+    let mut image = Field::new("image", Dtype::F32, vec![2, 3]);
+    image.default = Some(Scalar::Float(0.5));
+    image.range = Some([0.0, f64::INFINITY]);
+    let mut pair = Field::new("pair", Dtype::I32, vec![2]);
+    pair.default = Some(Scalar::Integer(0));
+    let mut single = Field::new("single", Dtype::F32, vec![1]);
+    single.nullable = true;
+    vec![
+        age, hours, state, count, pixel, grade, open, level, image, pair, single,
+    ]
+}

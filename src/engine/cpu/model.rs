@@ -1,0 +1,277 @@
+//! One model file, loaded: its session and what it declares.
+
+use std::{
+    collections::HashMap,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use ort::{
+    logging::LogLevel,
+    session::{Session, builder::GraphOptimizationLevel},
+    value::{TensorElementType, ValueType},
+};
+
+use super::{
+    explain, library,
+    zipmap::{self, Unzipped},
+};
+use crate::{
+    contract::Dtype,
+    engine::{Dim, InputInfo, ModelError},
+};
+
+/// A loaded model.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) path: PathBuf,
+    pub(super) session: Session,
+    /// In the graph's order.
+    pub(super) inputs: Vec<InputInfo>,
+    /// In the graph's order.
+    pub(super) outputs: Vec<Declared>,
+    /// The number of rows that the model takes at once, where it takes only one number.
+    pub(super) batch: Option<usize>,
+}
+
+/// An output as the file declares it. Shapes are left out: they are not to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) ty: TensorElementType,
+    /// The keys where a ZipMap makes a map of each row's values.
+    pub(super) labels: Option<Vec<String>>,
+}
+
+impl Declared {
+    /// The type of the series that the output becomes: small integers widen to the next type
+    /// that messages know. `None` for what cannot be served.
+    pub(super) fn dtype(&self) -> Option<Dtype> {
+        Some(match self.ty {
+            TensorElementType::Float32 => Dtype::F32,
+            TensorElementType::Float64 => Dtype::F64,
+            TensorElementType::Uint8 => Dtype::U8,
+            TensorElementType::Bool => Dtype::Bool,
+            TensorElementType::String => Dtype::String,
+            TensorElementType::Int8
+            | TensorElementType::Int16
+            | TensorElementType::Int32
+            | TensorElementType::Uint16 => Dtype::I32,
+            TensorElementType::Int64 | TensorElementType::Uint32 => Dtype::I64,
+            _ => return None,
+        })
+    }
+}
+
+impl Model {
+    /// Loads the file, with one thread for each run.
+    pub(super) fn load(path: &Path) -> Result<Self, ModelError> {
+        explain::check_file(path)?;
+        // What cannot be read here is explained when the runtime fails to read it.
+        let unzipped = fs::read(path).ok().and_then(|file| zipmap::unzip(&file));
+        let (file, mut labels) = match unzipped {
+            Some(Unzipped { file, labels }) => (Some(file), labels),
+            None => (None, HashMap::new()),
+        };
+        let session = open(path, file.as_deref())?;
+        let inputs = session
+            .inputs()
+            .iter()
+            .map(|input| input_info(path, input.name(), input.dtype()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let outputs = session
+            .outputs()
+            .iter()
+            .map(|output| {
+                declared(
+                    path,
+                    output.name(),
+                    output.dtype(),
+                    labels.remove(output.name()),
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let batch = fixed_batch(path, &inputs)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            session,
+            inputs,
+            outputs,
+            batch,
+        })
+    }
+
+    /// An error about this model.
+    pub(super) fn error(&self, why: &str) -> ModelError {
+        explain::about(&self.path, why)
+    }
+}
+
+/// Opens the file, or `changed` in its place.
+fn open(path: &Path, changed: Option<&[u8]>) -> Result<Session, ModelError> {
+    let environment = library::loaded()?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let opened = catch_unwind(AssertUnwindSafe(|| -> ort::Result<Session> {
+        let mut builder = Session::builder(&environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            // A pipeline has as many engine threads as it wants; two of ours beat one of
+            // theirs, and no thread of theirs spins beside ours.
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            // Patterns are kept for every shape seen, and batches come in every size.
+            .with_memory_pattern(false)?
+            .with_log_level(LogLevel::Error)?;
+        let Some(file) = changed else {
+            return builder.commit_from_file(path);
+        };
+        // Weights in files of their own are beside the model, wherever its bytes come from.
+        builder
+            .with_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                folder.unwrap_or(Path::new(".")).to_string_lossy(),
+            )?
+            .commit_from_memory(file)
+    }));
+    match opened {
+        Ok(session) => session.map_err(|error| explain::load_failure(path, &error)),
+        // `ort` takes types that it does not know for impossible.
+        Err(_) => Err(explain::about(
+            path,
+            "its inputs or outputs are of a kind that forebay does not know; they must be tensors \
+             (or, for outputs, ZipMap's maps)",
+        )),
+    }
+}
+
+fn input_info(path: &Path, name: &str, declared: &ValueType) -> Result<InputInfo, ModelError> {
+    let bad = |why: String| Err(explain::about(path, &format!("input `{name}` {why}")));
+    let ValueType::Tensor {
+        ty,
+        shape,
+        dimension_symbols,
+    } = declared
+    else {
+        return bad(format!(
+            "is {}; forebay can only feed tensors",
+            kind_name(declared)
+        ));
+    };
+    let dtype = match ty {
+        TensorElementType::Float32 => Dtype::F32,
+        TensorElementType::Float64 => Dtype::F64,
+        TensorElementType::Int32 => Dtype::I32,
+        TensorElementType::Int64 => Dtype::I64,
+        TensorElementType::Uint8 => Dtype::U8,
+        TensorElementType::Bool => Dtype::Bool,
+        TensorElementType::String => Dtype::String,
+        other => {
+            return bad(format!(
+                "has elements of type {}; forebay can feed {}. Export the model with such an \
+                 input, or put a Cast in front of it",
+                element_name(*other),
+                Dtype::ALL.map(Dtype::name).join(", ")
+            ));
+        }
+    };
+    if shape.is_empty() {
+        return bad(
+            "has no batch dimension (it takes a single value, whatever the number of rows); \
+             forebay can only feed inputs whose first dimension is the row"
+                .to_owned(),
+        );
+    }
+    let dims = shape
+        .iter()
+        .zip(dimension_symbols.iter())
+        .map(|(size, symbol)| {
+            usize::try_from(*size).map_or_else(|_| Dim::Free(symbol.clone()), Dim::Fixed)
+        })
+        .collect();
+    Ok(InputInfo {
+        name: name.to_owned(),
+        dtype,
+        dims,
+    })
+}
+
+fn declared(
+    path: &Path,
+    name: &str,
+    declared: &ValueType,
+    labels: Option<Vec<String>>,
+) -> Result<Declared, ModelError> {
+    let bad = |why: String| Err(explain::about(path, &format!("output `{name}` {why}")));
+    let ValueType::Tensor { ty, .. } = declared else {
+        return bad(format!(
+            "is {}; forebay can serve tensors, and maps where a ZipMap with distinct labels makes them",
+            kind_name(declared)
+        ));
+    };
+    let output = Declared {
+        name: name.to_owned(),
+        ty: *ty,
+        labels,
+    };
+    if output.dtype().is_none() {
+        return bad(format!(
+            "has elements of type {}, which messages cannot carry; put a Cast to float behind it",
+            element_name(*ty)
+        ));
+    }
+    Ok(output)
+}
+
+/// The one number of rows that all inputs with a fixed first dimension agree on.
+fn fixed_batch(path: &Path, inputs: &[InputInfo]) -> Result<Option<usize>, ModelError> {
+    let mut fixed: Option<(&str, usize)> = None;
+    for input in inputs {
+        let Some(Dim::Fixed(rows)) = input.dims.first() else {
+            continue;
+        };
+        match fixed {
+            _ if *rows == 0 => {
+                return Err(explain::about(
+                    path,
+                    &format!("input `{}` is declared for 0 rows", input.name),
+                ));
+            }
+            Some((other, before)) if before != *rows => {
+                return Err(explain::about(
+                    path,
+                    &format!(
+                        "input `{other}` takes {before} rows at once and input `{}` takes {rows}; \
+                         forebay can only feed the same number to all",
+                        input.name
+                    ),
+                ));
+            }
+            _ => fixed = Some((&input.name, *rows)),
+        }
+    }
+    Ok(fixed.map(|(_, rows)| rows))
+}
+
+/// What ONNX's documentation calls an element type.
+fn element_name(ty: TensorElementType) -> String {
+    match ty {
+        TensorElementType::Float16 => "float16".to_owned(),
+        TensorElementType::Bfloat16 => "bfloat16".to_owned(),
+        TensorElementType::Complex64 => "complex64".to_owned(),
+        TensorElementType::Complex128 => "complex128".to_owned(),
+        TensorElementType::String => "string".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn kind_name(declared: &ValueType) -> &'static str {
+    match declared {
+        ValueType::Tensor { .. } => "a tensor",
+        ValueType::Sequence(inner) if inner.is_map() => "a sequence of maps",
+        ValueType::Sequence(_) => "a sequence of tensors",
+        ValueType::Map { .. } => "a map",
+        ValueType::Optional(_) => "optional",
+    }
+}

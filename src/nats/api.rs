@@ -1,0 +1,189 @@
+//! The few questions that we ask JetStream. Asked by hand rather than through the client's own
+//! JetStream context: every wait has an end, and a source needs no more permissions than these.
+
+use std::{fmt::Write, time::Duration};
+
+use async_nats::jetstream::{consumer, stream};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::Connection;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// JetStream says no.
+    Refused {
+        /// JetStream's own number for it.
+        code: u64,
+        /// JetStream's own words.
+        description: String,
+    },
+    /// Nobody listens: no JetStream, or not yet.
+    NoJetStream,
+    /// Time may help.
+    Silent(String),
+}
+
+/// JetStream's number for a stream that does not exist.
+pub(crate) const STREAM_NOT_FOUND: u64 = 10_059;
+/// JetStream's number for a consumer that does not exist.
+pub(crate) const CONSUMER_NOT_FOUND: u64 = 10_014;
+
+const WITHIN: Duration = Duration::from_secs(5);
+const COURTESY_WITHIN: Duration = Duration::from_secs(2);
+
+impl ApiError {
+    /// The sentence for what is left when the expected refusals are handled.
+    pub(crate) fn sentence(&self, what: &str, server: &str) -> String {
+        match self {
+            Self::Refused { description, .. } => format!("{what}: {description}"),
+            Self::NoJetStream => format!(
+                "{what}: NATS at {server} has no JetStream; start it with `nats-server -js`"
+            ),
+            Self::Silent(cause) => format!(
+                "{what}: {cause}; is NATS at {server} healthy, and may the user use JetStream?"
+            ),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    error: Option<Problem>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+async fn ask<T: DeserializeOwned>(
+    connection: &Connection,
+    subject: String,
+    payload: Bytes,
+    within: Duration,
+) -> Result<T, ApiError> {
+    let answer = connection
+        .request(format!("$JS.API.{subject}"), payload, within)
+        .await
+        .map_err(ApiError::Silent)?
+        .ok_or(ApiError::NoJetStream)?;
+    if let Ok(Failure {
+        error: Some(problem),
+    }) = serde_json::from_slice(&answer.payload)
+    {
+        return Err(ApiError::Refused {
+            code: problem.err_code,
+            description: problem.description,
+        });
+    }
+    serde_json::from_slice(&answer.payload)
+        .map_err(|error| ApiError::Silent(format!("an answer that cannot be read ({error})")))
+}
+
+/// A server that is just starting has no JetStream yet, and an election takes a moment.
+const PATIENCE: [u64; 5] = [100, 200, 400, 800, 1500];
+
+async fn ask_patiently<T: DeserializeOwned>(
+    connection: &Connection,
+    subject: &str,
+    payload: Bytes,
+) -> Result<T, ApiError> {
+    for pause in PATIENCE {
+        match ask(connection, subject.to_owned(), payload.clone(), WITHIN).await {
+            Err(ApiError::NoJetStream) => tokio::time::sleep(Duration::from_millis(pause)).await,
+            answer => return answer,
+        }
+    }
+    ask(connection, subject.to_owned(), payload, WITHIN).await
+}
+
+/// What is known about a stream.
+pub(crate) async fn stream_info(
+    connection: &Connection,
+    stream: &str,
+) -> Result<stream::Info, ApiError> {
+    ask_patiently(connection, &format!("STREAM.INFO.{stream}"), Bytes::new()).await
+}
+
+/// What is known about a consumer.
+pub(crate) async fn consumer_info(
+    connection: &Connection,
+    stream: &str,
+    consumer: &str,
+) -> Result<consumer::Info, ApiError> {
+    ask_patiently(
+        connection,
+        &format!("CONSUMER.INFO.{stream}.{consumer}"),
+        Bytes::new(),
+    )
+    .await
+}
+
+/// Makes a durable consumer; fails where one of this name is there and differs.
+pub(crate) async fn create_consumer(
+    connection: &Connection,
+    stream: &str,
+    consumer: &str,
+    config: &impl Serialize,
+) -> Result<consumer::Info, ApiError> {
+    let request =
+        serde_json::json!({ "stream_name": stream, "action": "create", "config": config });
+    ask(
+        connection,
+        format!("CONSUMER.CREATE.{stream}.{consumer}"),
+        Bytes::from(request.to_string()),
+        WITHIN,
+    )
+    .await
+}
+
+#[derive(Deserialize)]
+struct Names {
+    #[serde(default)]
+    streams: Option<Vec<String>>,
+}
+
+/// The streams that take `subject`, or all streams. A courtesy: `None` where the user may not ask.
+pub(crate) async fn stream_names(
+    connection: &Connection,
+    subject: Option<&str>,
+) -> Option<Vec<String>> {
+    let request = subject.map_or_else(Bytes::new, |subject| {
+        Bytes::from(serde_json::json!({ "subject": subject }).to_string())
+    });
+    let names: Names = ask(
+        connection,
+        "STREAM.NAMES".to_owned(),
+        request,
+        COURTESY_WITHIN,
+    )
+    .await
+    .ok()?;
+    Some(names.streams.unwrap_or_default())
+}
+
+/// `; there are the streams A, B`, or nothing where that is not known.
+pub(crate) async fn existing_streams(connection: &Connection) -> String {
+    const SHOWN: usize = 10;
+    let Some(names) = stream_names(connection, None).await else {
+        return String::new();
+    };
+    if names.is_empty() {
+        return "; the server has no streams".to_owned();
+    }
+    let mut text = "; the server has".to_owned();
+    for (index, name) in names.iter().take(SHOWN).enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        // Writing to a string cannot fail.
+        write!(text, "{comma} `{name}`").ok();
+    }
+    if names.len() > SHOWN {
+        write!(text, " and {} more", names.len() - SHOWN).ok();
+    }
+    text
+}

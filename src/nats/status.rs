@@ -1,0 +1,218 @@
+//! What the client's events mean for us: connected or not, and what only the operator can mend.
+
+use async_nats::{ClientError, Event, ServerError};
+
+/// How the connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// Messages flow.
+    #[default]
+    Connected,
+    /// The client tries to connect again.
+    Disconnected,
+    /// The server is about to stop and has said so; it takes nothing new.
+    LameDuck,
+}
+
+/// Everything that the client has told us.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Status {
+    pub(crate) state: State,
+    /// Refusals in a row.
+    refused: u32,
+    /// A sentence for the operator; set once.
+    pub(crate) fatal: Option<String>,
+    /// Publishing to subjects that the senders of requests chose may fail.
+    pub(crate) foreign_subjects: bool,
+}
+
+/// One refusal may be a server that is just starting; this many in a row are not.
+const REFUSALS_MAX: u32 = 3;
+/// Look-ups that only make an error message better. Not being allowed to is no error.
+const COURTESIES: [&str; 1] = ["$JS.API.STREAM.NAMES"];
+
+impl Status {
+    /// Takes in an event; says whether anything changed.
+    pub(crate) fn apply(&mut self, event: &Event, server: &str) -> bool {
+        match event {
+            Event::Connected => {
+                self.state = State::Connected;
+                self.refused = 0;
+            }
+            Event::Disconnected | Event::Closed => self.state = State::Disconnected,
+            Event::LameDuckMode => self.state = State::LameDuck,
+            Event::ServerError(ServerError::AuthorizationViolation) => self.refuse(server),
+            Event::ServerError(ServerError::Other(text)) => return self.violated(text, server),
+            Event::ClientError(ClientError::Other(text)) if is_refusal(text) => self.refuse(server),
+            Event::SlowConsumer(_)
+            | Event::Draining
+            | Event::ServerError(_)
+            | Event::ClientError(_) => {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn refuse(&mut self, server: &str) {
+        self.refused += 1;
+        if self.refused >= REFUSALS_MAX {
+            self.fail(refused(server));
+        }
+    }
+
+    fn violated(&mut self, text: &str, server: &str) -> bool {
+        let Some(violation) = Violation::parse(text) else {
+            return false;
+        };
+        let (verb, allow) = match violation.verb {
+            Verb::Publish => ("publish to", "publish"),
+            Verb::Subscribe => ("subscribe to", "subscribe"),
+        };
+        if violation.verb == Verb::Publish
+            && (COURTESIES.contains(&violation.subject)
+                || self.foreign_subjects && !violation.subject.starts_with('$'))
+        {
+            tracing::warn!(
+                subject = violation.subject,
+                "not allowed to {verb} this subject"
+            );
+            return false;
+        }
+        self.fail(format!(
+            "not allowed to {verb} `{}` at {server}; add the subject to the {allow} permissions of the NATS user, or change it in the pipeline file",
+            violation.subject
+        ));
+        true
+    }
+
+    fn fail(&mut self, sentence: String) {
+        self.fatal.get_or_insert(sentence);
+    }
+}
+
+/// The sentence for wrong credentials.
+pub(crate) fn refused(server: &str) -> String {
+    format!(
+        "NATS at {server} does not accept who we say we are; check the token, user and password, credentials file or nkey"
+    )
+}
+
+fn is_refusal(text: &str) -> bool {
+    text.contains("authorization violation")
+}
+
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum Verb {
+    Publish,
+    Subscribe,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Violation<'a> {
+    verb: Verb,
+    subject: &'a str,
+}
+
+impl<'a> Violation<'a> {
+    /// Reads `Permissions Violation for Publish to "subject"`.
+    fn parse(text: &'a str) -> Option<Self> {
+        let text = text.trim_matches('\'');
+        let rest = text.strip_prefix("Permissions Violation for ")?;
+        let (verb, rest) = if let Some(rest) = rest.strip_prefix("Publish to ") {
+            (Verb::Publish, rest)
+        } else {
+            (Verb::Subscribe, rest.strip_prefix("Subscription to ")?)
+        };
+        let subject = rest.trim_start_matches('"').split('"').next()?;
+        Some(Self { verb, subject })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violation(text: &str) -> Event {
+        Event::ServerError(ServerError::Other(text.into()))
+    }
+
+    #[test]
+    fn a_violation_names_its_subject() {
+        let mut status = Status::default();
+        status.apply(
+            &violation(r#"Permissions Violation for Publish to "a.b""#),
+            "nats://s",
+        );
+        assert_eq!(
+            status.fatal.as_deref(),
+            Some(
+                "not allowed to publish to `a.b` at nats://s; add the subject to the publish permissions of the NATS user, or change it in the pipeline file"
+            )
+        );
+        assert_eq!(
+            Violation::parse(
+                r#"'Permissions Violation for Subscription to "a.>" using queue "q"'"#
+            ),
+            Some(Violation {
+                verb: Verb::Subscribe,
+                subject: "a.>"
+            })
+        );
+        assert_eq!(Violation::parse("Stale Connection"), None);
+    }
+
+    #[test]
+    fn what_others_chose_is_not_fatal() {
+        let mut status = Status {
+            foreign_subjects: true,
+            ..Status::default()
+        };
+        status.apply(
+            &violation(r#"Permissions Violation for Publish to "_INBOX.x""#),
+            "s",
+        );
+        assert_eq!(status.fatal, None);
+        status.apply(
+            &violation(r#"Permissions Violation for Publish to "$JS.ACK.x""#),
+            "s",
+        );
+        assert!(status.fatal.is_some());
+    }
+
+    #[test]
+    fn a_courtesy_is_not_fatal() {
+        let mut status = Status::default();
+        status.apply(
+            &violation(r#"Permissions Violation for Publish to "$JS.API.STREAM.NAMES""#),
+            "s",
+        );
+        assert_eq!(status.fatal, None);
+    }
+
+    #[test]
+    fn only_refusals_in_a_row_are_fatal() {
+        let mut status = Status::default();
+        let refusal = Event::ClientError(ClientError::Other("authorization violation".into()));
+        for event in [&refusal, &refusal, &Event::Connected, &refusal, &refusal] {
+            status.apply(event, "s");
+            assert_eq!(status.fatal, None);
+        }
+        status.apply(&refusal, "s");
+        assert!(status.fatal.is_some());
+    }
+
+    #[test]
+    fn states_follow_events() {
+        let mut status = Status::default();
+        for (event, state) in [
+            (Event::LameDuckMode, State::LameDuck),
+            (Event::Disconnected, State::Disconnected),
+            (Event::SlowConsumer(1), State::Disconnected),
+            (Event::Connected, State::Connected),
+        ] {
+            status.apply(&event, "s");
+            assert_eq!(status.state, state);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! From a plan to the rooms: connects, loads models, makes one of each per thread.
+
+use std::{sync::Arc, thread::available_parallelism};
+
+use super::{Check, Parts, Status};
+use crate::{
+    block::{Series, Table},
+    config::plan::{DecodePlan, Device, EncodePlan, Plan, SinkPlan, SourcePlan},
+    contract::{Dtype, Field},
+    decode::{Decode, json::JsonDecoder, msgpack::MsgpackDecoder, tensor::TensorDecoder},
+    encode::{Encode, json::JsonEncoder, msgpack::MsgpackEncoder, tensor::TensorEncoder},
+    engine::{Engine, ModelError, cpu::CpuEngine},
+    message::Home,
+    nats::{ConnectError, Connection, ServerOptions, State},
+    sink::{
+        Sink,
+        file::FileSink,
+        jetstream::JetStreamSink,
+        nats::{NatsSink, NatsTarget},
+    },
+    source::{Source, file::FileSource, jetstream::JetStreamSource, nats::NatsSource},
+    telemetry::metrics::PipelineMetrics,
+};
+
+/// Why a pipeline could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No broker, or it does not want us.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A model that cannot be served.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// A pipeline that can be run, and its state.
+#[derive(Debug)]
+pub struct Built {
+    /// For [`super::run`].
+    pub parts: Parts,
+    /// For readiness and gauges.
+    pub status: Status,
+}
+
+/// Loads the models, connects, and makes every room of the pipeline.
+///
+/// # Errors
+/// What the operator must fix before a message is taken.
+pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
+    let metrics = PipelineMetrics::new(&plan.name);
+    let engines = engines(plan).await?;
+    for (number, step) in plan.steps.iter().enumerate() {
+        let reason = match step.device {
+            Device::Auto => "this build runs models on the CPU",
+            Device::Cpu => "asked for",
+        };
+        metrics
+            .gauges
+            .step(&number.to_string(), &step.model, "cpu", reason);
+    }
+    let home = Home::new(plan.in_flight);
+    let mut connections = Connections::default();
+    let source = source(plan, &mut connections).await?;
+    let (sink, dead_letter) = (
+        sink(plan, &plan.sink, &mut connections).await?,
+        match &plan.dead_letter {
+            Some(target) => Some(sink(plan, target, &mut connections).await?),
+            None => None,
+        },
+    );
+    let status = Status::new(
+        &plan.name,
+        Arc::clone(&home),
+        metrics.gauges.clone(),
+        connections.checks(),
+    );
+    let parts = Parts {
+        name: plan.name.clone(),
+        source,
+        decoders: (0..threads()).map(|_| decoder(plan)).collect(),
+        table: table(&plan.fields, plan.passed.len()),
+        batch: plan.batch,
+        engines,
+        encoders: vec![encoder(plan)],
+        sink,
+        replies: matches!(plan.sink, SinkPlan::Nats(_, NatsTarget::Reply)),
+        dead_letter,
+        home,
+        metrics,
+        shutdown_grace: plan.shutdown_grace,
+    };
+    Ok(Built { parts, status })
+}
+
+/// Decode threads: half the cores, as the engines want the rest.
+fn threads() -> usize {
+    available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
+/// The series that decoders fill: the fields, then the passed keys as JSON text.
+fn table(fields: &[Field], passed: usize) -> Table {
+    let mut table = Table::for_fields(fields);
+    for _ in 0..passed {
+        table.series.push(Series::new(Dtype::String, Vec::new()));
+    }
+    table
+}
+
+/// One engine for each worker, loaded and warm. Loading takes long, so not on a tokio worker.
+async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
+    let (spec, fields, workers) = (plan.engine.clone(), plan.fields.clone(), plan.workers);
+    let load = move || {
+        (0..workers)
+            .map(|_| {
+                CpuEngine::load(&spec, &fields).map(|engine| Box::new(engine) as Box<dyn Engine>)
+            })
+            .collect()
+    };
+    tokio::task::spawn_blocking(load)
+        .await
+        .unwrap_or_else(|error| {
+            Err(ModelError::new(format!(
+                "loading the model failed: {error}"
+            )))
+        })
+}
+
+fn decoder(plan: &Plan) -> Box<dyn Decode> {
+    match (&plan.decode, plan.fields.first()) {
+        (DecodePlan::Json, _) => Box::new(JsonDecoder::new(&plan.fields, &plan.passed)),
+        (DecodePlan::Msgpack, _) => Box::new(MsgpackDecoder::new(&plan.fields, &plan.passed)),
+        (DecodePlan::Tensor { dtype }, Some(field)) => Box::new(TensorDecoder::new(field, *dtype)),
+        (DecodePlan::Tensor { .. }, None) => {
+            unreachable!("the config wants one field: this is a bug")
+        }
+    }
+}
+
+fn encoder(plan: &Plan) -> Box<dyn Encode> {
+    match &plan.encode {
+        EncodePlan::Json(outputs) => Box::new(JsonEncoder::new(&plan.passed, outputs.clone())),
+        EncodePlan::Msgpack(outputs) => {
+            Box::new(MsgpackEncoder::new(&plan.passed, outputs.clone()))
+        }
+        EncodePlan::Tensor(output) => Box::new(TensorEncoder::new(output.clone())),
+    }
+}
+
+async fn source(
+    plan: &Plan,
+    connections: &mut Connections,
+) -> Result<Box<dyn Source>, ConnectError> {
+    Ok(match &plan.source {
+        SourcePlan::Nats(server, options) => {
+            let connection = connections.get(server, &plan.name).await?;
+            Box::new(NatsSource::new(connection, options.clone()))
+        }
+        SourcePlan::JetStream(server, options) => {
+            let connection = connections.get(server, &plan.name).await?;
+            let messages = plan.in_flight.messages;
+            Box::new(JetStreamSource::new(connection, options.clone(), messages))
+        }
+        SourcePlan::File(options) => Box::new(FileSource::new(options.clone())),
+    })
+}
+
+async fn sink(
+    plan: &Plan,
+    target: &SinkPlan,
+    connections: &mut Connections,
+) -> Result<Box<dyn Sink>, ConnectError> {
+    Ok(match target {
+        SinkPlan::Nats(server, target) => {
+            let connection = connections.get(server, &plan.name).await?;
+            Box::new(NatsSink::new(connection, target.clone()))
+        }
+        SinkPlan::JetStream(server, target) => {
+            let connection = connections.get(server, &plan.name).await?;
+            Box::new(JetStreamSink::new(connection, target.clone()))
+        }
+        SinkPlan::File(target) => Box::new(FileSink::new(target.clone())),
+    })
+}
+
+/// One connection for each set of servers that a pipeline names: a second one to the same servers
+/// buys no throughput.
+#[derive(Default)]
+struct Connections(Vec<(ServerOptions, Connection)>);
+
+impl Connections {
+    async fn get(
+        &mut self,
+        server: &ServerOptions,
+        name: &str,
+    ) -> Result<Connection, ConnectError> {
+        if let Some((_, connection)) = self.0.iter().find(|(known, _)| known == server) {
+            return Ok(connection.clone());
+        }
+        let connection = Connection::connect(server, name).await?;
+        self.0.push((server.clone(), connection.clone()));
+        Ok(connection)
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        self.0
+            .iter()
+            .map(|(_, connection)| {
+                let connection = connection.clone();
+                Arc::new(move || not_ready(&connection)) as Check
+            })
+            .collect()
+    }
+}
+
+fn not_ready(connection: &Connection) -> Option<String> {
+    let server = connection.server();
+    match connection.state() {
+        State::Connected => None,
+        State::Disconnected => Some(format!("not connected to NATS at {server}")),
+        State::LameDuck => Some(format!("the NATS server at {server} is shutting down")),
+    }
+}

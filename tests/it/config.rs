@@ -1,0 +1,565 @@
+//! Pipeline files that are right: what they mean, the schema, and the resolved form.
+
+use std::{fs, path::Path, time::Duration};
+
+use forebay::{
+    config::{
+        self, ConfigErrors, Plan,
+        plan::{DecodePlan, EncodePlan, SinkPlan, SourcePlan},
+    },
+    contract::{Dtype, Scalar},
+    engine::{ColumnRef, Dim, InputInfo, ModelCatalog, ModelError, OutputInfo, OutputRef},
+    nats::{Auth, Secret},
+};
+use proptest::prelude::*;
+
+/// Models by the folder they lie in; the files themselves are not read.
+pub(crate) struct Models;
+
+fn input(name: &str, dtype: Dtype, row: &[Option<usize>]) -> InputInfo {
+    let free = || Dim::Free(String::new());
+    let row = row.iter().map(|size| size.map_or_else(free, Dim::Fixed));
+    InputInfo {
+        name: name.to_owned(),
+        dtype,
+        dims: std::iter::once(free()).chain(row).collect(),
+    }
+}
+
+fn output(name: &str, dtype: Dtype, shape: &[usize], labels: Option<&[&str]>) -> OutputInfo {
+    OutputInfo {
+        name: name.to_owned(),
+        dtype,
+        shape: shape.to_vec(),
+        labels: labels.map(|labels| labels.iter().map(|&label| label.to_owned()).collect()),
+    }
+}
+
+impl ModelCatalog for Models {
+    fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError> {
+        let one = [Some(1)];
+        Ok(match folder(path) {
+            "income" => vec![input("X", Dtype::F32, &[Some(16)])],
+            "digits" => vec![input("X", Dtype::F32, &[Some(64)])],
+            "penguins" => ["island", "sex"]
+                .map(|name| input(name, Dtype::String, &one))
+                .into_iter()
+                .chain(
+                    [
+                        "bill_length_mm",
+                        "bill_depth_mm",
+                        "flipper_length_mm",
+                        "body_mass_g",
+                    ]
+                    .map(|name| input(name, Dtype::F32, &one)),
+                )
+                .collect(),
+            "sk_logreg" => vec![input("X", Dtype::F32, &[Some(2)])],
+            "sk_knn" => vec![input("X", Dtype::F32, &[None])],
+            "sk_int64_clf" => vec![input("X", Dtype::I64, &[Some(2)])],
+            "rank3" => vec![input("image", Dtype::F32, &[Some(3), None, None])],
+            "three_outputs" => vec![input("score", Dtype::F32, &[])],
+            _ => {
+                return Err(ModelError::new(format!(
+                    "`{}` is not an ONNX model",
+                    folder(path)
+                )));
+            }
+        })
+    }
+
+    fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError> {
+        let outputs = self.outputs(path, &[])?;
+        Ok(outputs.into_iter().map(|output| output.name).collect())
+    }
+
+    fn outputs(&mut self, path: &Path, _: &[Vec<usize>]) -> Result<Vec<OutputInfo>, ModelError> {
+        Ok(match folder(path) {
+            "penguins" => vec![
+                output("output_label", Dtype::String, &[], None),
+                output(
+                    "output_probability",
+                    Dtype::F32,
+                    &[3],
+                    Some(&["Adelie", "Chinstrap", "Gentoo"]),
+                ),
+            ],
+            "digits" => vec![
+                output("label", Dtype::I64, &[], None),
+                output("probabilities", Dtype::F32, &[10], None),
+            ],
+            "rank3" => vec![output("score", Dtype::F32, &[], None)],
+            "three_outputs" => vec![output("grade", Dtype::F32, &[], None)],
+            _ => vec![
+                output("label", Dtype::I64, &[], None),
+                output("probabilities", Dtype::F32, &[2], None),
+            ],
+        })
+    }
+}
+
+fn folder(path: &Path) -> &str {
+    let parent = path.parent().and_then(Path::file_name);
+    parent.and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+pub(crate) fn load(yaml: &str) -> Result<Plan, ConfigErrors> {
+    let env = |name: &str| match name {
+        "PASSWORD" => Some("sesame".to_owned()),
+        "ROWS" => Some("64".to_owned()),
+        "SERVER" => Some("nats://me:sesame@broker:4222".to_owned()),
+        _ => None,
+    };
+    config::load_text(Path::new("pipelines/test.yaml"), yaml, &env, &mut Models)
+}
+
+fn plan(yaml: &str) -> Plan {
+    load(yaml).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// A pipeline with one model of two columns; `more` is added at the end.
+pub(crate) fn two_columns(fields: &str, more: &str) -> String {
+    format!(
+        "name: test
+source: {{ file: {{ path: \"-\" }} }}
+fields: {fields}
+models: {{ m: {{ path: ../tests/data/models/sk_logreg/model.onnx }} }}
+steps: [{{ model: m, inputs: {{ X: [a, b] }} }}]
+sink: {{ file: {{ path: \"-\" }} }}
+{more}"
+    )
+}
+
+const AB: &str = "{ a: {}, b: {} }";
+
+#[test]
+fn the_example_pipelines_load() {
+    for file in [
+        "income/pipeline.yaml",
+        "digits/pipeline.yaml",
+        "penguins/pipeline.yaml",
+        "penguins/pipeline.nats.yaml",
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("pipelines")
+            .join(file);
+        let text = fs::read_to_string(&path).expect(file);
+        let loaded = config::load_text(&path, &text, &|_| None, &mut Models);
+        let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(
+            text.starts_with("# yaml-language-server: $schema=../pipeline.schema.json\n"),
+            "{file}"
+        );
+        let again = config::load_text(&path, &config::resolved(&loaded), &|_| None, &mut Models);
+        assert_eq!(
+            again.as_ref(),
+            Ok(&loaded),
+            "the resolved file of {file} is the same pipeline"
+        );
+    }
+}
+
+#[test]
+fn a_short_file_takes_everything_from_the_model() {
+    let plan = plan(
+        "name: short
+source: { nats: { subject: in } }
+models: { m: { path: penguins/model.onnx } }
+sink: { reply: {} }",
+    );
+    let fields: Vec<_> = plan
+        .fields
+        .iter()
+        .map(|f| (f.name.as_str(), f.dtype, f.width()))
+        .collect();
+    assert_eq!(fields[0], ("island", Dtype::String, 1));
+    assert_eq!(fields[5], ("body_mass_g", Dtype::F32, 1));
+    assert_eq!(
+        plan.engine.steps[0].inputs[5].columns,
+        [ColumnRef::Field(5)]
+    );
+    assert_eq!(plan.engine.steps[0].inputs[5].shape, [1]);
+    let EncodePlan::Json(outputs) = &plan.encode else {
+        panic!("{:?}", plan.encode)
+    };
+    let keys: Vec<_> = outputs.iter().map(|output| output.key.as_str()).collect();
+    assert_eq!(keys, ["output_label", "output_probability"]);
+    assert_eq!(outputs[1].labels.as_ref().map(Vec::len), Some(3));
+    assert_eq!(
+        (plan.batch.max_rows, plan.batch.max_delay),
+        (256, Duration::ZERO)
+    );
+    assert_eq!(
+        (plan.in_flight.messages, plan.in_flight.bytes),
+        (8192, 256 << 20)
+    );
+    assert_eq!(plan.shutdown_grace, Duration::from_secs(30));
+    assert!(plan.workers >= 1);
+    let SinkPlan::Nats(server, _) = &plan.sink else {
+        panic!("{:?}", plan.sink)
+    };
+    assert_eq!(server.urls, ["nats://127.0.0.1:4222"]);
+}
+
+#[test]
+fn columns_stand_side_by_side() {
+    for (path, fields, inputs, expected) in [
+        (
+            "sk_logreg",
+            "{ a: {}, b: { dtype: i64 } }",
+            "[a, b]",
+            Some(vec![2]),
+        ),
+        ("sk_logreg", "{ a: { shape: [2] } }", "a", Some(vec![2])),
+        (
+            "sk_logreg",
+            "{ a: { dtype: bool }, b: { dtype: u8 } }",
+            "[b, a]",
+            Some(vec![2]),
+        ),
+        ("sk_logreg", "{ a: {} }", "[a, a]", Some(vec![2])),
+        ("sk_logreg", "{ a: {} }", "a", None),
+        (
+            "sk_knn",
+            "{ a: {}, b: { shape: [3] } }",
+            "[a, b]",
+            Some(vec![4]),
+        ),
+        (
+            "sk_int64_clf",
+            "{ a: { dtype: i32 }, b: { dtype: i64 } }",
+            "[a, b]",
+            Some(vec![2]),
+        ),
+        (
+            "sk_int64_clf",
+            "{ a: { dtype: f32 }, b: { dtype: i64 } }",
+            "[a, b]",
+            None,
+        ),
+        (
+            "rank3",
+            "{ a: { shape: [3, 4, 5] } }",
+            "a",
+            Some(vec![3, 4, 5]),
+        ),
+        ("rank3", "{ a: { shape: [60] } }", "a", None),
+        ("three_outputs", "{ a: {} }", "a", Some(vec![])),
+        ("three_outputs", "{ a: {}, b: {} }", "[a, b]", None),
+    ] {
+        let key = match path {
+            "rank3" => "image",
+            "three_outputs" => "score",
+            _ => "X",
+        };
+        let yaml = format!(
+            "name: test
+source: {{ file: {{ path: \"-\" }} }}
+fields: {fields}
+models: {{ m: {{ path: ../tests/data/models/{path}/model.onnx }} }}
+steps: [{{ model: m, inputs: {{ {key}: {inputs} }} }}]
+sink: {{ file: {{ path: \"-\" }} }}"
+        );
+        let shape = load(&yaml)
+            .ok()
+            .map(|plan| plan.engine.steps[0].inputs[0].shape.clone());
+        assert_eq!(shape, expected, "{path} {fields} {inputs}");
+    }
+}
+
+#[test]
+fn a_step_takes_an_earlier_output() {
+    for feed in [
+        "",
+        "inputs: { score: score }",
+        "inputs: { score: first.score }",
+    ] {
+        let plan = plan(&format!(
+            "name: test
+source: {{ file: {{ path: \"-\" }} }}
+fields: {{ image: {{ shape: [3, 2, 2] }} }}
+models:
+  first: {{ path: ../tests/data/models/rank3/model.onnx, workers: 3 }}
+  second: {{ path: ../tests/data/models/three_outputs/model.onnx }}
+steps:
+  - model: first
+  - {{ model: second, {feed} }}
+encode: {{ msgpack: {{ outputs: {{ a: score, b: second.grade, c: first.score }} }} }}
+sink: {{ file: {{ path: out.jsonl }} }}"
+        ));
+        let first = OutputRef { step: 0, output: 0 };
+        assert_eq!(
+            plan.engine.steps[1].inputs[0].columns,
+            [ColumnRef::Output(first)]
+        );
+        assert_eq!(
+            plan.engine.outputs,
+            [first, OutputRef { step: 1, output: 0 }]
+        );
+        let EncodePlan::Msgpack(outputs) = &plan.encode else {
+            panic!("{:?}", plan.encode)
+        };
+        let series: Vec<_> = outputs.iter().map(|output| output.series).collect();
+        assert_eq!(series, [0, 1, 0]);
+        assert_eq!(plan.workers, 3);
+        assert_eq!(
+            load(&config::resolved(&plan).replace("pipelines/", "")),
+            Ok(plan)
+        );
+    }
+}
+
+#[test]
+fn an_element_or_a_label_of_an_output() {
+    let more = "encode: { json: { pass: [id], outputs: { score: \"m.probabilities[1]\" } } }";
+    let plan = plan(&two_columns(AB, more));
+    let EncodePlan::Json(outputs) = &plan.encode else {
+        panic!("{:?}", plan.encode)
+    };
+    assert_eq!(
+        (outputs[0].element, outputs[0].labels.as_ref()),
+        (Some(1), None)
+    );
+    assert_eq!(plan.passed, ["id"]);
+    let plan = self::plan(
+        "name: test
+source: { nats: { subject: in } }
+models: { m: { path: penguins/model.onnx } }
+encode: { json: { outputs: { p: \"output_probability[Gentoo]\" } } }
+sink: { reply: {} }",
+    );
+    let EncodePlan::Json(outputs) = &plan.encode else {
+        panic!("{:?}", plan.encode)
+    };
+    assert_eq!(outputs[0].element, Some(2));
+}
+
+#[test]
+fn a_field_has_limits() {
+    let plan = plan(&two_columns(
+        "{ a: { range: [-.inf, 10], default: 3, unit: km, nullable: true }, b: { dtype: u8, values: [1, 2], default: 2 } }",
+        "",
+    ));
+    assert_eq!(plan.fields[0].range, Some([f64::NEG_INFINITY, 10.0]));
+    assert_eq!(plan.fields[0].default, Some(Scalar::Integer(3)));
+    assert!(plan.fields[0].nullable);
+    assert_eq!(
+        plan.fields[1].values,
+        Some(vec![Scalar::Integer(1), Scalar::Integer(2)])
+    );
+}
+
+#[test]
+fn a_raw_tensor_is_one_field() {
+    let yaml = |decode: &str, fields: &str, model: &str| {
+        format!(
+            "name: test
+source: {{ nats: {{ subject: in }} }}
+decode: {{ tensor: {decode} }}
+{fields}
+models: {{ m: {{ path: {model}/model.onnx }} }}
+sink: {{ reply: {{}} }}"
+        )
+    };
+    let deep = "../tests/data/models/rank3";
+    for (yaml, dtype, shape) in [
+        (yaml("{}", "", "digits"), Dtype::F32, vec![64]),
+        (yaml("{ dtype: u8 }", "", "digits"), Dtype::U8, vec![64]),
+        (
+            yaml("{ shape: [8, 8] }", "", "digits"),
+            Dtype::F32,
+            vec![8, 8],
+        ),
+        (
+            yaml("{ dtype: u8 }", "fields: { X: { shape: [64] } }", "digits"),
+            Dtype::U8,
+            vec![64],
+        ),
+        (
+            yaml("{ shape: [3, 2, 2] }", "", deep),
+            Dtype::F32,
+            vec![3, 2, 2],
+        ),
+    ] {
+        let plan = plan(&yaml);
+        assert_eq!(plan.decode, DecodePlan::Tensor { dtype }, "{yaml}");
+        assert_eq!(
+            (plan.fields.len(), &plan.fields[0].shape),
+            (1, &shape),
+            "{yaml}"
+        );
+    }
+}
+
+#[test]
+fn the_environment_is_filled_in() {
+    let plan = plan(&two_columns(
+        AB,
+        "batch: { max_rows: \"${ROWS}\", max_delay: \"${DELAY:-5ms}\" }\nmax_in_flight: ${ROWS}",
+    ));
+    assert_eq!((plan.batch.max_rows, plan.in_flight.messages), (64, 64));
+    assert_eq!(plan.batch.max_delay, Duration::from_millis(5));
+}
+
+const SERVERS: &str = "name: test
+source:
+  jetstream:
+    url: ${SERVER}
+    stream: S
+    consumer: c
+    tls: { required: true }
+models: { m: { path: penguins/model.onnx } }
+sink:
+  jetstream: { subject: out }
+dead_letter:
+  nats: { url: \"nats://elsewhere\", subject: \"dead.{2}\", auth: { user: u, password: \"${PASSWORD}\" } }";
+
+#[test]
+fn sinks_take_the_servers_of_the_source() {
+    let plan = plan(SERVERS);
+    let SourcePlan::JetStream(source, _) = &plan.source else {
+        panic!("{:?}", plan.source)
+    };
+    let password = Secret::new("sesame");
+    assert_eq!(source.urls, ["nats://broker:4222"]);
+    assert_eq!(
+        source.auth,
+        Auth::User {
+            user: "me".into(),
+            password: password.clone()
+        }
+    );
+    let SinkPlan::JetStream(sink, _) = &plan.sink else {
+        panic!("{:?}", plan.sink)
+    };
+    assert_eq!(sink, source);
+    let Some(SinkPlan::Nats(dead, _)) = &plan.dead_letter else {
+        panic!("{:?}", plan.dead_letter)
+    };
+    assert_eq!(
+        (dead.urls[0].as_str(), dead.tls.required),
+        ("nats://elsewhere", false)
+    );
+    assert_eq!(
+        dead.auth,
+        Auth::User {
+            user: "u".into(),
+            password
+        }
+    );
+}
+
+#[test]
+fn credentials_do_not_go_to_other_servers() {
+    let yaml = SERVERS.replace(", auth: { user: u, password: \"${PASSWORD}\" }", "");
+    let Some(SinkPlan::Nats(dead, _)) = plan(&yaml).dead_letter else {
+        panic!("a dead letter")
+    };
+    assert_eq!(dead.auth, Auth::None);
+}
+
+#[test]
+fn the_resolved_file_has_no_secrets() {
+    let plan = plan(SERVERS);
+    let text = config::resolved(&plan);
+    assert!(
+        !text.contains("sesame") && !format!("{plan:?}").contains("sesame"),
+        "{text}"
+    );
+    let cores = format!("workers: {}", plan.workers);
+    insta::assert_snapshot!(text.replace(&cores, "workers: 1"));
+}
+
+#[test]
+fn pipelines_in_one_process_have_different_names() {
+    let (a, mut b) = (plan(&two_columns(AB, "")), plan(&two_columns(AB, "")));
+    let errors = config::check_together(&[a.clone(), b.clone()]).expect_err("the same name");
+    insta::assert_snapshot!(errors);
+    b.name = "other".to_owned();
+    assert_eq!(config::check_together(&[a, b]), Ok(()));
+}
+
+/// `UPDATE_SCHEMA=1 cargo test` writes it anew.
+#[test]
+fn the_committed_schema_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/pipeline.schema.json");
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        fs::write(&path, config::schema()).expect("writable");
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == config::schema(),
+        "pipelines/pipeline.schema.json is stale: run `forebay schema > pipelines/pipeline.schema.json`"
+    );
+}
+
+fn yaml_like() -> impl Strategy<Value = String> {
+    let token = prop_oneof![
+        Just("name: "),
+        Just("source:"),
+        Just("nats: "),
+        Just("fields:"),
+        Just("models: "),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just("\n"),
+        Just("\n  "),
+        Just("\n    "),
+        Just("- "),
+        Just(": "),
+        Just("${"),
+        Just("}"),
+        Just("$${"),
+        Just("\""),
+        Just("'"),
+        Just("&a "),
+        Just("*a"),
+        Just("password: "),
+        Just("nats://u:p@h"),
+        Just("|\n"),
+        Just("é€😀"),
+        Just("\t"),
+        Just("1e9"),
+        Just(".nan"),
+        Just("0x10"),
+        Just("~"),
+        Just("#"),
+        Just("<<: "),
+        Just("\r\n"),
+        Just("!!str "),
+        Just("---\n"),
+        Just("a"),
+    ];
+    prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_text_gives_a_report_and_no_panic(text in any::<String>()) {
+        if let Err(errors) = load(&text) {
+            prop_assert!(errors.count() > 0);
+            prop_assert!(errors.render(true).len() >= errors.render(false).len());
+        }
+    }
+
+    #[test]
+    fn text_that_looks_like_yaml_gives_no_panic(text in yaml_like()) {
+        if let Err(errors) = load(&text) {
+            prop_assert!(errors.count() > 0 && !errors.render(false).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_cut_or_doubled_file_gives_no_panic(at in 0usize..700, len in 0usize..40) {
+        let text = format!("{SERVERS}\n{}", two_columns(AB, ""));
+        let at = text.floor_char_boundary(at.min(text.len()));
+        let end = text.floor_char_boundary((at + len).min(text.len()));
+        for text in [text[..at].to_owned(), format!("{}{}", &text[..at], &text[end..])] {
+            if let Err(errors) = load(&text) {
+                prop_assert!(!errors.render(false).contains("sesame"));
+            }
+        }
+    }
+}

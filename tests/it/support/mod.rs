@@ -1,0 +1,51 @@
+//! What the tests stand on: a nats-server per test, a proxy that misbehaves, and a pipeline of
+//! nothing but a source and a sink.
+
+pub(crate) mod line;
+pub(crate) mod proxy;
+pub(crate) mod server;
+
+use std::time::{Duration, Instant};
+
+use forebay::nats::{Auth, Connection, ServerOptions, TlsOptions};
+
+/// Options for one server and nothing else.
+pub(crate) fn options(url: &str) -> ServerOptions {
+    ServerOptions {
+        urls: vec![url.to_owned()],
+        auth: Auth::None,
+        tls: TlsOptions::default(),
+        inbox_prefix: None,
+    }
+}
+
+/// A connection to `url`.
+pub(crate) async fn connect(url: &str) -> Connection {
+    Connection::connect(&options(url), "test")
+        .await
+        .expect("the test's server is up")
+}
+
+/// Waits until `done` says so; fails after 20 seconds with `what`.
+pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !done().await {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "still not: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Replaces port numbers, which differ from run to run.
+pub(crate) fn without_ports(text: &str) -> String {
+    let mut out = String::new();
+    let mut parts = text.split("127.0.0.1:");
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        out.push_str("127.0.0.1:PORT");
+        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    out
+}

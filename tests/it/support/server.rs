@@ -1,0 +1,243 @@
+//! One nats-server for one test, on a free port, gone when the test is.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// A running nats-server with JetStream.
+#[derive(Debug)]
+pub(crate) struct NatsServer {
+    child: Child,
+    port: u16,
+    monitor: u16,
+    dir: TempDir,
+    args: Vec<String>,
+}
+
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+impl NatsServer {
+    /// Starts a server with JetStream in a temporary folder, and waits until it answers.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let child = spawn(dir.path(), -1, &args);
+        let mut server = Self {
+            child,
+            port: 0,
+            monitor: 0,
+            dir,
+            args,
+        };
+        server.wait_ready();
+        server
+    }
+
+    /// Starts a server with `text` as its configuration file.
+    pub(crate) fn with_config(text: &str) -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        let path = dir.path().join("server.conf");
+        std::fs::write(&path, text).expect("the configuration is written");
+        let args = vec!["-c".to_owned(), path.to_string_lossy().into_owned()];
+        let child = spawn(dir.path(), -1, &args);
+        let mut server = Self {
+            child,
+            port: 0,
+            monitor: 0,
+            dir,
+            args,
+        };
+        server.wait_ready();
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops it dead; it stays unreaped and unreachable until [`NatsServer::resume`].
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// Announces that it will stop, and refuses new work.
+    pub(crate) fn lame_duck(&self) {
+        self.signal("USR2");
+    }
+
+    /// As a power cut does it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
+    /// Starts it again, on the same port and with the same data.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.dir.path(), i32::from(self.port), &self.args);
+        self.wait_ready();
+    }
+
+    /// Waits until the server knows a subscription to `subject`.
+    pub(crate) async fn subscribed(&self, subject: &str) {
+        let wanted = format!("\"{subject}\"");
+        super::eventually(&format!("a subscription to {subject}"), async || {
+            self.connections().contains(&wanted)
+        })
+        .await;
+    }
+
+    /// All connections with their subscriptions, as the server's monitor tells it.
+    fn connections(&self) -> String {
+        let mut answer = String::new();
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.monitor)) {
+            let request = "GET /connz?subs=1 HTTP/1.0\r\n\r\n";
+            if stream.write_all(request.as_bytes()).is_ok() {
+                stream.read_to_string(&mut answer).ok();
+            }
+        }
+        // The monitor writes `>` as an escape.
+        answer.replace("\\u003e", ">")
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "kill -{name} failed"
+        );
+    }
+
+    fn wait_ready(&mut self) {
+        let started = Instant::now();
+        loop {
+            if let Some((port, monitor)) = self.ports()
+                && greets(port)
+            {
+                (self.port, self.monitor) = (port, monitor);
+                return;
+            }
+            let ended = self.child.try_wait().expect("the server can be asked");
+            if ended.is_some() || started.elapsed() > READY_WITHIN {
+                let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+                panic!("nats-server did not get ready ({ended:?}):\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    fn ports(&self) -> Option<(u16, u16)> {
+        let file = format!("nats-server_{}.ports", self.child.id());
+        let text = std::fs::read_to_string(self.dir.path().join(file)).ok()?;
+        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let port = |key: &str| json[key][0].as_str()?.rsplit(':').next()?.parse().ok();
+        Some((port("nats")?, port("monitoring")?))
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Whether a NATS server says hello on `port`.
+fn greets(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
+    let mut hello = [0; 5];
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .is_ok()
+        && stream.read_exact(&mut hello).is_ok()
+        && &hello == b"INFO "
+}
+
+fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
+    let binary = binary();
+    // `setpriv` has the kernel end the server with the test; elsewhere a watcher does.
+    let with_kernel = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "true"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    let mut command = if with_kernel {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(&binary);
+        command
+    } else {
+        Command::new(&binary)
+    };
+    let child = command
+        .args([
+            "-a",
+            "127.0.0.1",
+            "-m",
+            "-1",
+            "-p",
+            &port.to_string(),
+            "-js",
+            "-sd",
+        ])
+        .arg(dir.join("data"))
+        .arg("--ports_file_dir")
+        .arg(dir)
+        .arg("-l")
+        .arg(dir.join("log"))
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("nats-server starts");
+    if !with_kernel {
+        watch(child.id());
+    }
+    child
+}
+
+/// Ends the server when this process has ended, however it did.
+fn watch(server: u32) {
+    let script = format!(
+        "while kill -0 {} 2>/dev/null && kill -0 {server} 2>/dev/null; do sleep 1; done; kill -9 {server}",
+        std::process::id()
+    );
+    Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a shell starts");
+}
+
+fn binary() -> PathBuf {
+    let path = std::env::var_os("FOREBAY_NATS_SERVER").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join(".runtime/nats-server/nats-server"),
+        PathBuf::from,
+    );
+    assert!(
+        path.is_file(),
+        "nats-server is not at {}: run `make setup`, or name it in FOREBAY_NATS_SERVER",
+        path.display()
+    );
+    path
+}
