@@ -104,7 +104,7 @@ fn exit_codes_are_as_documented() {
         (
             &["tail", "a", "--url", "nats://a b"],
             2,
-            "no server address",
+            "`nats://a b` is not the address of a NATS server",
         ),
         (
             &["send", "no/such.jsonl", "-s", "a"],
@@ -119,7 +119,7 @@ fn exit_codes_are_as_documented() {
         (
             &["tail", "a", "--url", "nats://me:secret@127.0.0.1:1"],
             69,
-            "no NATS server answers at nats://127.0.0.1:1",
+            "cannot reach NATS at nats://127.0.0.1:1",
         ),
     ] {
         let output = run(args);

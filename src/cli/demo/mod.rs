@@ -22,9 +22,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Exit, Failure, Globals, ServerArgs,
+    Exit, Failure, Globals,
     send::Rate,
-    server::{Broker, connect},
+    server::{Broker, at, connect},
 };
 use pipeline::Launch;
 use rows::Rows;
@@ -109,7 +109,7 @@ where
     })?;
     let rows = Rows::load(&file.with_file_name("sample.jsonl"), &args.truth)?;
     let server = OwnServer::start()?;
-    let broker = connect(&ServerArgs::at(server.url()), "forebay demo").await?;
+    let broker = connect(&at(server.url()), "forebay demo").await?;
     create_streams(&broker).await?;
     let http = free_address()?;
     let launch = Launch {

@@ -25,7 +25,7 @@ enum Does {
 
 /// Takes rows from the stream and answers each one with its true label, but for every tenth.
 async fn serve(launch: Launch, does: fn(u64) -> Does) -> Result<(), Failure> {
-    let broker = connect(&ServerArgs::at(&launch.nats_url), "stand-in").await?;
+    let broker = connect(&at(&launch.nats_url), "stand-in").await?;
     let scored = Arc::new(AtomicU64::new(0));
     let listener = TcpListener::bind(launch.http).await.expect("a free port");
     let metrics = tokio::spawn(answer(listener, Arc::clone(&scored)));
@@ -68,7 +68,7 @@ async fn serve(launch: Launch, does: fn(u64) -> Does) -> Result<(), Failure> {
             1
         };
         for _ in 0..times {
-            publish(&broker.client, subject, payload.clone()).await;
+            publish(broker.client(), subject, payload.clone()).await;
         }
     }
     metrics.abort();

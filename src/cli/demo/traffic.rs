@@ -60,7 +60,7 @@ impl<'a> Traffic<'a> {
         plan: Plan,
     ) -> Result<Self, Failure> {
         let listen = async |subject: &'static str| {
-            let subscriber = broker.client.subscribe(subject).await;
+            let subscriber = broker.client().subscribe(subject).await;
             subscriber.map_err(|error| broker.gone(&error.to_string()))
         };
         let (scores, dead) = (listen("scores.>").await?, listen("dead.>").await?);
@@ -133,7 +133,7 @@ impl<'a> Traffic<'a> {
     async fn send(&mut self) -> Result<(), Failure> {
         let row = self.rows.message(self.score.sent);
         self.score.send();
-        let publish = self.broker.client.publish(self.plan.subject.clone(), row);
+        let publish = self.broker.client().publish(self.plan.subject.clone(), row);
         match tokio::time::timeout(ANSWER_TIMEOUT, publish).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.broker.gone(&error.to_string())),

@@ -92,7 +92,7 @@ pub async fn send(args: Args) -> Result<(), Failure> {
         ));
     }
     let mut lines = Lines::open(&from, args.repeat)?;
-    let broker = server::connect(&args.server, "forebay send").await?;
+    let broker = server::connect(&args.server.options()?, "forebay send").await?;
     let stop = super::stop_on_signal()?;
     let known = match (args.count, lines.bytes) {
         (Some(count), _) => tally::Known::Messages(count),
