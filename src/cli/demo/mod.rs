@@ -152,8 +152,7 @@ where
         screen::summary(&score, &numbers),
         next_steps(&file),
     );
-    // Whoever stopped reading does not want the summary.
-    screen.say(&text).map(drop)?;
+    screen.end(&text)?;
     Ok(score)
 }
 

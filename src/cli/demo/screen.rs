@@ -40,13 +40,28 @@ impl Screen {
     /// # Errors
     /// Standard output cannot be written.
     pub(super) fn say(&mut self, text: &str) -> Result<Reader, Failure> {
-        if let Some(table) = &self.table {
+        let Self { output, table, .. } = self;
+        let mut write = || {
+            if output.write(&[text.as_bytes(), b"\n"])?.is_gone() {
+                return Ok(Reader::Gone);
+            }
+            output.flush()
+        };
+        match table {
+            Some(table) => table.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Says the last thing, in place of the table.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(super) fn end(&mut self, text: &str) -> Result<(), Failure> {
+        if let Some(table) = self.table.take() {
             table.finish_and_clear();
         }
-        if self.output.write(&[text.as_bytes(), b"\n"])?.is_gone() {
-            return Ok(Reader::Gone);
-        }
-        self.output.flush()
+        self.say(text).map(drop)
     }
 
     /// Shows how it goes.
@@ -94,7 +109,7 @@ impl Now {
              \n  in flight     {} rows in the pipeline, {} without a result\
              \n  accuracy      {} against the true labels\
              \n  rejected      {}\n",
-            self.elapsed.as_secs(),
+            self.elapsed.as_secs_f64().round(),
             self.length.as_secs(),
             grouped(score.results),
             rounded(self.rate),
@@ -109,7 +124,7 @@ impl Now {
     fn line(&self, score: &Score, numbers: &Numbers) -> String {
         format!(
             "{:>3} s: {} rows/s, {}, batch {}, in flight {}, accuracy {}, rejected {}",
-            self.elapsed.as_secs(),
+            self.elapsed.as_secs_f64().round(),
             rounded(self.rate),
             percentiles(score),
             batch(numbers),
