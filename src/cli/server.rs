@@ -1,20 +1,17 @@
 //! The NATS server that `send`, `tail` and `demo` talk to.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, jetstream};
+use async_nats::{Client, ServerAddr, jetstream};
+use futures_util::FutureExt as _;
 
 use super::{Exit, Failure};
+use crate::nats::{Auth, Connection, ServerOptions, TlsOptions};
 
 /// How long to wait for a server to answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to try to connect: a person waits, and sees it when the server is not up yet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Which server, and who we are to it.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,57 +36,82 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
-    /// A server at this address that asks nothing.
-    pub fn at(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            creds: None,
-            ca: None,
+    /// What the connection wants to know.
+    ///
+    /// # Errors
+    /// An address that is none; what is secret in it is not repeated.
+    pub fn options(&self) -> Result<ServerOptions, Failure> {
+        let urls: Vec<String> = self
+            .url
+            .split(',')
+            .map(|url| url.trim().to_owned())
+            .collect();
+        if let Some(url) = urls.iter().find(|url| url.parse::<ServerAddr>().is_err()) {
+            let shown = url.rsplit('@').next().unwrap_or_default();
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "`{shown}` is not the address of a NATS server; write it like `nats://127.0.0.1:4222`"
+                ),
+            ));
         }
+        Ok(ServerOptions {
+            urls,
+            auth: self.creds.clone().map_or(Auth::None, Auth::CredentialsFile),
+            tls: TlsOptions {
+                ca_file: self.ca.clone(),
+                ..TlsOptions::default()
+            },
+            inbox_prefix: None,
+        })
     }
 }
 
-/// A connection, and what has befallen it.
-#[derive(Debug, Clone)]
-pub(super) struct Broker {
-    pub(super) client: Client,
-    /// The address as it may be printed.
-    pub(super) address: String,
-    link: Arc<Link>,
+/// A server at this address that asks nothing.
+pub(super) fn at(url: &str) -> ServerOptions {
+    ServerOptions {
+        urls: vec![url.to_owned()],
+        auth: Auth::None,
+        tls: TlsOptions::default(),
+        inbox_prefix: None,
+    }
 }
 
-#[derive(Debug, Default)]
-struct Link {
-    connects: AtomicU64,
-    slow: AtomicU64,
-    refusal: Mutex<Option<String>>,
-}
+/// A connection, for somebody who waits at a terminal.
+#[derive(Debug, Clone)]
+pub(super) struct Broker(Connection);
 
 impl Broker {
+    pub(super) fn client(&self) -> &Client {
+        self.0.client()
+    }
+
+    /// The address as it may be printed.
+    pub(super) fn address(&self) -> &str {
+        self.0.server()
+    }
+
     /// How often the connection was lost and made anew.
     pub(super) fn reconnects(&self) -> u64 {
-        self.link.connects.load(Ordering::Relaxed).saturating_sub(1)
+        self.0.connects().saturating_sub(1)
     }
 
-    /// Whether messages were dropped because we read too slowly.
-    pub(super) fn was_slow(&self) -> bool {
-        self.link.slow.load(Ordering::Relaxed) > 0
+    /// Messages that the client has read, those included that it had to drop.
+    pub(super) fn messages_read(&self) -> u64 {
+        self.0.messages_read()
     }
 
-    /// What the server said it does not allow, the last time it did; and forgets it.
+    /// What the server does not allow, if it said so; a permission that is missing shows in no
+    /// other way.
     pub(super) fn refusal(&self) -> Option<String> {
-        self.link
-            .refusal
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.0.fatal().now_or_never()
     }
 
     /// JetStream on this server.
     pub(super) fn jetstream(&self) -> jetstream::Context {
         jetstream::context::ContextBuilder::new()
             .timeout(ANSWER_TIMEOUT)
-            .build(self.client.clone())
+            .build(self.client().clone())
     }
 
     /// Waits until the server has everything that was published.
@@ -98,7 +120,7 @@ impl Broker {
     /// It does not answer.
     pub(super) async fn flush(&self) -> Result<(), Failure> {
         // Without a connection `flush` alone never returns.
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.client.flush()).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.client().flush()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.gone(&error.to_string())),
             Err(_) => Err(self.gone("no answer in 5 s")),
@@ -109,7 +131,7 @@ impl Broker {
     pub(super) fn gone(&self, why: &str) -> Failure {
         Failure::new(
             Exit::Unavailable,
-            format!("the NATS server at {} is gone: {why}", self.address),
+            format!("the NATS server at {} is gone: {why}", self.address()),
         )
     }
 }
@@ -118,118 +140,9 @@ impl Broker {
 ///
 /// # Errors
 /// No server there, it refuses us, or a file with credentials cannot be read.
-pub(super) async fn connect(server: &ServerArgs, name: &str) -> Result<Broker, Failure> {
-    let link = Arc::new(Link::default());
-    let events = Arc::clone(&link);
-    let mut options = ConnectOptions::new()
-        .name(name)
-        .connection_timeout(ANSWER_TIMEOUT)
-        // The default of 60 s sees a dead link after three minutes.
-        .ping_interval(Duration::from_secs(10))
-        .event_callback(move |event| {
-            events.note(event);
-            std::future::ready(())
-        });
-    if let Some(file) = &server.creds {
-        options = options.credentials_file(file).await.map_err(|error| {
-            Failure::new(
-                Exit::NoInput,
-                format!(
-                    "the credentials file {} cannot be read: {error}",
-                    file.display()
-                ),
-            )
-        })?;
-    }
-    if let Some(file) = &server.ca {
-        options = options.add_root_certificates(file.clone());
-    }
-    let urls: Vec<&str> = server.url.split(',').map(str::trim).collect();
-    let address = urls
-        .iter()
-        .map(|url| masked(url))
-        .collect::<Vec<_>>()
-        .join(",");
-    match options.connect(&urls[..]).await {
-        Ok(client) => Ok(Broker {
-            client,
-            address,
-            link,
-        }),
-        Err(error) => Err(explain(&error, &address)),
-    }
-}
-
-impl Link {
-    fn note(&self, event: Event) {
-        match event {
-            Event::Connected => {
-                self.connects.fetch_add(1, Ordering::Relaxed);
-            }
-            Event::SlowConsumer(_) => {
-                self.slow.fetch_add(1, Ordering::Relaxed);
-            }
-            Event::ServerError(error) => {
-                *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(error.to_string());
-            }
-            _ => {}
-        }
-    }
-}
-
-fn explain(error: &async_nats::ConnectError, address: &str) -> Failure {
-    let detail = std::error::Error::source(error).map(|source| format!(" ({source})"));
-    let detail = detail.unwrap_or_default();
-    match error.kind() {
-        ConnectErrorKind::ServerParse => Failure::new(
-            Exit::Usage,
-            format!("`{address}` is no server address; write it like nats://host:4222"),
-        ),
-        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-            Failure::new(
-                Exit::Unavailable,
-                format!(
-                    "the NATS server at {address} does not let us in{detail}; give --creds FILE, or user and password in the URL"
-                ),
-            )
-        }
-        ConnectErrorKind::Tls => Failure::new(
-            Exit::Unavailable,
-            format!(
-                "no TLS connection with {address}{detail}; if its certificate is your own, give --ca FILE"
-            ),
-        ),
-        _ => Failure::new(
-            Exit::Unavailable,
-            format!(
-                "no NATS server answers at {address}: {error}; start one, or say where it is with --url or NATS_URL"
-            ),
-        ),
-    }
-}
-
-/// The address without user, password or token.
-pub(super) fn masked(url: &str) -> String {
-    let (scheme, rest) = url
-        .split_once("://")
-        .map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    if scheme.is_empty() {
-        host.to_owned()
-    } else {
-        format!("{scheme}://{host}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::masked;
-
-    #[test]
-    fn secrets_in_addresses_are_not_printed() {
-        assert_eq!(masked("nats://ann:p@ss@host:4222"), "nats://host:4222");
-        assert_eq!(masked("token@host"), "host");
-        assert_eq!(masked("nats://host:4222"), "nats://host:4222");
-    }
+pub(super) async fn connect(server: &ServerOptions, name: &str) -> Result<Broker, Failure> {
+    Connection::connect_within(server, name, CONNECT_TIMEOUT)
+        .await
+        .map(Broker)
+        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
 }

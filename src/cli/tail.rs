@@ -1,6 +1,6 @@
 //! `forebay tail`: prints what is published on a subject, a line each.
 
-use std::pin::Pin;
+use std::{io::Write as _, pin::Pin, time::Duration};
 
 use async_nats::{
     HeaderMap, Message,
@@ -60,12 +60,13 @@ type Messages = Pin<Box<dyn Stream<Item = Result<Message, Failure>> + Send>>;
 /// # Errors
 /// No server, no stream, a subject that makes no sense.
 pub async fn tail(args: Args) -> Result<(), Failure> {
-    let broker = server::connect(&args.server, "forebay tail").await?;
+    let broker = server::connect(&args.server.options()?, "forebay tail").await?;
     let stop = super::stop_on_signal()?;
     let mut messages = match &args.stream {
         Some(stream) => stored(&broker, stream, &args).await?,
         None => published(&broker, args.subject.as_deref().unwrap_or_default()).await?,
     };
+    tracing::info!(server = broker.address(), "listening");
     let mut output = Output::new();
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
@@ -94,29 +95,39 @@ pub async fn tail(args: Args) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    warn_if_incomplete(&broker);
+    let printed = args.count.unwrap_or(u64::MAX) - left;
+    if args.stream.is_none() {
+        warn_if_incomplete(&broker, printed, messages).await;
+    }
     Ok(())
 }
 
 /// Core NATS keeps nothing: what was not read in time is not there any more, and only we know.
-fn warn_if_incomplete(broker: &Broker) {
-    use std::io::Write as _;
-    let why = if broker.was_slow() {
-        "messages came faster than they could be written"
+async fn warn_if_incomplete(broker: &Broker, printed: u64, mut messages: Messages) {
+    let read = broker.messages_read();
+    // What was read last may not be in the queue yet.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut waiting = 0;
+    while let Some(Some(_)) = tokio::task::unconstrained(messages.next()).now_or_never() {
+        waiting += 1;
+    }
+    let dropped = read.saturating_sub(printed + waiting);
+    let why = if dropped > 0 {
+        format!("{dropped} messages came faster than they could be written, and are missing")
     } else if broker.reconnects() > 0 {
-        "the connection was lost for a while"
+        "the connection was lost for a while, and what came then is missing".to_owned()
     } else {
         return;
     };
     drop(writeln!(
         std::io::stderr(),
-        "warning: {why}, so some are missing; --stream reads a stream, where none are"
+        "warning: {why}; --stream reads a stream, which keeps them"
     ));
 }
 
 async fn published(broker: &Broker, subject: &str) -> Result<Messages, Failure> {
     let subscriber = broker
-        .client
+        .client()
         .subscribe(subject.to_owned())
         .await
         .map_err(|error| {
@@ -141,11 +152,11 @@ async fn stored(broker: &Broker, name: &str, args: &Args) -> Result<Messages, Fa
     let stream = broker.jetstream().get_stream(name).await.map_err(|error| {
         let none = matches!(error.kind(), GetStreamErrorKind::JetStream(_));
         unavailable(if none {
-            format!("no stream `{name}` at {}: {error}", broker.address)
+            format!("no stream `{name}` at {}: {error}", broker.address())
         } else {
             format!(
                 "stream `{name}` at {} cannot be read: {error}; does the server have JetStream?",
-                broker.address
+                broker.address()
             )
         })
     })?;

@@ -1,6 +1,8 @@
 //! Everything that tests the program from outside its rooms, in one binary.
 
 mod architecture;
+mod cli;
+mod cli_traffic;
 mod config;
 mod config_errors;
 mod config_files;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use pace::Pace;
 pub use pace::Rate;
 pub use row::{SubjectTemplate, TensorField};
+pub(super) use tally::milliseconds;
 
 use super::{Exit, Failure, ServerArgs, server};
 use lines::Lines;
@@ -91,7 +92,7 @@ pub async fn send(args: Args) -> Result<(), Failure> {
         ));
     }
     let mut lines = Lines::open(&from, args.repeat)?;
-    let broker = server::connect(&args.server, "forebay send").await?;
+    let broker = server::connect(&args.server.options()?, "forebay send").await?;
     let stop = super::stop_on_signal()?;
     let known = match (args.count, lines.bytes) {
         (Some(count), _) => tally::Known::Messages(count),
@@ -100,8 +101,10 @@ pub async fn send(args: Args) -> Result<(), Failure> {
     };
     let mut tally = Tally::new(known, args.request);
     let run = Run::new(&args, broker.clone());
-    let end = run.send(&mut lines, &mut tally, &stop).await;
-    let end = end.and(broker.flush().await);
+    let end = match run.send(&mut lines, &mut tally, &stop).await {
+        Ok(()) => broker.flush().await,
+        failed => failed,
+    };
     tally.finish(end.is_ok())?;
     if broker.reconnects() > 0 && !args.jetstream && !args.request {
         return end.and(Err(Failure::failed(

@@ -85,7 +85,7 @@ async fn core(broker: &Broker, letter: Letter) -> Result<Option<Outstanding>, Fa
         headers,
     } = letter;
     let size = payload.len();
-    let client = &broker.client;
+    let client = broker.client();
     let published = if headers.is_empty() {
         client.publish(subject, payload).await
     } else {
@@ -161,7 +161,7 @@ fn request(broker: Broker, patience: Duration, letter: Letter) -> Outstanding {
             .payload(payload)
             .headers(headers)
             .timeout(Some(patience));
-        let replied = broker.client.send_request(subject.clone(), request);
+        let replied = broker.client().send_request(subject.clone(), request);
         // The client's own timeout starts only once the message is in its queue.
         match timeout(patience + ANSWER_TIMEOUT, replied).await {
             Ok(Ok(message)) => Ok(Settled::Reply {
@@ -194,7 +194,7 @@ fn request(broker: Broker, patience: Duration, letter: Letter) -> Outstanding {
 fn too_large(broker: &Broker, line: u64, size: usize) -> Failure {
     Failure::failed(format!(
         "line {line} makes a message of {size} bytes, and the server takes {}, headers included; send less at once, or raise max_payload in the server's configuration",
-        broker.client.max_payload()
+        broker.client().max_payload()
     ))
 }
 
