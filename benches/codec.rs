@@ -64,10 +64,9 @@ fn json_rows(spaced: bool, number: impl Fn(f64) -> String) -> Vec<Message> {
     (0..ROWS).map(|_| row()).collect()
 }
 
-fn short(value: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "short is what is wanted")]
-    let value = value as f32;
-    value.to_string()
+#[expect(clippy::cast_possible_truncation, reason = "short is what is wanted")]
+fn short(value: f64) -> f32 {
+    value as f32
 }
 
 fn scalar_fields() -> Vec<Field> {
@@ -143,10 +142,13 @@ fn decoders(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(ROWS as u64));
     let fields = scalar_fields();
     let mut table = Table::for_fields(&fields);
-    let compact = json_rows(false, short);
+    let compact = json_rows(false, |value| short(value).to_string());
     for (name, messages) in [
         ("json", &compact),
-        ("json-python", &json_rows(true, short)),
+        (
+            "json-python",
+            &json_rows(true, |value| short(value).to_string()),
+        ),
         (
             "json-17-digits",
             &json_rows(false, |value| value.to_string()),
@@ -154,9 +156,47 @@ fn decoders(criterion: &mut Criterion) {
     ] {
         let mut decoder = JsonDecoder::new(&fields, &[]);
         group.bench_function(name, |b| {
-            b.iter(|| decode_all(&mut decoder, messages, &mut table))
+            b.iter(|| decode_all(&mut decoder, messages, &mut table));
         });
     }
+    let row = |values: &mut dyn Iterator<Item = f64>| -> Map<String, Value> {
+        (0..FIELDS)
+            .zip(values)
+            .map(|(field, value)| (name(field), Value::from(value)))
+            .collect()
+    };
+    let mut values = numbers();
+    let packed: Vec<Message> = (0..ROWS)
+        .map(|_| message(rmp_serde::to_vec(&row(&mut values)).expect("a map")))
+        .collect();
+    let mut decoder = MsgpackDecoder::new(&fields, &[]);
+    group.bench_function("msgpack", |b| {
+        b.iter(|| decode_all(&mut decoder, &packed, &mut table));
+    });
+    let vector = Field::new("x", Dtype::F32, vec![FIELDS]);
+    let raw = |_| {
+        message(
+            numbers()
+                .take(FIELDS)
+                .flat_map(|v| short(v).to_le_bytes())
+                .collect(),
+        )
+    };
+    let raw: Vec<Message> = (0..ROWS).map(raw).collect();
+    let mut table = Table::for_fields(std::slice::from_ref(&vector));
+    let mut decoder = TensorDecoder::new(&vector, Dtype::F32);
+    group.bench_function("tensor", |b| {
+        b.iter(|| decode_all(&mut decoder, &raw, &mut table));
+    });
+    group.finish();
+}
+
+/// serde_json on the same rows: a seed that pushes into columns, and a tree of values.
+fn peers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("peers");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let fields = scalar_fields();
+    let compact = json_rows(false, |value| short(value).to_string());
     let places = fields
         .iter()
         .enumerate()
@@ -182,46 +222,13 @@ fn decoders(criterion: &mut Criterion) {
             }
         });
     });
-    let row = |values: &mut dyn Iterator<Item = f64>| -> Map<String, Value> {
-        (0..FIELDS)
-            .zip(values)
-            .map(|(field, value)| (name(field), Value::from(value)))
-            .collect()
-    };
-    let mut values = numbers();
-    let packed: Vec<Message> = (0..ROWS)
-        .map(|_| message(rmp_serde::to_vec(&row(&mut values)).expect("a map")))
-        .collect();
-    let mut decoder = MsgpackDecoder::new(&fields, &[]);
-    group.bench_function("msgpack", |b| {
-        b.iter(|| decode_all(&mut decoder, &packed, &mut table))
-    });
-    let vector = Field::new("x", Dtype::F32, vec![FIELDS]);
-    #[expect(clippy::cast_possible_truncation, reason = "f32 is what is wanted")]
-    let raw = |_| {
-        message(
-            numbers()
-                .take(FIELDS)
-                .flat_map(|v| (v as f32).to_le_bytes())
-                .collect(),
-        )
-    };
-    let raw: Vec<Message> = (0..ROWS).map(raw).collect();
-    let mut table = Table::for_fields(std::slice::from_ref(&vector));
-    let mut decoder = TensorDecoder::new(&vector, Dtype::F32);
-    group.bench_function("tensor", |b| {
-        b.iter(|| decode_all(&mut decoder, &raw, &mut table))
-    });
     group.finish();
 }
 
 fn encoders(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(ROWS as u64));
-    let scores: Vec<f32> = numbers()
-        .take(ROWS * FIELDS)
-        .map(|value| value as f32)
-        .collect();
+    let scores: Vec<f32> = numbers().take(ROWS * FIELDS).map(short).collect();
     let series = |values, shape| Series { values, shape };
     let output = Table {
         rows: ROWS,
@@ -274,5 +281,5 @@ fn encoders(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoders, encoders);
+criterion_group!(benches, decoders, peers, encoders);
 criterion_main!(benches);

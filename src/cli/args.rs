@@ -57,14 +57,14 @@ pub struct NewArgs {
     /// The model
     #[arg(value_name = "MODEL.onnx")]
     pub model: PathBuf,
-    /// Where to write the pipeline file; standard output when left out
+    /// Where to write the pipeline file; - prints it [default: pipeline.yaml beside the model]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 
 pub(super) fn new_examples() -> String {
     examples!(
-        "forebay new model.onnx                    print it",
-        "forebay new model.onnx -o pipeline.yaml   write it; an existing file is left alone",
+        "forebay new model.onnx            write pipeline.yaml beside it; an existing file is left alone",
+        "forebay new model.onnx -o -       print it",
     )
 }

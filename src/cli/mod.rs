@@ -48,7 +48,7 @@ pub(crate) use examples;
     disable_help_subcommand = true,
     after_help = examples!(
         "forebay demo                                   watch a real model score real rows",
-        "forebay new model.onnx -o pipeline.yaml        write a pipeline file for a model",
+        "forebay new model.onnx                         write a pipeline file for a model",
         "forebay check pipeline.yaml                    see whether a pipeline file is right",
         "forebay run pipeline.yaml                      run it",
         "forebay send rows.jsonl --subject rows.a       publish a file's lines",

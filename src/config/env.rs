@@ -51,7 +51,9 @@ pub(super) fn fill(text: &str, lookup: Lookup<'_>) -> Result<String, Fault> {
                 ),
             });
         }
-        match lookup(name).or_else(|| default.map(str::to_owned)) {
+        // As in a shell: `:-` also stands in for a variable that is set to nothing.
+        let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
+        match value.or_else(|| default.map(str::to_owned)) {
             Some(value) => filled.push_str(&value),
             None => {
                 return Err(Fault {
@@ -79,7 +81,11 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> Result<String, String> {
-        let lookup = |name: &str| (name == "A").then(|| "va${B}lue".to_owned());
+        let lookup = |name: &str| match name {
+            "A" => Some("va${B}lue".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
         fill(text, &lookup).map_err(|fault| fault.text)
     }
 
@@ -87,6 +93,7 @@ mod tests {
     fn variables_are_filled_in_once() {
         assert_eq!(filled("x${A}y"), Ok("xva${B}luey".to_owned()));
         assert_eq!(filled("${B:-de:-f}${B:-}"), Ok("de:-f".to_owned()));
+        assert_eq!(filled("<${EMPTY}${EMPTY:-x}>"), Ok("<x>".to_owned()));
         assert_eq!(filled("$${A} costs $5"), Ok("${A} costs $5".to_owned()));
         assert_eq!(filled("$$${A}"), Ok("$${A}".to_owned()));
     }

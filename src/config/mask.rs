@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-/// Keys whose values are secrets.
+/// Keys whose values are secrets wherever they stand.
 const SECRET_KEYS: [&str; 2] = ["password", "token"];
 
 /// The text with every secret's letters replaced by `*` (positions stay as they are), and the
@@ -12,24 +12,52 @@ const SECRET_KEYS: [&str; 2] = ["password", "token"];
 pub(super) fn cover(text: &str) -> (String, Vec<String>) {
     let mut ranges = Vec::new();
     let mut start = 0;
-    // Indentation of the secret key whose value may go on in the next lines.
-    let mut open: Option<usize> = None;
+    // Indentation of the secret key, and of the `auth` key, that deeper lines belong to.
+    let mut secret: Option<usize> = None;
+    let mut auth: Option<usize> = None;
     for line in text.split_inclusive('\n') {
         let body = line.trim_end();
         let indent = body.len() - body.trim_start().len();
-        if open.is_some_and(|outer| indent > outer || body.is_empty()) {
+        let belongs =
+            |outer: Option<usize>| outer.filter(|outer| indent > *outer || body.is_empty());
+        (secret, auth) = (belongs(secret), belongs(auth));
+        if secret.is_some() {
             ranges.push(start + indent..start + body.len());
-        } else {
-            open = None;
-            for at in secret_values(body) {
-                open = Some(indent);
+        }
+        let mut inside = auth.is_some();
+        for (key, at) in keys(body) {
+            let value = &body[at..];
+            inside |= key == "auth";
+            // A field or an output may be called `token`; its value is a mapping or a name of
+            // its own that is written elsewhere too.
+            let collection = value.starts_with(['{', '[']);
+            let known = SECRET_KEYS.contains(&key) || key == "auth";
+            let typo = inside && key != "user" && !key.ends_with("_file");
+            if (known || typo) && !collection {
                 ranges.push(start + at..start + body.len());
+                if key != "auth" {
+                    secret = secret.or(Some(indent));
+                }
             }
+        }
+        if inside {
+            auth = auth.or(Some(indent));
         }
         ranges.extend(user_infos(body).map(|at| start + at.start..start + at.end));
         start += line.len();
     }
     covered(text, &ranges)
+}
+
+/// The keys of a line, and where their values begin.
+fn keys(line: &str) -> impl Iterator<Item = (&str, usize)> {
+    line.match_indices(':').map(|(colon, _)| {
+        let before = line[..colon].trim_end().trim_end_matches(['"', '\'']);
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let start = before.trim_end_matches(word).len();
+        let value = line[colon + 1..].trim_start();
+        (&before[start..], line.len() - value.len())
+    })
 }
 
 fn covered(text: &str, ranges: &[Range<usize>]) -> (String, Vec<String>) {
@@ -65,23 +93,6 @@ pub(super) fn scrub(line: &mut String, secrets: &[String]) {
             line.replace_range(at, "***");
         }
     }
-}
-
-/// Where the values of secret keys begin in a line.
-fn secret_values(line: &str) -> Vec<usize> {
-    let mut found = Vec::new();
-    for key in SECRET_KEYS {
-        for (at, _) in line.match_indices(key) {
-            let whole_word = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-            let after = line[at + key.len()..]
-                .trim_start_matches(['"', '\''])
-                .trim_start();
-            if let Some(value) = after.strip_prefix(':').filter(|_| whole_word) {
-                found.push(line.len() - value.trim_start().len());
-            }
-        }
-    }
-    found
 }
 
 /// Where `user:password` or a token stands in the URLs of a line.
@@ -126,10 +137,7 @@ mod tests {
         );
         assert_eq!(shown("password: ${PW}"), "password: ${PW}");
         assert_eq!(shown("password: \"${PW}\" }"), "password: \"${PW}\" }");
-        assert_eq!(
-            shown("password: ${PW:-secret}"),
-            "password: ***************"
-        );
+        assert_eq!(shown("password: ${PW:-secret}"), "password: *************");
         assert_eq!(shown("password_file: a"), "password_file: a");
         assert_eq!(
             shown("url: nats://u:pass@host:4222"),
@@ -142,6 +150,19 @@ mod tests {
         assert_eq!(
             shown("url: nats://${TOKEN}@host"),
             "url: nats://${TOKEN}@host"
+        );
+        assert_eq!(shown("auth: hunter2"), "auth: *******");
+        assert_eq!(
+            shown("auth:\n  user: me\n  pasword: x\n  key_file: f\nx: y"),
+            "auth:\n  user: me\n  pasword: *\n  key_file: f\nx: y"
+        );
+        assert_eq!(
+            shown("auth: { user: a, passwd: b }"),
+            "auth: { user: a, passwd: ***"
+        );
+        assert_eq!(
+            shown("token: { dtype: f32 }\nx: 1"),
+            "token: { dtype: f32 }\nx: 1"
         );
         assert_eq!(shown("password: päss"), "password: *****");
     }

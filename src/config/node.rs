@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// Contains text from the environment, which is never shown.
     pub(super) from_env: bool,
+    /// Written without quotes, so that what the environment gives may be a number.
+    pub(super) plain: bool,
     /// Already reported: left out when the tree is read again.
     pub(super) broken: Cell<bool>,
 }
@@ -209,15 +211,17 @@ struct Finish<'a> {
 
 impl Finish<'_> {
     fn node(&mut self, tree: Spanned<Tree>) -> Node {
-        let span = self.span(&tree.defined);
+        let span = self.span(&tree.referenced);
+        let defined = self.span(&tree.defined);
         let mut node = Node {
             span: span.clone(),
             value: Value::Null,
             from_env: false,
+            plain: false,
             broken: Cell::new(false),
         };
         match tree.value {
-            Tree::Scalar(Value::Text(text)) => self.text(text, &mut node),
+            Tree::Scalar(Value::Text(text)) => self.text(text, &defined, &mut node),
             Tree::Scalar(value) => node.value = value,
             Tree::List(items) => {
                 node.value = Value::List(items.into_iter().map(|item| self.node(item)).collect());
@@ -232,25 +236,21 @@ impl Finish<'_> {
         node
     }
 
-    fn text(&mut self, text: String, node: &mut Node) {
+    fn text(&mut self, text: String, defined: &Span, node: &mut Node) {
         if !text.contains("${") {
             node.value = Value::Text(text);
             return;
         }
-        let written = &self.text[node.span.clone()];
-        let quoted = written.starts_with(['"', '\'', '|', '>']);
+        let written = &self.text[defined.clone()];
+        node.plain = !written.starts_with(['"', '\'', '|', '>']);
         match env::fill(&text, self.env) {
             Ok(filled) => {
                 node.from_env = filled != text;
-                node.value = if quoted {
-                    Value::Text(filled)
-                } else {
-                    infer(filled)
-                };
+                node.value = Value::Text(filled);
             }
             Err(fault) => {
-                let start = node.span.start + written.find(&fault.text).unwrap_or(0);
-                let end = (start + fault.text.len()).min(node.span.end).max(start);
+                let start = defined.start + written.find(&fault.text).unwrap_or(0);
+                let end = (start + fault.text.len()).min(defined.end).max(start);
                 let mut report = Report::new(fault.message).at(&(start..end), "");
                 if let Some(help) = fault.help {
                     report = report.help(help);
@@ -310,19 +310,6 @@ impl Finish<'_> {
                 span.start..span.start + next
             }
         }
-    }
-}
-
-/// What a plain scalar from the environment is.
-fn infer(text: String) -> Value {
-    if let Ok(value) = text.parse() {
-        Value::Bool(value)
-    } else if let Ok(value) = text.parse() {
-        Value::Integer(value)
-    } else if let Some(value) = parse_float(&text) {
-        Value::Float(value)
-    } else {
-        Value::Text(text)
     }
 }
 

@@ -283,19 +283,15 @@ fn encode(out: &mut Lines, plan: &Plan) {
     out.line(2, "pass", &list(plan.passed.iter().map(|key| text(key))));
     out.open(2, "outputs");
     for field in fields {
-        let mut value = text(&output(plan, field));
-        if let Some(info) = plan.outputs.get(field.series) {
+        let comment = plan.outputs.get(field.series).map(|info| {
             let labels = info
                 .labels
                 .as_ref()
                 .map(|labels| format!(", labels {}", labels.join(" ")));
-            value.push_str(&format!(
-                "  # {} {}{}",
-                info.dtype,
-                sizes(&info.shape),
-                labels.unwrap_or_default().replace('\n', " ")
-            ));
-        }
+            let labels = labels.unwrap_or_default().replace(['\n', '\r'], " ");
+            format!("  # {} {}{labels}", info.dtype, sizes(&info.shape))
+        });
+        let value = text(&output(plan, field)) + &comment.unwrap_or_default();
         out.line(3, &text(&field.key), &value);
     }
 }

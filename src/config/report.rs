@@ -135,8 +135,7 @@ impl ConfigErrors {
         } else {
             "mistakes"
         };
-        out.push_str(&format!("{path}: {} {mistakes}\n", self.count()));
-        out
+        out + &format!("{path}: {} {mistakes}\n", self.count())
     }
 
     /// The whole report for `stream`: in colour if it is a terminal and `NO_COLOR` is not set.
@@ -194,32 +193,36 @@ impl std::error::Error for ConfigErrors {}
 
 /// `did you mean …`, where something is near enough to be meant.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest_of(word, known).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
+/// The word that was meant, if one is near enough.
+pub(super) fn nearest_of<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     // A third of the letters may be wrong, and a swap counts as one mistake.
-    let limit = word.chars().count().max(3) / 3;
+    let limit = word.chars().count() / 3;
     known
         .into_iter()
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
         .filter(|&(distance, candidate)| distance <= limit || candidate.eq_ignore_ascii_case(word))
         .min_by_key(|&(distance, _)| distance)
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+        .map(|(_, candidate)| candidate)
 }
 
 /// `a`, `b`, `c`: what there is, or `none` of it.
 pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     const SHOWN_MAX: usize = 20;
-    let words: Vec<_> = words.into_iter().collect();
-    let mut list = words
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    match words.len().saturating_sub(SHOWN_MAX) {
-        0 if words.is_empty() => "none".clone_into(&mut list),
-        0 => {}
-        more => list.push_str(&format!(" and {more} more")),
+    let mut words: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    let more = words.len().saturating_sub(SHOWN_MAX);
+    words.truncate(SHOWN_MAX);
+    let list = words.join(", ");
+    match more {
+        0 if words.is_empty() => "none".to_owned(),
+        0 => list,
+        _ => format!("{list} and {more} more"),
     }
-    list
 }
 
 /// `text`, no longer than a line can take.

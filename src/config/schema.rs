@@ -41,6 +41,11 @@ fn without_null(schema: &mut Schema) {
     if let [Value::Object(one)] = choices.as_slice() {
         let one = one.clone();
         object.remove("anyOf");
+        if one.contains_key("$ref") {
+            // Whatever stands beside a `$ref` is not looked at.
+            object.insert("allOf".to_owned(), Value::Array(vec![one.into()]));
+            return;
+        }
         for (key, value) in one {
             object.entry(key).or_insert(value);
         }

@@ -148,8 +148,8 @@ fn nested(values: &Column, at: &mut usize, shape: &[usize], into: &mut BytesMut)
 fn scalar(values: &Column, at: usize, into: &mut BytesMut) -> NonFinite {
     match values {
         Column::F32(values) if values[at].is_finite() => {
-            into.put_u8(0xca);
-            into.put_f32(values[at]);
+            let [a, b, c, d] = values[at].to_be_bytes();
+            into.put_slice(&[0xca, a, b, c, d]);
         }
         Column::F64(values) if values[at].is_finite() => float(values[at], into),
         Column::F32(_) | Column::F64(_) => {

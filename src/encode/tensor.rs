@@ -102,33 +102,33 @@ fn put(values: &Column, elements: Range<usize>, into: &mut BytesMut) -> Result<N
     let mut non_finite = 0;
     match values {
         Column::F32(values) => {
-            for value in &values[elements] {
-                non_finite += usize::from(!value.is_finite());
-                into.put_f32_le(*value);
-            }
+            let values = &values[elements];
+            non_finite = values.iter().filter(|value| !value.is_finite()).count();
+            raw(values, |value| value.to_le_bytes(), into);
         }
         Column::F64(values) => {
-            for value in &values[elements] {
-                non_finite += usize::from(!value.is_finite());
-                into.put_f64_le(*value);
-            }
+            let values = &values[elements];
+            non_finite = values.iter().filter(|value| !value.is_finite()).count();
+            raw(values, |value| value.to_le_bytes(), into);
         }
-        Column::I32(values) => values[elements]
-            .iter()
-            .for_each(|value| into.put_i32_le(*value)),
-        Column::I64(values) => values[elements]
-            .iter()
-            .for_each(|value| into.put_i64_le(*value)),
+        Column::I32(values) => raw(&values[elements], |value| value.to_le_bytes(), into),
+        Column::I64(values) => raw(&values[elements], |value| value.to_le_bytes(), into),
         Column::U8(values) => into.put_slice(&values[elements]),
-        Column::Bool(values) => {
-            values[elements]
-                .iter()
-                .for_each(|value| into.put_u8(u8::from(*value)));
-        }
+        Column::Bool(values) => raw(&values[elements], |value| [u8::from(*value)], into),
         Column::String(_) => {
             let reason = "strings cannot be written as a tensor; encode json or msgpack instead";
             return Err(Reject::new(Stage::Encode, "type", reason));
         }
     }
     Ok(non_finite)
+}
+
+/// Appends the bytes of all values: room is made once, so that the rest is a plain copy.
+fn raw<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N], into: &mut BytesMut) {
+    let before = into.len();
+    into.resize(before + values.len() * N, 0);
+    let (room, _) = into[before..].as_chunks_mut::<N>();
+    for (room, value) in room.iter_mut().zip(values) {
+        *room = bytes(value);
+    }
 }

@@ -17,8 +17,8 @@ pub struct Isolated {
 /// and each half is run again, down to single messages; a single message that fails is returned
 /// with the engine's words. `output` is memory for the first run; the tables of the pieces are new.
 ///
-/// Messages without rows (an empty list) are not run: where nothing else is in the block they come
-/// back scored, with an output of no rows.
+/// Messages without rows (an empty list) are not run: where nothing else is in a piece they come
+/// back scored, with an output of no rows, which may have no series either.
 ///
 /// # Cost
 /// A batch that goes through costs one run. One message that fails among `n` costs at most

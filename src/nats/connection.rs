@@ -154,7 +154,7 @@ impl Connection {
             ))),
             _ => match tls_cause(&error) {
                 Some(cause) => Err(ConnectError::new(format!(
-                    "cannot talk TLS with NATS at {server}: {cause}; check `ca_file` and the client certificate"
+                    "cannot talk TLS with NATS at {server}: {cause}; does the server use TLS, and do `ca_file` and the client certificate fit it?"
                 ))),
                 None => Ok(Err(cause(&error))),
             },

@@ -22,7 +22,7 @@ pub struct ServerOptions {
     pub urls: Vec<String>,
     /// How we say who we are.
     pub auth: Auth,
-    /// Certificates, where the system's are not enough.
+    /// Certificates, where the system's will not do.
     pub tls: TlsOptions,
     /// Prefix of our inboxes, for accounts that may subscribe to one prefix only.
     pub inbox_prefix: Option<String>,
@@ -54,7 +54,7 @@ pub enum Auth {
 pub struct TlsOptions {
     /// Demand TLS even where the URL does not.
     pub required: bool,
-    /// Root certificates (PEM) to trust beside the system's.
+    /// Root certificates (PEM) to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Our certificate (PEM) and its key, where the server wants one.
     pub client: Option<(PathBuf, PathBuf)>,

@@ -59,8 +59,8 @@ impl<T> Slab<T> {
 
     pub(crate) fn remove(&mut self, key: u64) -> Option<T> {
         let value = self.place(key)?.value.take()?;
-        // The lower half of the key is the index.
-        self.free.push((key & u64::from(u32::MAX)) as u32);
+        let index = u32::try_from(key & u64::from(u32::MAX));
+        self.free.extend(index.ok());
         Some(value)
     }
 

@@ -79,9 +79,16 @@ impl Status {
             );
             return false;
         }
+        let subject = general(violation.subject);
+        let or = if subject.starts_with("_INBOX") {
+            ", or set `inbox_prefix` to one that it has"
+        } else if subject.starts_with('$') {
+            ""
+        } else {
+            ", or change it in the pipeline file"
+        };
         self.fail(format!(
-            "not allowed to {verb} `{}` at {server}; add the subject to the {allow} permissions of the NATS user, or change it in the pipeline file",
-            violation.subject
+            "not allowed to {verb} `{subject}` at {server}; add the subject to the {allow} permissions of the NATS user{or}"
         ));
         true
     }
@@ -89,6 +96,20 @@ impl Status {
     fn fail(&mut self, sentence: String) {
         self.fatal.get_or_insert(sentence);
     }
+}
+
+/// The subject to ask for: acknowledgements of one consumer differ in what follows its name, and
+/// inboxes in every run.
+fn general(subject: &str) -> String {
+    let tokens: Vec<_> = subject.split('.').collect();
+    let keep = match tokens.as_slice() {
+        ["$JS", "ACK", ..] if tokens.len() >= 11 => 6,
+        ["$JS", "ACK", ..] => 4,
+        ["_INBOX", ..] => 1,
+        _ => return subject.to_owned(),
+    };
+    let kept = tokens.get(..keep).unwrap_or(&tokens);
+    format!("{}.>", kept.join("."))
 }
 
 /// The sentence for wrong credentials.
@@ -160,6 +181,9 @@ mod tests {
             })
         );
         assert_eq!(Violation::parse("Stale Connection"), None);
+        assert_eq!(general("$JS.ACK.S.C.1.2.3.4.5"), "$JS.ACK.S.C.>");
+        assert_eq!(general("$JS.ACK.d.h.S.C.1.2.3.4.5"), "$JS.ACK.d.h.S.C.>");
+        assert_eq!(general("_INBOX.x.*"), "_INBOX.>");
     }
 
     #[test]

@@ -2,132 +2,19 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use crate::config_files::{Models, SERVERS, load, two_columns};
 use forebay::{
     config::{
-        self, ConfigErrors, Plan,
+        self, Plan,
         plan::{DecodePlan, EncodePlan, SinkPlan, SourcePlan},
     },
     contract::{Dtype, Scalar},
-    engine::{ColumnRef, Dim, InputInfo, ModelCatalog, ModelError, OutputInfo, OutputRef},
+    engine::{ColumnRef, OutputRef},
     nats::{Auth, Secret},
 };
-use proptest::prelude::*;
-
-/// Models by the folder they lie in; the files themselves are not read.
-pub(crate) struct Models;
-
-fn input(name: &str, dtype: Dtype, row: &[Option<usize>]) -> InputInfo {
-    let free = || Dim::Free(String::new());
-    let row = row.iter().map(|size| size.map_or_else(free, Dim::Fixed));
-    InputInfo {
-        name: name.to_owned(),
-        dtype,
-        dims: std::iter::once(free()).chain(row).collect(),
-    }
-}
-
-fn output(name: &str, dtype: Dtype, shape: &[usize], labels: Option<&[&str]>) -> OutputInfo {
-    OutputInfo {
-        name: name.to_owned(),
-        dtype,
-        shape: shape.to_vec(),
-        labels: labels.map(|labels| labels.iter().map(|&label| label.to_owned()).collect()),
-    }
-}
-
-impl ModelCatalog for Models {
-    fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError> {
-        let one = [Some(1)];
-        Ok(match folder(path) {
-            "income" => vec![input("X", Dtype::F32, &[Some(16)])],
-            "digits" => vec![input("X", Dtype::F32, &[Some(64)])],
-            "penguins" => ["island", "sex"]
-                .map(|name| input(name, Dtype::String, &one))
-                .into_iter()
-                .chain(
-                    [
-                        "bill_length_mm",
-                        "bill_depth_mm",
-                        "flipper_length_mm",
-                        "body_mass_g",
-                    ]
-                    .map(|name| input(name, Dtype::F32, &one)),
-                )
-                .collect(),
-            "sk_logreg" => vec![input("X", Dtype::F32, &[Some(2)])],
-            "sk_knn" => vec![input("X", Dtype::F32, &[None])],
-            "sk_int64_clf" => vec![input("X", Dtype::I64, &[Some(2)])],
-            "rank3" => vec![input("image", Dtype::F32, &[Some(3), None, None])],
-            "three_outputs" => vec![input("score", Dtype::F32, &[])],
-            _ => {
-                return Err(ModelError::new(format!(
-                    "`{}` is not an ONNX model",
-                    folder(path)
-                )));
-            }
-        })
-    }
-
-    fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError> {
-        let outputs = self.outputs(path, &[])?;
-        Ok(outputs.into_iter().map(|output| output.name).collect())
-    }
-
-    fn outputs(&mut self, path: &Path, _: &[Vec<usize>]) -> Result<Vec<OutputInfo>, ModelError> {
-        Ok(match folder(path) {
-            "penguins" => vec![
-                output("output_label", Dtype::String, &[], None),
-                output(
-                    "output_probability",
-                    Dtype::F32,
-                    &[3],
-                    Some(&["Adelie", "Chinstrap", "Gentoo"]),
-                ),
-            ],
-            "digits" => vec![
-                output("label", Dtype::I64, &[], None),
-                output("probabilities", Dtype::F32, &[10], None),
-            ],
-            "rank3" => vec![output("score", Dtype::F32, &[], None)],
-            "three_outputs" => vec![output("grade", Dtype::F32, &[], None)],
-            _ => vec![
-                output("label", Dtype::I64, &[], None),
-                output("probabilities", Dtype::F32, &[2], None),
-            ],
-        })
-    }
-}
-
-fn folder(path: &Path) -> &str {
-    let parent = path.parent().and_then(Path::file_name);
-    parent.and_then(|name| name.to_str()).unwrap_or_default()
-}
-
-pub(crate) fn load(yaml: &str) -> Result<Plan, ConfigErrors> {
-    let env = |name: &str| match name {
-        "PASSWORD" => Some("sesame".to_owned()),
-        "ROWS" => Some("64".to_owned()),
-        "SERVER" => Some("nats://me:sesame@broker:4222".to_owned()),
-        _ => None,
-    };
-    config::load_text(Path::new("pipelines/test.yaml"), yaml, &env, &mut Models)
-}
 
 fn plan(yaml: &str) -> Plan {
     load(yaml).unwrap_or_else(|errors| panic!("{errors}"))
-}
-
-/// A pipeline with one model of two columns; `more` is added at the end.
-pub(crate) fn two_columns(fields: &str, more: &str) -> String {
-    format!(
-        "name: test
-source: {{ file: {{ path: \"-\" }} }}
-fields: {fields}
-models: {{ m: {{ path: ../tests/data/models/sk_logreg/model.onnx }} }}
-steps: [{{ model: m, inputs: {{ X: [a, b] }} }}]
-sink: {{ file: {{ path: \"-\" }} }}
-{more}"
-    )
 }
 
 const AB: &str = "{ a: {}, b: {} }";
@@ -401,19 +288,6 @@ fn the_environment_is_filled_in() {
     assert_eq!(plan.batch.max_delay, Duration::from_millis(5));
 }
 
-const SERVERS: &str = "name: test
-source:
-  jetstream:
-    url: ${SERVER}
-    stream: S
-    consumer: c
-    tls: { required: true }
-models: { m: { path: penguins/model.onnx } }
-sink:
-  jetstream: { subject: out }
-dead_letter:
-  nats: { url: \"nats://elsewhere\", subject: \"dead.{2}\", auth: { user: u, password: \"${PASSWORD}\" } }";
-
 #[test]
 fn sinks_take_the_servers_of_the_source() {
     let plan = plan(SERVERS);
@@ -447,6 +321,35 @@ fn sinks_take_the_servers_of_the_source() {
             password
         }
     );
+}
+
+#[test]
+fn a_secret_that_looks_like_a_number_is_taken_as_it_is() {
+    let yaml = SERVERS.replace("\"${PASSWORD}\"", "\"${PIN}\"");
+    for yaml in [
+        yaml.clone(),
+        yaml.replace(
+            "auth: { user: u, password: \"${PIN}\" }",
+            "auth:\n      user: u\n      password: ${PIN}",
+        )
+        .replace(
+            "{ url: \"nats://elsewhere\", subject: \"dead.{2}\", ",
+            "\n    url: x\n    subject: y\n    ",
+        )
+        .replace("${PIN} }", "${PIN}"),
+    ] {
+        let Some(SinkPlan::Nats(dead, _)) = plan(&yaml).dead_letter else {
+            panic!("a dead letter")
+        };
+        let password = Secret::new("0123");
+        assert_eq!(
+            dead.auth,
+            Auth::User {
+                user: "u".into(),
+                password
+            }
+        );
+    }
 }
 
 #[test]
@@ -491,75 +394,4 @@ fn the_committed_schema_is_fresh() {
         committed == config::schema(),
         "pipelines/pipeline.schema.json is stale: run `forebay schema > pipelines/pipeline.schema.json`"
     );
-}
-
-fn yaml_like() -> impl Strategy<Value = String> {
-    let token = prop_oneof![
-        Just("name: "),
-        Just("source:"),
-        Just("nats: "),
-        Just("fields:"),
-        Just("models: "),
-        Just("{"),
-        Just("}"),
-        Just("["),
-        Just("]"),
-        Just("\n"),
-        Just("\n  "),
-        Just("\n    "),
-        Just("- "),
-        Just(": "),
-        Just("${"),
-        Just("}"),
-        Just("$${"),
-        Just("\""),
-        Just("'"),
-        Just("&a "),
-        Just("*a"),
-        Just("password: "),
-        Just("nats://u:p@h"),
-        Just("|\n"),
-        Just("é€😀"),
-        Just("\t"),
-        Just("1e9"),
-        Just(".nan"),
-        Just("0x10"),
-        Just("~"),
-        Just("#"),
-        Just("<<: "),
-        Just("\r\n"),
-        Just("!!str "),
-        Just("---\n"),
-        Just("a"),
-    ];
-    prop::collection::vec(token, 0..60).prop_map(|tokens| tokens.concat())
-}
-
-proptest! {
-    #[test]
-    fn any_text_gives_a_report_and_no_panic(text in any::<String>()) {
-        if let Err(errors) = load(&text) {
-            prop_assert!(errors.count() > 0);
-            prop_assert!(errors.render(true).len() >= errors.render(false).len());
-        }
-    }
-
-    #[test]
-    fn text_that_looks_like_yaml_gives_no_panic(text in yaml_like()) {
-        if let Err(errors) = load(&text) {
-            prop_assert!(errors.count() > 0 && !errors.render(false).is_empty());
-        }
-    }
-
-    #[test]
-    fn a_cut_or_doubled_file_gives_no_panic(at in 0usize..700, len in 0usize..40) {
-        let text = format!("{SERVERS}\n{}", two_columns(AB, ""));
-        let at = text.floor_char_boundary(at.min(text.len()));
-        let end = text.floor_char_boundary((at + len).min(text.len()));
-        for text in [text[..at].to_owned(), format!("{}{}", &text[..at], &text[end..])] {
-            if let Err(errors) = load(&text) {
-                prop_assert!(!errors.render(false).contains("sesame"));
-            }
-        }
-    }
 }

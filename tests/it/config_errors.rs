@@ -1,6 +1,6 @@
 //! Pipeline files that are wrong. What is shown is the user interface, so it is compared whole.
 
-use crate::config::{load, two_columns};
+use crate::config_files::{load, two_columns};
 
 const AB: &str = "{ a: {}, b: {} }";
 
@@ -81,6 +81,9 @@ broken! {
     literal_password_in_url: with_source("{ nats: { url: \"nats://me:hunter2@localhost\", subject: rows } }");
     default_password: with_source("{ nats: { subject: rows, auth: { token: \"${NO_TOKEN:-hunter2}\" } } }");
     secret_beside_a_mistake: with_source("\n  nats:\n    subject: rows\n    auth:\n      user: me\n      password: hunter2\n      pasword_file: x");
+    secret_under_a_wrong_key: with_source("\n  nats:\n    subject: rows\n    auth:\n      user: me\n      passwd: hunter2");
+    secret_number: with_source("{ nats: { subject: rows, auth: { user: me, password: 123 } } }");
+    no_yaml_around_a_secret: with_source("{ nats: { url: \"nats://me:hunter2@host\", auth: { password: hunter2 } }");
     auth_twice: with_source("{ nats: { subject: rows, auth: { token_file: t, nkey_file: n } } }");
     auth_by_halves: with_source("{ nats: { subject: rows, auth: { user: me } } }");
     auth_file_missing: with_source("{ nats: { subject: rows, auth: { credentials_file: my.creds } } }");

@@ -1,4 +1,9 @@
 //! The CPU engine against what Python's onnxruntime answers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test that panics has done its work"
+)]
 
 use std::{
     fs,
@@ -140,7 +145,9 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
 /// Appends a JSON value, nested or not.
 pub(crate) fn push(column: &mut Column, value: &Value) {
     if let Value::Array(values) = value {
-        values.iter().for_each(|value| push(column, value));
+        for value in values {
+            push(column, value);
+        }
         return;
     }
     let number = || {
@@ -299,7 +306,7 @@ fn an_output_feeds_a_later_step_and_may_be_wanted_twice() {
     let first = Case::read(&folder("tests/data/models/rank3"));
     let mut spec = case.spec(4);
     spec.steps.push(StepSpec {
-        path: first.model.clone(),
+        path: first.model,
         inputs: vec![InputSpec {
             columns: vec![ColumnRef::Output(OutputRef { step: 0, output: 0 })],
             shape: vec![4, 5],

@@ -1,4 +1,9 @@
 //! ONNX files made by hand, field by field of the format, for what no exporter writes.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a test that panics has done its work"
+)]
 
 /// A message of the format under construction.
 #[derive(Clone, Default)]
@@ -47,6 +52,7 @@ const INT64: i64 = 7;
 pub(crate) const STRING: i64 = 8;
 pub(crate) const FLOAT16: i64 = 10;
 pub(crate) const UINT64: i64 = 13;
+pub(crate) const COMPLEX64: i64 = 14;
 
 /// The type of a tensor; numbers are fixed dimensions, words free ones.
 pub(crate) fn tensor(element: i64, dims: &[&str]) -> Proto {

@@ -1,4 +1,9 @@
 //! Figures, not checks: `cargo test --release --test it engine_speed -- --ignored --nocapture`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics has done its work"
+)]
 
 use std::time::{Duration, Instant};
 

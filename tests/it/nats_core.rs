@@ -1,7 +1,10 @@
 //! Core NATS in and out.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -161,36 +164,29 @@ async fn a_result_that_is_too_large_is_rejected_with_both_numbers() {
 async fn every_dropped_message_is_counted() {
     let server = NatsServer::start(&[]);
     let connection = connect(&server.url()).await;
-    let gate = Arc::new(Mutex::new(()));
-    let closed = Arc::clone(&gate);
+    let shut = Arc::new(AtomicBool::new(true));
+    let gate = Arc::clone(&shut);
     let credit = InFlight {
         messages: 8,
         bytes: 1 << 20,
     };
-    let line = {
-        let _shut = gate.lock().expect("lock");
-        let line = Line::with_credit(
-            credit,
-            source(&connection, "in", None),
-            sink(&connection, "out"),
-            move |_| {
-                drop(closed.lock());
-                Step::Settle(Outcome::Done)
-            },
-        );
-        server.subscribed("in").await;
-        let client = connection.client();
-        for n in 0..100_000 {
-            client
-                .publish("in", n.to_string().into())
-                .await
-                .expect("published");
+    let (source, sink) = (source(&connection, "in", None), sink(&connection, "out"));
+    let line = Line::with_credit(credit, source, sink, move |_| {
+        while gate.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
         }
-        client.flush().await.expect("flushed");
-        tokio::time::sleep(Duration::from_millis(2500)).await;
-        assert!(line.counter("forebay_dropped_total") > 30_000);
-        line
-    };
+        Step::Settle(Outcome::Done)
+    });
+    server.subscribed("in").await;
+    let client = connection.client();
+    for n in 0..100_000 {
+        let payload = n.to_string().into();
+        client.publish("in", payload).await.expect("published");
+    }
+    client.flush().await.expect("flushed");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(line.counter("forebay_dropped_total") > 30_000);
+    shut.store(false, Ordering::Relaxed);
     crate::support::eventually("all messages accounted for", async || {
         line.counter("forebay_messages_total") + line.counter("forebay_dropped_total") == 100_000
     })

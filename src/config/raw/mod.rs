@@ -4,6 +4,7 @@
 //! Variants are one-key mappings and nothing is flattened: so every mistake has a position.
 
 mod flow;
+mod measure;
 mod place;
 mod route;
 mod value;
@@ -15,13 +16,14 @@ pub(super) use self::{
     flow::{
         Decode, Encode, Field, Model, RecordEncode, ScalarValue, Step, TensorDecode, TensorEncode,
     },
+    measure::{Count, Size, Time},
     place::{At, Named, OneOrMany},
     route::{
         AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys,
     },
     value::{
-        BrokerName, Count, DeviceName, FilePath, Listen, PipelineName, Size, Subject,
-        SubjectTemplate, Time, TypeName, Url,
+        BrokerName, DeviceName, FilePath, Listen, PipelineName, Subject, SubjectTemplate, TypeName,
+        Url,
     },
 };
 

@@ -312,8 +312,7 @@ fn element_index(element: &str, base: &str, info: &OutputInfo) -> Result<usize, 
         Ok(index) if index < width => Ok(index),
         Ok(_) => Err(Report::new(format!("`{base}` has no element {element}")).help(numbered())),
         Err(_) => Err(Report::new(format!(
-            "`{base}` has no labels, so `{}` cannot name an element",
-            element
+            "`{base}` has no labels, so `{element}` cannot name an element"
         ))
         .help(numbered())),
     }

@@ -33,6 +33,20 @@ impl Fields {
     }
 }
 
+/// An output of an earlier step.
+struct Earlier<'a> {
+    model: &'a str,
+    output: &'a str,
+}
+
+impl Earlier<'_> {
+    /// Whether `name` means this output: `output` or `model.output`.
+    fn is(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(self.model);
+        name == self.output || rest.and_then(|rest| rest.strip_prefix('.')) == Some(self.output)
+    }
+}
+
 /// What stands before one field's value: its name and place.
 type NamedField = (At<String>, At<RawField>);
 
@@ -45,7 +59,7 @@ impl Resolver<'_> {
         };
         let mut fields = match &raw.fields {
             Some(written) => self.written(written, tensor.as_ref().map(|(tensor, _)| *tensor)),
-            None => self.from_models(steps, tensor.as_ref().map(|(tensor, _)| *tensor)),
+            None => self.taken_from_models(steps, tensor.as_ref().map(|(tensor, _)| *tensor)),
         };
         fields.decode = match (raw.decode.as_ref().map(|decode| &decode.value), tensor) {
             (_, Some((_, span))) => self.tensor(&mut fields, &span),
@@ -124,60 +138,48 @@ impl Resolver<'_> {
     }
 
     /// One field for each model input that no earlier step feeds.
-    fn from_models(&mut self, steps: &StepList<'_>, tensor: Option<&TensorDecode>) -> Fields {
+    fn taken_from_models(&mut self, steps: &StepList<'_>, tensor: Option<&TensorDecode>) -> Fields {
         let mut fields = Fields {
             list: Vec::new(),
             spans: Vec::new(),
             decode: None,
             complete: steps.complete,
         };
-        let mut earlier: Vec<(&str, &str)> = Vec::new();
+        let mut earlier: Vec<Earlier<'_>> = Vec::new();
         for step in &steps.items {
             let Some(model) = step.model else {
                 fields.complete = false;
                 continue;
             };
             for input in &model.inputs {
-                let feeds = step.feeds(&input.name);
-                let is_output = |name: &str| {
-                    earlier.iter().any(|(model, output)| {
-                        name == *output
-                            || name
-                                .strip_prefix(model)
-                                .and_then(|rest| rest.strip_prefix('.'))
-                                == Some(output)
-                    })
-                };
-                let feed = match feeds {
+                let is_output = |name: &str| earlier.iter().any(|output| output.is(name));
+                let (name, span) = match step.feeds(&input.name).map(|feeds| feeds.0.as_slice()) {
                     None => (input.name.as_str(), step.span.clone()),
-                    Some(feeds) => match feeds.0.as_slice() {
-                        [feed] => (feed.value.as_str(), feed.span()),
-                        _ => {
-                            if let Some(feed) = feeds.0.iter().find(|feed| !is_output(&feed.value))
-                            {
-                                fields.complete = false;
-                                self.columns_without_fields(feed, input);
-                            }
-                            continue;
+                    Some([feed]) => (feed.value.as_str(), feed.span()),
+                    Some(feeds) => {
+                        if let Some(feed) = feeds.iter().find(|feed| !is_output(&feed.value)) {
+                            fields.complete = false;
+                            self.columns_without_fields(feed, input);
                         }
-                    },
-                };
-                if !is_output(feed.0) && fields.find(feed.0).is_none() {
-                    match self.field_from_input(feed.0, input, tensor, &feed.1) {
-                        Some(field) => {
-                            fields.list.push(field);
-                            fields.spans.push(None);
-                        }
-                        None => fields.complete = false,
+                        continue;
                     }
+                };
+                if is_output(name) || fields.find(name).is_some() {
+                    continue;
+                }
+                match self.field_for_input(name, input, tensor, &span) {
+                    Some(field) => {
+                        fields.list.push(field);
+                        fields.spans.push(None);
+                    }
+                    None => fields.complete = false,
                 }
             }
-            earlier.extend(
-                model
-                    .declared
-                    .iter()
-                    .map(|output| (step.name, output.as_str())),
-            );
+            let outputs = model.declared.iter();
+            earlier.extend(outputs.map(|output| Earlier {
+                model: step.name,
+                output,
+            }));
         }
         fields
     }
@@ -193,7 +195,7 @@ impl Resolver<'_> {
         );
     }
 
-    fn field_from_input(
+    fn field_for_input(
         &mut self,
         name: &str,
         input: &InputInfo,

@@ -105,23 +105,25 @@ impl<'r> Resolver<'r> {
         };
         for step in &steps.value {
             let name = &step.value.model;
-            match named.iter().find(|(known, _)| known.value == name.value) {
-                Some((_, written)) => list.items.push(StepItem {
+            if let Some((_, written)) = named.iter().find(|(known, _)| known.value == name.value) {
+                list.items.push(StepItem {
                     name: &name.value,
                     span: name.span(),
                     raw: Some(&step.value),
                     written,
                     model: models.get(&name.value).and_then(Option::as_ref),
-                }),
-                None => {
-                    list.complete = false;
-                    let known = || named.iter().map(|(name, _)| name.value.as_str());
-                    self.report(
-                        Report::new(format!("there is no model `{}`", name.value))
-                            .at(&name.span(), format!("models: {}", listed(known())))
-                            .maybe_help(nearest(&name.value, known())),
-                    );
+                });
+            } else {
+                list.complete = false;
+                if named.is_empty() {
+                    continue;
                 }
+                let known = || named.iter().map(|(name, _)| name.value.as_str());
+                self.report(
+                    Report::new(format!("there is no model `{}`", name.value))
+                        .at(&name.span(), format!("models: {}", listed(known())))
+                        .maybe_help(nearest(&name.value, known())),
+                );
             }
         }
         if steps.value.is_empty() {

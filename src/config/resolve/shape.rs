@@ -9,8 +9,7 @@ pub(super) fn converts(from: Dtype, to: Dtype) -> bool {
     match (from, to) {
         _ if from == to => true,
         (String, _) | (_, String | Bool) => false,
-        (_, F32 | F64) => true,
-        (I32 | U8 | Bool, I64) | (U8 | Bool, I32) | (Bool, U8) => true,
+        (_, F32 | F64) | (I32 | U8 | Bool, I64) | (U8 | Bool, I32) | (Bool, U8) => true,
         _ => false,
     }
 }
@@ -123,7 +122,7 @@ mod tests {
             (vec![Dim::Fixed(1)], vec![one.clone()], Some(vec![1])),
             (vec![], vec![one.clone()], Some(vec![])),
             (vec![], vec![one.clone(), one.clone()], None),
-            (vec![free()], vec![one.clone(), vec![4]], Some(vec![5])),
+            (vec![free()], vec![one, vec![4]], Some(vec![5])),
             (vec![free(), free()], vec![vec![2, 3]], Some(vec![2, 3])),
             (vec![free(), free()], vec![vec![6]], None),
             (vec![Dim::Fixed(1), free()], vec![vec![6]], Some(vec![1, 6])),

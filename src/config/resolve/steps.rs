@@ -28,7 +28,6 @@ pub(super) struct Steps {
 
 pub(super) struct ResolvedStep {
     pub(super) plan: StepPlan,
-    pub(super) span: Span,
     /// `None` where something that the run needs was wrong.
     spec: Option<StepSpec>,
     /// What really comes out; `None` where the model could not be run.
@@ -129,7 +128,6 @@ impl Resolver<'_> {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
             },
-            span: item.span.clone(),
             spec: None,
             outputs: None,
             opened: false,
@@ -148,7 +146,14 @@ impl Resolver<'_> {
         let inputs: Vec<_> = model
             .inputs
             .iter()
-            .map(|input| self.input(item, input, fields, steps))
+            .map(|input| {
+                // A wrong name in the file most likely stands for one that is not fed.
+                if known || item.feeds(&input.name).is_some() {
+                    self.input(item, input, fields, steps)
+                } else {
+                    None
+                }
+            })
             .collect();
         let inputs: Option<Vec<InputSpec>> = inputs.into_iter().collect();
         let Some(inputs) = inputs.filter(|_| known) else {
@@ -215,13 +220,10 @@ impl Resolver<'_> {
             self.unfed(item, input, fields, steps);
         }
         for feed in &feeds.0 {
-            let column = match find(&feed.value, fields, steps) {
-                Some(column) => column,
-                None => {
-                    self.unknown_feed(feed, fields, steps);
-                    sound = false;
-                    continue;
-                }
+            let Some(column) = find(&feed.value, fields, steps) else {
+                self.unknown_feed(feed, fields, steps);
+                sound = false;
+                continue;
             };
             mark(&column, steps);
             sound &= self

@@ -3,10 +3,22 @@
 use super::scan::{Scan, Scanner};
 use crate::decode::rules::{Number, exact_integer};
 
-/// Every power of ten that a double holds exactly.
-const POWERS_OF_TEN: [f64; 23] = [
+/// Every power of ten that a double holds exactly. A constant would be copied for each look-up.
+static POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+/// The power of ten by which up to eight more digits shift the mantissa.
+static SMALL_POWERS: [u64; 9] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
 ];
 /// Below it, one more digit always fits in the mantissa.
 const MANTISSA_ROOM: u64 = 1_000_000_000_000_000_000;
@@ -18,7 +30,10 @@ const LAST_EXACT: f64 = 9_007_199_254_740_992.0;
 /// A number token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token<'a> {
+    /// The whole text, and where the number is in it: cut out only when needed.
     text: &'a str,
+    start: usize,
+    end: usize,
     negative: bool,
     mantissa: u64,
     /// The value is `mantissa × 10^exponent`, unless digits were lost.
@@ -59,7 +74,9 @@ impl<'a> Scanner<'a> {
             exponent = exponent.saturating_add(self.exponent()?);
         }
         Ok(Token {
-            text: self.since(start),
+            text: self.text,
+            start,
+            end: self.pos,
             negative,
             mantissa,
             exponent,
@@ -69,11 +86,16 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn digits(&mut self, mantissa: &mut u64, lost: &mut bool) {
+        // How many digits there are changes from number to number, so a loop over them is
+        // mispredicted again and again. Up to eight at once are counted without a branch.
         while *mantissa < MANTISSA_ROOM_FOR_EIGHT
-            && let Some(eight) = eight_digits(self.bytes, self.pos)
+            && let Some((count, value)) = up_to_eight_digits(self.bytes, self.pos)
         {
-            *mantissa = *mantissa * 100_000_000 + eight;
-            self.pos += 8;
+            *mantissa = *mantissa * SMALL_POWERS[count] + value;
+            self.pos += count;
+            if count < 8 {
+                return;
+            }
         }
         while let Some(byte @ b'0'..=b'9') = self.peek() {
             if *mantissa < MANTISSA_ROOM {
@@ -107,19 +129,22 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Eight digits at once, if there are eight.
+/// The number of digits that begin here, counted up to eight, and their value; `None` near the
+/// end of the text.
 #[inline]
-fn eight_digits(bytes: &[u8], at: usize) -> Option<u64> {
+fn up_to_eight_digits(bytes: &[u8], at: usize) -> Option<(usize, u64)> {
     let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
-    let low = word.wrapping_sub(0x3030_3030_3030_3030);
-    let high = word.wrapping_add(0x4646_4646_4646_4646);
-    if (low | high) & 0x8080_8080_8080_8080 != 0 {
-        return None;
-    }
+    let digits = word ^ 0x3030_3030_3030_3030;
+    // The lowest marked byte is the first that is no digit; marks above it may be false.
+    let marks = (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
+    let count = marks.trailing_zeros() / 8;
+    // What follows the digits is shifted out, and zeros come in before them.
+    let digits = digits.checked_shl(64 - 8 * count).unwrap_or(0);
     // Pairs, then fours, then all eight.
-    let pairs = low.wrapping_mul(10).wrapping_add(low >> 8) & 0x00FF_00FF_00FF_00FF;
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
-    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF)
+    let value = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF;
+    Some((count as usize, value))
 }
 
 impl Token<'_> {
@@ -135,7 +160,8 @@ impl Token<'_> {
             } else {
                 mantissa * power
             };
-            return if self.negative { -value } else { value };
+            // Signs come at random: set as a bit, they cost no wrong guess.
+            return f64::from_bits(value.to_bits() | u64::from(self.negative) << 63);
         }
         self.parsed()
     }
@@ -153,7 +179,10 @@ impl Token<'_> {
             Some(value) if self.negative => -value,
             Some(value) => value,
             // Every JSON number is one that `parse` reads, and it rounds correctly.
-            None => self.text.parse().unwrap_or(f64::NAN),
+            None => {
+                let text = self.text.get(self.start..self.end);
+                text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
+            }
         }
     }
 

@@ -127,20 +127,14 @@ proptest! {
         for dtype in [Dtype::F64, Dtype::I64, Dtype::Bool, Dtype::String] {
             let payload = format!("{{\"x\": {text}}}");
             let Ok(value) = serde_json::from_str::<Value>(&payload) else { continue };
-            // serde_json's default floats may be off by one unit in the last place.
-            let mut value = value["x"].clone();
-            if let (Value::Number(number), Ok(float)) = (&value, text.parse::<f64>())
-                && number.as_i64().is_none()
-            {
-                value = Value::from(float);
-            }
+            let value = &value["x"];
             let fields = [Field::new("x", dtype, vec![])];
             let mut decoder = JsonDecoder::new(&fields, &[]);
             let decoded = decode(&mut decoder, &fields, &[], payload.as_bytes());
             let got = decoded.ok().map(|(_, table)| shown(&table.series[0].values)[0].clone());
             let large = value.as_f64().is_some_and(|float| float.abs() >= 9e15);
             if dtype != Dtype::I64 || !large || value.is_i64() {
-                prop_assert_eq!(got, expected(Some(&value), dtype), "{} as {}", text, dtype);
+                prop_assert_eq!(got, expected(Some(value), dtype), "{} as {}", text, dtype);
             }
         }
     }

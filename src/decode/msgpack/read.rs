@@ -169,6 +169,17 @@ impl<'a> Reader<'a> {
         Ok(Item::Extension)
     }
 
+    /// The float that begins here, if one does, and how many bytes it takes.
+    #[inline]
+    pub(super) fn float(&self) -> Option<(f64, usize)> {
+        let (marker, rest) = self.bytes.get(self.pos..)?.split_first()?;
+        match marker {
+            0xca => Some((f64::from(f32::from_be_bytes(*rest.first_chunk()?)), 5)),
+            0xcb => Some((f64::from_be_bytes(*rest.first_chunk()?), 9)),
+            _ => None,
+        }
+    }
+
     /// Reads a scalar whole, or the head of a container.
     #[inline]
     pub(super) fn item(&mut self) -> Read<Item<'a>> {
@@ -185,6 +196,7 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline(never)]
     fn rarer(&mut self, marker: u8) -> Read<Item<'a>> {
         Ok(match marker {
             0xc0 => Item::Nil,

@@ -20,6 +20,16 @@ pub(super) fn read(
     rules: &Rules,
     column: &mut Column,
 ) -> Result<(), Fault> {
+    if rules.shape().is_empty()
+        && let Column::F32(values) = column
+        && let Some((value, bytes)) = reader.float()
+        && let Ok(value) = rules.f32(value)
+    {
+        // The usual case, without the way over an item.
+        values.push(value);
+        reader.pos += bytes;
+        return Ok(());
+    }
     let item = reader.item()?;
     if rules.shape().is_empty() {
         return scalar(rules, column, item, None);
@@ -42,9 +52,6 @@ fn scalar(
     element: Option<usize>,
 ) -> Result<(), Fault> {
     let kept = match (item, column) {
-        (Item::F32(value), Column::F32(values)) if !value.is_nan() => {
-            rules.f32(f64::from(value)).map(|value| values.push(value))
-        }
         (Item::F32(value), column) => rules.push_number(column, Number::Float(f64::from(value))),
         (Item::F64(value), column) => rules.push_number(column, Number::Float(value)),
         (Item::Integer(value), column) => rules.push_number(column, Number::Integer(value)),

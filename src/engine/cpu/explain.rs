@@ -59,13 +59,11 @@ pub(super) fn load_failure(path: &Path, error: &ort::Error) -> ModelError {
 
 /// What an unreadable file looks like.
 fn not_onnx(path: &Path) -> String {
-    let mut head = Vec::new();
     let size = fs::metadata(path)
         .map(|data| data.len())
         .unwrap_or_default();
-    // Whatever cannot be read looks like nothing in particular.
-    let _: Result<usize, std::io::Error> =
-        fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut head));
+    // What cannot be read looks like nothing in particular.
+    let head = first_bytes(path).unwrap_or_default();
     match looks_like(&head) {
         Some(what) => format!("this is not an ONNX file, it looks like {what}"),
         // Every ONNX file begins with the field `ir_version`, a small number.
@@ -74,6 +72,12 @@ fn not_onnx(path: &Path) -> String {
         ),
         None => "this is not an ONNX file".to_owned(),
     }
+}
+
+fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    fs::File::open(path)?.take(512).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 /// What a file with these first bytes is, if it is something that people mistake for ONNX.

@@ -338,10 +338,10 @@ mod tests {
     #[test]
     fn text_lies_side_by_side_too() {
         let mut names = Strings::default();
-        ["a", "b", "c", "d"]
-            .iter()
-            .for_each(|name| names.push(name));
-        let pairs = series(Column::String(names.clone()), &[2]);
+        for name in ["a", "b", "c", "d"] {
+            names.push(name);
+        }
+        let pairs = series(Column::String(names), &[2]);
         let mut buffer = Buffer::new(Dtype::String);
         buffer.fill(&[&pairs, &pairs], 1..2, 2);
         let Buffer::Text(text) = buffer else {

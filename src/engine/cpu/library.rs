@@ -112,11 +112,24 @@ impl Surroundings {
     }
 }
 
-/// The Python installation whose `python3` is first in `PATH`.
-fn python_of_path(path: Option<OsString>) -> Option<PathBuf> {
-    let path = path?;
-    let folder = env::split_paths(&path).find(|folder| folder.join("python3").exists())?;
-    folder.parent().map(Path::to_path_buf)
+/// The Python installation whose `python3` is first in `PATH`; for pyenv, all that it has.
+fn python_of_path(path: Option<OsString>) -> Vec<PathBuf> {
+    let first = path
+        .and_then(|path| env::split_paths(&path).find(|folder| folder.join("python3").exists()));
+    let Some(root) = first.as_deref().and_then(Path::parent) else {
+        return Vec::new();
+    };
+    let mut versions: Vec<PathBuf> = fs::read_dir(root.join("versions"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    versions.sort();
+    if versions.is_empty() {
+        versions.push(root.to_path_buf());
+    }
+    versions
 }
 
 /// Where a Python installation keeps the library of its `onnxruntime` package.
@@ -131,6 +144,10 @@ fn python_capi(root: &Path) -> Vec<PathBuf> {
         .filter(|capi| capi.is_dir())
         .collect();
     found.sort();
+    if found.is_empty() {
+        // Not there, and listed as such.
+        found.push(root.join("lib/python3*/site-packages/onnxruntime/capi"));
+    }
     found
 }
 
@@ -200,8 +217,8 @@ pub fn find_in(surroundings: &Surroundings) -> Result<PathBuf, ModelError> {
 }
 
 fn note(seen: &mut String, what: &str, was: &str) {
-    // Writing into a String cannot fail.
-    let _: Result<(), std::fmt::Error> = writeln!(seen, "  {what:<22} {was}");
+    let written = writeln!(seen, "  {what:<22} {was}");
+    debug_assert!(written.is_ok(), "writing into a string");
 }
 
 fn mend() -> String {
@@ -320,7 +337,21 @@ fn environment_with(explicit: Option<&Path>) -> Result<Environment, ModelError> 
     if let Some(environment) = loaded.as_ref() {
         return Ok(environment.clone());
     }
-    let path = find(explicit)?;
+    let surroundings = Surroundings::of_process(explicit);
+    let named = surroundings.flag.is_some() || surroundings.variable.is_some();
+    let (path, builder) = match find_in(&surroundings) {
+        // The default way (`ort::init`) panics where the library is missing or too old.
+        Ok(path) => {
+            let builder = ort::init_from(&path);
+            (path, builder)
+        }
+        Err(nowhere) if named => return Err(nowhere),
+        // The system's loader knows more folders than are worth listing.
+        Err(nowhere) => match ort::init_from(FILE) {
+            Ok(builder) => (FILE.into(), Ok(builder)),
+            Err(_) => return Err(nowhere),
+        },
+    };
     let unusable = |why: String| {
         ModelError::new(format!(
             "{} cannot be used as ONNX Runtime: {why}. {}",
@@ -328,8 +359,7 @@ fn environment_with(explicit: Option<&Path>) -> Result<Environment, ModelError> 
             mend()
         ))
     };
-    // The default way (`ort::init`) panics where the library is missing or too old.
-    let builder = ort::init_from(&path).map_err(|error| unusable(load_words(&error)))?;
+    let builder = builder.map_err(|error| unusable(load_words(&error)))?;
     let environment = builder
         .with_name("forebay")
         .with_telemetry(false)

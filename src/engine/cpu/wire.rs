@@ -213,11 +213,15 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 pub(super) fn put(to: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     to.push(number << 3 | 2);
     let mut length = bytes.len();
-    while length >= 0x80 {
-        to.push((length & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = length.to_le_bytes();
         length >>= 7;
+        if length == 0 {
+            to.push(low & 0x7f);
+            break;
+        }
+        to.push(low | 0x80);
     }
-    to.push((length & 0x7f) as u8);
     to.extend_from_slice(bytes);
 }
 

@@ -55,7 +55,7 @@ fn graph_without(graph: &[u8], labels: &mut HashMap<String, Vec<String>>) -> Vec
                     && node.outputs.iter().any(|name| labels.contains_key(*name));
                 match (node.inputs.first(), node.outputs.first()) {
                     (Some(from), Some(to)) if ours => {
-                        wire::put(&mut changed, 1, &identity(from, to))
+                        wire::put(&mut changed, 1, &identity(from, to));
                     }
                     _ => changed.extend_from_slice(field.raw),
                 }

@@ -4,6 +4,7 @@
 pub(crate) mod line;
 pub(crate) mod proxy;
 pub(crate) mod server;
+pub(crate) mod streams;
 
 use std::time::{Duration, Instant};
 

@@ -25,8 +25,17 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 impl NatsServer {
     /// Starts a server with JetStream in a temporary folder, and waits until it answers.
     pub(crate) fn start(args: &[&str]) -> Self {
+        let args = ["-js"].iter().chain(args);
+        Self::start_with(args.map(|&arg| arg.to_owned()).collect())
+    }
+
+    /// Starts a server that only knows core NATS.
+    pub(crate) fn without_jetstream() -> Self {
+        Self::start_with(Vec::new())
+    }
+
+    fn start_with(args: Vec<String>) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
-        let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
         let child = spawn(dir.path(), -1, &args);
         let mut server = Self {
             child,
@@ -44,7 +53,11 @@ impl NatsServer {
         let dir = TempDir::new().expect("a temporary folder");
         let path = dir.path().join("server.conf");
         std::fs::write(&path, text).expect("the configuration is written");
-        let args = vec!["-c".to_owned(), path.to_string_lossy().into_owned()];
+        let args = vec![
+            "-js".to_owned(),
+            "-c".to_owned(),
+            path.to_string_lossy().into_owned(),
+        ];
         let child = spawn(dir.path(), -1, &args);
         let mut server = Self {
             child,
@@ -194,7 +207,6 @@ fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
             "-1",
             "-p",
             &port.to_string(),
-            "-js",
             "-sd",
         ])
         .arg(dir.join("data"))
@@ -217,7 +229,7 @@ fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
 /// Ends the server when this process has ended, however it did.
 fn watch(server: u32) {
     let script = format!(
-        "while kill -0 {} 2>/dev/null && kill -0 {server} 2>/dev/null; do sleep 1; done; kill -9 {server}",
+        "(while kill -0 {} 2>/dev/null && kill -0 {server} 2>/dev/null; do sleep 1; done; kill -9 {server}) &",
         std::process::id()
     );
     Command::new("sh")
@@ -225,7 +237,7 @@ fn watch(server: u32) {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
+        .status()
         .expect("a shell starts");
 }
 

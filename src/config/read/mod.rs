@@ -3,17 +3,20 @@
 //! serde ends at the first error. So what is wrong is reported and marked, and the tree is read
 //! again without it, until nothing new is found: each reading marks at least one node.
 
-use std::{cell::RefCell, fmt};
+mod access;
+mod fault;
 
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
-    value::{BorrowedStrDeserializer, StrDeserializer},
+use std::cell::RefCell;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Visitor};
+
+use self::{
+    access::{List, Map, One, Placed, Variant},
+    fault::{Fault, quoted},
 };
-
 use super::{
     node::{Entry, Node, Value, parse_float},
-    report::{Report, clipped, listed, nearest},
+    report::{Report, clipped, listed, nearest, nearest_of},
 };
 
 /// Name of the struct by which [`super::raw::At`] asks for a position.
@@ -44,71 +47,6 @@ pub(super) fn read<T: DeserializeOwned>(root: &Node, reports: &mut Vec<Report>) 
     value.filter(|_| reports.is_empty())
 }
 
-/// Why a value could not be read.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// A part of it was reported and marked just now: read again.
-    Said,
-    /// It cannot do without a part that was marked before.
-    Lost,
-    /// A required key is not there.
-    Missing(&'static str),
-    /// Something else; placed or not yet.
-    Wrong(Box<Report>),
-}
-
-impl Fault {
-    fn help(self, help: String) -> Self {
-        match self {
-            Self::Wrong(report) => Self::Wrong(Box::new(report.help(help))),
-            fault => fault,
-        }
-    }
-
-    fn report(self, what: &str, node: &Node) -> Option<Report> {
-        match self {
-            Self::Said | Self::Lost => None,
-            Self::Missing(key) => Some(
-                Report::new(format!("`{key}` is missing"))
-                    .at(&node.span, format!("{} needs `{key}`", quoted(what))),
-            ),
-            Self::Wrong(report) if report.is_placed() => Some(*report),
-            Self::Wrong(report) => Some(report.at(&node.span, "")),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl de::Error for Fault {
-    /// The first line of `message` is the title, each further line a help.
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        let message = message.to_string();
-        let mut lines = message.lines();
-        let title = Report::new(lines.next().unwrap_or_default());
-        Self::Wrong(Box::new(lines.fold(title, Report::help)))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::Missing(field)
-    }
-}
-
-/// `the file`, or a key in backquotes.
-fn quoted(what: &str) -> String {
-    if what.contains(' ') {
-        what.to_owned()
-    } else {
-        format!("`{what}`")
-    }
-}
-
 /// One node, being read.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
@@ -135,21 +73,41 @@ impl<'a> Reader<'a> {
         ))
     }
 
+    fn no_mapping(&self, keys: &[&str]) -> Fault {
+        let what = quoted(self.what);
+        let title = match &self.node.value {
+            Value::Null => format!("{what} is empty"),
+            _ => format!("{what} must be a mapping, not {}", self.shown()),
+        };
+        let label = match keys {
+            [] => "expected `{}`".to_owned(),
+            keys => format!("expected the keys {}", listed(keys.iter().copied())),
+        };
+        let report = Report::new(title).at(&self.node.span, label);
+        Fault::Wrong(Box::new(report.maybe_help(self.hint("a mapping"))))
+    }
+
     fn hint(&self, expected: &str) -> Option<String> {
         match &self.node.value {
+            _ if matches!(self.what, "password" | "token") => {
+                Some("write `${NAME}` and set the environment variable".to_owned())
+            }
             Value::Bool(_) | Value::Integer(_) | Value::Float(_) if expected == "text" => {
                 Some("put it in quotes".to_owned())
             }
-            Value::Null if expected.starts_with("a mapping") && self.what != "the file" => {
-                Some(format!("write `{}: {{}}` to take every default", self.what))
-            }
+            Value::Null if expected.starts_with("a mapping") && self.what != "the file" => Some(
+                format!("write `{}: {{}}` where there is nothing to set", self.what),
+            ),
             _ => None,
         }
     }
 
-    /// What stands there, in words; never what came from the environment.
+    /// What stands there, in words; never a secret, nor what came from the environment.
     fn shown(&self) -> String {
         match &self.node.value {
+            _ if matches!(self.what, "auth" | "password" | "token") => {
+                "what stands there".to_owned()
+            }
             _ if self.node.from_env => "what the environment gives".to_owned(),
             Value::Null => "nothing".to_owned(),
             Value::Bool(value) => format!("`{value}`"),
@@ -203,6 +161,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Integer(value) => visitor.visit_i64(*value),
             Value::Float(value) => visitor.visit_f64(*value),
+            Value::Text(text) if self.node.from_env && self.node.plain => visit(text, visitor),
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => visitor.visit_seq(List {
                 reader: self,
@@ -247,7 +206,6 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Text(text) => visitor.visit_borrowed_str(text),
-            Value::Integer(value) if self.node.from_env => visitor.visit_string(value.to_string()),
             _ => Err(self.mismatch("text")),
         }
     }
@@ -307,10 +265,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             });
         }
         let Value::Map(entries) = &self.node.value else {
-            return Err(self.mismatch(&format!(
-                "a mapping with {}",
-                listed(fields.iter().copied())
-            )));
+            return Err(self.no_mapping(fields));
         };
         for entry in entries.iter().filter(|entry| !entry.value.broken.get()) {
             if !fields.contains(&entry.key.as_str()) {
@@ -322,7 +277,15 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor
             .visit_map(Map::new(self, entries))
             .map_err(|fault| match fault {
-                Fault::Missing(key) if entries.iter().any(|entry| entry.key == key) => Fault::Lost,
+                // It is there but wrong, or there under a name that is reported.
+                Fault::Missing(key)
+                    if entries
+                        .iter()
+                        .any(|entry| entry.key == key || meant(entry, fields) == Some(key)) =>
+                {
+                    Fault::Lost
+                }
+
                 fault => fault,
             })
     }
@@ -372,6 +335,28 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 }
 
+/// Gives text from the environment as what it looks like. Only where anything may stand: a key
+/// that wants text gets it as it is (a password may be `0123`).
+fn visit<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Fault> {
+    if let "true" | "false" = text {
+        visitor.visit_bool(text == "true")
+    } else if let Ok(value) = text.parse() {
+        visitor.visit_i64(value)
+    } else if let Some(value) = parse_float(text) {
+        visitor.visit_f64(value)
+    } else {
+        visitor.visit_borrowed_str(text)
+    }
+}
+
+/// The key that an unknown one was meant to be.
+fn meant(entry: &Entry, known: &[&'static str]) -> Option<&'static str> {
+    let unknown = !known.contains(&entry.key.as_str());
+    unknown
+        .then(|| nearest_of(&entry.key, known.iter().copied()))
+        .flatten()
+}
+
 fn unknown(noun: &str, what: &str, entry: &Entry, known: &[&'static str]) -> Report {
     let key = &entry.key;
     Report::new(format!("{} has no {noun} `{}`", quoted(what), clipped(key)))
@@ -380,211 +365,4 @@ fn unknown(noun: &str, what: &str, entry: &Entry, known: &[&'static str]) -> Rep
             format!("expected {}", listed(known.iter().copied())),
         )
         .maybe_help(nearest(key, known.iter().copied()))
-}
-
-/// The elements of a list that are not marked.
-struct List<'a> {
-    reader: Reader<'a>,
-    items: std::slice::Iter<'a, Node>,
-}
-
-impl<'de> SeqAccess<'de> for List<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        match self.items.find(|item| !item.broken.get()) {
-            Some(item) => self
-                .reader
-                .child(self.reader.what, item, true, seed)
-                .map(Some),
-            None => Ok(None),
-        }
-    }
-}
-
-/// A value that stands for a list of one.
-struct One<'a>(Option<Reader<'a>>);
-
-impl<'de> SeqAccess<'de> for One<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        self.0
-            .take()
-            .map(|reader| seed.deserialize(reader))
-            .transpose()
-    }
-}
-
-/// A value with its range in front: start, end, value.
-struct Placed<'a> {
-    reader: Reader<'a>,
-    stage: u8,
-}
-
-impl<'de> SeqAccess<'de> for Placed<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        self.stage += 1;
-        let span = &self.reader.node.span;
-        match self.stage {
-            1 => seed.deserialize(span.start.into_deserializer()).map(Some),
-            2 => seed.deserialize(span.end.into_deserializer()).map(Some),
-            3 => seed
-                .deserialize(self.reader.node.from_env.into_deserializer())
-                .map(Some),
-            4 => seed.deserialize(self.reader).map(Some),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// The entries of a mapping that are not marked.
-struct Map<'a> {
-    reader: Reader<'a>,
-    entries: std::slice::Iter<'a, Entry>,
-    current: Option<&'a Entry>,
-}
-
-impl<'a> Map<'a> {
-    fn new(reader: Reader<'a>, entries: &'a [Entry]) -> Self {
-        Self {
-            reader,
-            entries: entries.iter(),
-            current: None,
-        }
-    }
-}
-
-impl<'de> MapAccess<'de> for Map<'de> {
-    type Error = Fault;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        self.current = self.entries.find(|entry| !entry.value.broken.get());
-        self.current
-            .map(|entry| seed.deserialize(Key(entry)))
-            .transpose()
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let entry = self
-            .current
-            .take()
-            .expect("a key was read before its value: this is a bug");
-        self.reader.child(&entry.key, &entry.value, false, seed)
-    }
-}
-
-/// The key of an entry.
-struct Key<'a>(&'a Entry);
-
-impl<'de> Deserializer<'de> for Key<'de> {
-    type Error = Fault;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_borrowed_str(&self.0.key)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        if name == AT {
-            visitor.visit_seq(PlacedKey {
-                entry: self.0,
-                stage: 0,
-            })
-        } else {
-            self.deserialize_any(visitor)
-        }
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
-struct PlacedKey<'a> {
-    entry: &'a Entry,
-    stage: u8,
-}
-
-impl<'de> SeqAccess<'de> for PlacedKey<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        self.stage += 1;
-        let span = &self.entry.key_span;
-        match self.stage {
-            1 => seed.deserialize(span.start.into_deserializer()).map(Some),
-            2 => seed.deserialize(span.end.into_deserializer()).map(Some),
-            3 => seed.deserialize(false.into_deserializer()).map(Some),
-            4 => seed
-                .deserialize(BorrowedStrDeserializer::new(&self.entry.key))
-                .map(Some),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// The one entry of a one-key mapping.
-struct Variant<'a> {
-    reader: Reader<'a>,
-    entry: &'a Entry,
-}
-
-impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = Fault;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
-        let name = StrDeserializer::<Fault>::new(&self.entry.key);
-        seed.deserialize(name).map(|value| (value, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'de> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        self.newtype_variant_seed(std::marker::PhantomData)
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
-        self.reader
-            .child(&self.entry.key, &self.entry.value, false, seed)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
-        let _ = visitor;
-        Err(self.reader.mismatch("a mapping"))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        let _ = visitor;
-        Err(self.reader.mismatch("a mapping"))
-    }
 }

@@ -1,0 +1,155 @@
+//! What a model can tell about the pipeline that it needs.
+
+use std::path::Path;
+
+use crate::engine::{
+    Dim, InputInfo, OutputInfo,
+    cpu::{Width, catalog::CpuCatalog},
+};
+
+/// The schema of pipeline files, looked for beside the model and one folder up.
+const SCHEMA_FILE: &str = "pipeline.schema.json";
+
+/// What a pipeline file is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The pipeline's name.
+    pub name: String,
+    /// The model's path as the file shall name it.
+    pub model: String,
+    /// The schema's path as the file shall name it, where there is one.
+    pub schema: Option<String>,
+    /// The model's inputs.
+    pub inputs: Vec<InputInfo>,
+    /// A row's shape for each input.
+    pub rows: Vec<RowShape>,
+    /// The model's outputs, or why they could not be learned, with their names.
+    pub outputs: Result<Vec<OutputInfo>, (Vec<String>, String)>,
+}
+
+/// The shape of one row of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowShape {
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// What is not known about it.
+    pub question: Option<String>,
+}
+
+impl Draft {
+    /// Asks the model all that it can tell. Paths become relative to `base`, where that is the
+    /// model's own folder.
+    ///
+    /// # Errors
+    /// The model cannot be loaded, or runs and gives what cannot be served.
+    pub fn of(catalog: &mut CpuCatalog, model: &Path, base: &Path) -> anyhow::Result<Self> {
+        let inputs = catalog.inputs(model)?;
+        let mut rows = Vec::with_capacity(inputs.len());
+        for (place, input) in inputs.iter().enumerate() {
+            rows.push(RowShape::of(input, || {
+                catalog.width(model, place).ok().flatten()
+            }));
+        }
+        let shapes: Vec<Vec<usize>> = rows.iter().map(|row| row.shape.clone()).collect();
+        let outputs = match catalog.outputs(model, &shapes) {
+            Ok(outputs) => Ok(outputs),
+            // A guessed shape may be wrong; a known one is not, then the model is.
+            Err(error) if rows.iter().any(|row| row.question.is_some()) => {
+                Err((catalog.declared_outputs(model)?, error.message))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let path = match model.strip_prefix(base) {
+            Ok(below) => below.to_path_buf(),
+            Err(_) => std::path::absolute(model)?,
+        };
+        let beside = |folder: &str| base.join(folder).join(SCHEMA_FILE).exists();
+        Ok(Self {
+            name: name_of(model),
+            model: path.to_string_lossy().into_owned(),
+            schema: ["", "../"]
+                .into_iter()
+                .find(|folder| beside(folder))
+                .map(|folder| format!("{folder}{SCHEMA_FILE}")),
+            inputs,
+            rows,
+            outputs,
+        })
+    }
+}
+
+impl RowShape {
+    /// The declared shape; `width` is asked where a matrix's width is left open.
+    fn of(input: &InputInfo, width: impl FnOnce() -> Option<Width>) -> Self {
+        let declared = input.row_dims();
+        let fixed: Option<Vec<usize>> = (declared.iter())
+            .map(|dim| match dim {
+                Dim::Fixed(size) => Some(*size),
+                Dim::Free(_) => None,
+            })
+            .collect();
+        if let Some(shape) = fixed {
+            return Self {
+                shape,
+                question: None,
+            };
+        }
+        if declared.len() == 1 {
+            let (width, question) = match width() {
+                Some(Width::Exactly(width)) => (width, None),
+                Some(Width::AtLeast(width)) => (
+                    width,
+                    Some(format!(
+                        "how many? the model looks at {width}; there may be more"
+                    )),
+                ),
+                None => (1, Some("how many? the model file does not say".to_owned())),
+            };
+            return Self {
+                shape: vec![width],
+                question,
+            };
+        }
+        let names: Vec<String> = (declared.iter())
+            .map(|dim| match dim {
+                Dim::Fixed(size) => size.to_string(),
+                Dim::Free(name) if name.is_empty() => "?".to_owned(),
+                Dim::Free(name) => name.clone(),
+            })
+            .collect();
+        let size = |dim: &Dim| match dim {
+            Dim::Fixed(size) => *size,
+            Dim::Free(_) => 1,
+        };
+        Self {
+            shape: declared.iter().map(size).collect(),
+            question: Some(format!(
+                "which shape? the model declares [{}]",
+                names.join(", ")
+            )),
+        }
+    }
+}
+
+/// The model's file name, or its folder's where the file is only called `model`.
+fn name_of(model: &Path) -> String {
+    let stem = model.file_stem().filter(|stem| *stem != "model");
+    let folder = std::path::absolute(model).ok();
+    let folder = folder
+        .as_deref()
+        .and_then(Path::parent)
+        .and_then(Path::file_name);
+    let name = stem.or(folder).unwrap_or_default().to_string_lossy();
+    let letter = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let name: String = name.chars().map(letter).collect();
+    match name.trim_matches('-') {
+        "" => "model".to_owned(),
+        name => name.to_owned(),
+    }
+}

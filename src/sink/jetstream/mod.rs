@@ -1,0 +1,152 @@
+//! Results to a JetStream stream: confirmed by the broker, and stored once even if sent twice.
+//!
+//! A result carries an id made of its message's place in the input stream, so that the broker
+//! stores it once however often it is sent. What the broker does not confirm is held and sent
+//! again with the same id: trouble at the output is not the message's fault, and it is not given
+//! back for it.
+
+mod answer;
+mod window;
+
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use async_nats::Subscriber;
+use futures_util::{FutureExt, StreamExt};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+
+use self::window::Window;
+use super::{BoxFuture, Outgoing, Rejects, Sink, SinkError, publish::Subjects, template::Template};
+use crate::{
+    nats::{Connection, api::stream_names},
+    telemetry::metrics::SinkMetrics,
+};
+
+/// Where results go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JetStreamTarget {
+    /// A subject made from the input's; a stream must take it.
+    pub subject: Template,
+    /// Set in the message id, so that a result and a dead letter of one message are told apart.
+    pub purpose: Purpose,
+}
+
+/// What is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Results.
+    Result,
+    /// Dead letters.
+    DeadLetter,
+}
+
+const TICK: Duration = Duration::from_millis(50);
+/// Confirmations taken before anything else gets a turn.
+const TURN: usize = 1024;
+
+/// Publishes to whatever stream takes the subject.
+#[derive(Debug)]
+pub struct JetStreamSink {
+    connection: Connection,
+    target: JetStreamTarget,
+}
+
+impl JetStreamSink {
+    /// A sink that publishes on this connection.
+    pub fn new(connection: Connection, target: JetStreamTarget) -> Self {
+        Self { connection, target }
+    }
+}
+
+impl Sink for JetStreamSink {
+    fn run(
+        self: Box<Self>,
+        outgoing: mpsc::Receiver<Vec<Outgoing>>,
+        rejects: Rejects,
+        metrics: SinkMetrics,
+    ) -> BoxFuture<Result<(), SinkError>> {
+        Box::pin(async move {
+            let Self { connection, target } = *self;
+            let subjects = Subjects::new(target.subject);
+            if let Some(subject) = subjects.fixed() {
+                expect_stream(&connection, subject, target.purpose).await?;
+            }
+            let inbox = connection.new_inbox();
+            let confirmations = connection
+                .subscribe(&format!("{inbox}.*"), None)
+                .await
+                .map_err(SinkError::new)?;
+            let window = Window::new(
+                connection.clone(),
+                subjects,
+                target.purpose,
+                inbox,
+                rejects,
+                metrics,
+            );
+            run(&connection, window, outgoing, confirmations).await
+        })
+    }
+}
+
+async fn run(
+    connection: &Connection,
+    mut window: Window,
+    mut outgoing: mpsc::Receiver<Vec<Outgoing>>,
+    mut confirmations: Subscriber,
+) -> Result<(), SinkError> {
+    let mut fatal = pin!(connection.fatal());
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut open = true;
+    while open || !window.is_empty() {
+        tokio::select! {
+            biased;
+            sentence = &mut fatal => return Err(SinkError::new(sentence)),
+            _ = tick.tick() => window.tick(Instant::now()).await,
+            message = confirmations.next() => {
+                let Some(message) = message else {
+                    return Err(SinkError::new("the client closed the subscription for confirmations"));
+                };
+                let now = Instant::now();
+                window.confirm(&message, now)?;
+                for _ in 0..TURN {
+                    let Some(Some(message)) = confirmations.next().now_or_never() else { break };
+                    window.confirm(&message, now)?;
+                }
+                window.after_confirmations().await;
+            }
+            block = outgoing.recv(), if open && window.takes_more() => match block {
+                Some(block) => window.publish(block).await,
+                None => open = false,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A subject that no stream takes is a mistake in the pipeline file, and best said before the
+/// first message is read.
+async fn expect_stream(
+    connection: &Connection,
+    subject: &str,
+    purpose: Purpose,
+) -> Result<(), SinkError> {
+    let (what, name) = match purpose {
+        Purpose::Result => ("results", "RESULTS"),
+        Purpose::DeadLetter => ("dead letters", "DEAD"),
+    };
+    match stream_names(connection, Some(subject)).await {
+        Some(names) if names.is_empty() => Err(SinkError::new(format!(
+            "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, for example with `nats stream add {name} --subjects '{subject}' --defaults`",
+            connection.server()
+        ))),
+        // Not knowing is no error: the first publish will show.
+        Some(_) | None => Ok(()),
+    }
+}

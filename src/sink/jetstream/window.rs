@@ -1,0 +1,323 @@
+//! What has been published and not confirmed.
+
+use std::time::{Duration, Instant};
+
+use async_nats::{HeaderMap, Message, Subject, header::NATS_MESSAGE_ID, message::OutboundMessage};
+
+use super::{Purpose, answer::Answer};
+use crate::{
+    message::{Position, Reject, Stage},
+    nats::{
+        Connection, PublishFailure,
+        backoff::{Backoff, Seldom},
+        scratch::Scratch,
+        slab::Slab,
+    },
+    sink::{
+        Outgoing, Rejects, SinkError,
+        publish::{Subjects, header_map, not_a_subject, too_large, weigh},
+    },
+    telemetry::metrics::SinkMetrics,
+};
+
+/// Unconfirmed results at which no more are taken: far above what a broker's latency needs, far
+/// below what the client holds for one subscription.
+const UNCONFIRMED_MAX: usize = 4096;
+/// A confirmation that is not here by then was lost, or the broker is in trouble.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
+/// Results sent to see whether the trouble is over.
+const PROBES: usize = 16;
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MOST: Duration = Duration::from_secs(5);
+
+/// One result on its way.
+struct Pending {
+    outgoing: Outgoing,
+    subject: Subject,
+    headers: Option<HeaderMap>,
+    state: State,
+    taken: Instant,
+    /// The last of its block, whose confirmation is the block's.
+    last: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// With the broker since then.
+    Sent(Instant),
+    /// With us, until the trouble is over.
+    Held,
+}
+
+/// The broker does not store results.
+struct Trouble {
+    failures: u64,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Nothing is sent until then.
+    Pause { until: Instant },
+    /// A few results are with the broker since then, to see whether it stores them.
+    Probe { since: Instant },
+}
+
+/// The unconfirmed results, and how it goes with the broker.
+pub(super) struct Window {
+    connection: Connection,
+    subjects: Subjects,
+    purpose: Purpose,
+    inbox: String,
+    rejects: Rejects,
+    metrics: SinkMetrics,
+    pending: Slab<Pending>,
+    scratch: Scratch,
+    trouble: Option<Trouble>,
+    /// The trouble has just ended, so what is held goes out again.
+    resume: bool,
+    backoff: Backoff,
+    complaint: Seldom,
+    connects: u64,
+}
+
+impl Window {
+    pub(super) fn new(
+        connection: Connection,
+        subjects: Subjects,
+        purpose: Purpose,
+        inbox: String,
+        rejects: Rejects,
+        metrics: SinkMetrics,
+    ) -> Self {
+        Self {
+            connects: connection.connects(),
+            connection,
+            subjects,
+            purpose,
+            inbox,
+            rejects,
+            metrics,
+            pending: Slab::new(),
+            scratch: Scratch::default(),
+            trouble: None,
+            resume: false,
+            backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+            complaint: Seldom::default(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Whether the next block may come. Not in trouble: what comes would only be held, and credit
+    /// holds the source back meanwhile.
+    pub(super) fn takes_more(&self) -> bool {
+        self.trouble.is_none() && self.pending.len() < UNCONFIRMED_MAX
+    }
+
+    pub(super) async fn publish(&mut self, block: Vec<Outgoing>) {
+        let taken = Instant::now();
+        let count = block.len();
+        for (index, outgoing) in block.into_iter().enumerate() {
+            let headers = self.headers(&outgoing);
+            let subject = self
+                .subjects
+                .render(outgoing.message.subject())
+                .and_then(|subject| {
+                    weigh(&self.connection, &outgoing, headers.as_ref())?;
+                    Ok(subject)
+                });
+            match subject {
+                Err(reject) => self.rejects.reject(outgoing.message, reject),
+                Ok(subject) => {
+                    let key = self.pending.insert(Pending {
+                        outgoing,
+                        subject,
+                        headers,
+                        state: State::Held,
+                        taken,
+                        last: index + 1 == count,
+                    });
+                    self.send(key).await;
+                }
+            }
+        }
+    }
+
+    fn headers(&self, outgoing: &Outgoing) -> Option<HeaderMap> {
+        let mut headers = header_map(&outgoing.headers);
+        if let Some(position) = &outgoing.message.position {
+            headers
+                .get_or_insert_default()
+                .insert(NATS_MESSAGE_ID, message_id(position, self.purpose));
+        }
+        headers
+    }
+
+    /// Sends one result, for the first time or again.
+    async fn send(&mut self, key: u64) {
+        let Some(pending) = self.pending.get_mut(key) else {
+            return;
+        };
+        let message = OutboundMessage {
+            subject: pending.subject.clone(),
+            reply: Some(self.scratch.format(format_args!("{}.{key:x}", self.inbox))),
+            payload: pending.outgoing.payload.clone(),
+            headers: pending.headers.clone(),
+        };
+        pending.state = State::Sent(Instant::now());
+        match self.connection.publish(message).await {
+            Ok(()) => {}
+            Err(PublishFailure::Later) => self.hold(key, "disconnected"),
+            Err(PublishFailure::Subject) => {
+                self.reject(key, |pending, _| not_a_subject(&pending.subject));
+            }
+            Err(PublishFailure::Size) => self.reject(key, |pending, connection| {
+                too_large(connection, &pending.outgoing, pending.headers.as_ref())
+            }),
+        }
+    }
+
+    fn reject(&mut self, key: u64, why: impl FnOnce(&Pending, &Connection) -> Reject) {
+        if let Some(pending) = self.pending.remove(key) {
+            let reject = why(&pending, &self.connection);
+            self.rejects.reject(pending.outgoing.message, reject);
+        }
+    }
+
+    /// Holds a result whose sending failed.
+    fn hold(&mut self, key: u64, cause: &str) {
+        let Some(pending) = self.pending.get_mut(key) else {
+            return;
+        };
+        let State::Sent(sent) = std::mem::replace(&mut pending.state, State::Held) else {
+            return;
+        };
+        self.metrics.retried(1);
+        let now = Instant::now();
+        let failures = match &self.trouble {
+            None => 1,
+            // All that was sent in one go fails in one go; that is one failure.
+            Some(Trouble {
+                phase: Phase::Pause { .. },
+                ..
+            }) => return,
+            Some(Trouble {
+                phase: Phase::Probe { since },
+                ..
+            }) if sent < *since => return,
+            Some(Trouble { failures, .. }) => failures + 1,
+        };
+        self.trouble = Some(Trouble {
+            failures,
+            phase: Phase::Pause {
+                until: now + self.backoff.wait(failures),
+            },
+        });
+        if self.complaint.happened(1).is_some() {
+            tracing::warn!(
+                cause,
+                unconfirmed = self.pending.len(),
+                "results are not being stored; they are held and sent again until they are"
+            );
+        }
+    }
+
+    /// Takes the broker's word on one result.
+    pub(super) fn confirm(&mut self, message: &Message, now: Instant) -> Result<(), SinkError> {
+        let key = message
+            .subject
+            .rsplit('.')
+            .next()
+            .and_then(|key| u64::from_str_radix(key, 16).ok());
+        let Some(key) = key else { return Ok(()) };
+        match Answer::read(message) {
+            Answer::Stored => {
+                let Some(Pending {
+                    outgoing,
+                    taken,
+                    last,
+                    ..
+                }) = self.pending.remove(key)
+                else {
+                    return Ok(());
+                };
+                if self.trouble.take().is_some() {
+                    self.resume = true;
+                }
+                let Outgoing {
+                    message,
+                    payload,
+                    outcome,
+                    ..
+                } = outgoing;
+                self.metrics.published(payload.len(), message.received, now);
+                if last {
+                    self.metrics.confirmed(now.duration_since(taken));
+                }
+                message.ack.resolve(outcome);
+            }
+            Answer::NotNow(cause) => self.hold(key, &cause),
+            Answer::Never { kind, reason } => {
+                self.reject(key, |_, _| Reject::new(Stage::Sink, kind, reason));
+            }
+            Answer::Fatal(sentence) => return Err(SinkError::new(sentence)),
+        }
+        Ok(())
+    }
+
+    /// Sends what is held when the trouble has just ended.
+    pub(super) async fn after_confirmations(&mut self) {
+        if std::mem::take(&mut self.resume) {
+            tracing::info!("results are being stored again");
+            self.send_held(usize::MAX).await;
+        }
+    }
+
+    /// Looks for what is overdue, and tries again when it is time.
+    pub(super) async fn tick(&mut self, now: Instant) {
+        let connected_again = self.connects != self.connection.connects();
+        let overdue = self.pending.keys(|pending| match pending.state {
+            State::Sent(sent) => connected_again || now.duration_since(sent) > CONFIRMED_WITHIN,
+            State::Held => false,
+        });
+        for key in overdue {
+            self.hold(key, "no confirmation");
+        }
+        if connected_again {
+            self.connects = self.connection.connects();
+        }
+        let Some(Trouble { phase, .. }) = &mut self.trouble else {
+            return;
+        };
+        if let Phase::Pause { until } = phase
+            && (connected_again || *until <= now)
+            && self.connection.is_connected()
+        {
+            *phase = Phase::Probe { since: now };
+            self.send_held(PROBES).await;
+            if self.pending.is_empty() {
+                // What was held has been rejected since.
+                self.trouble = None;
+            }
+        }
+    }
+
+    /// Sends up to `most` of what is held.
+    async fn send_held(&mut self, most: usize) {
+        let held = self.pending.keys(|pending| pending.state == State::Held);
+        for key in held.into_iter().take(most) {
+            self.send(key).await;
+        }
+    }
+}
+
+/// The same for every try of one result, and for no other.
+fn message_id(position: &Position, purpose: Purpose) -> String {
+    let suffix = match purpose {
+        Purpose::Result => "",
+        Purpose::DeadLetter => ".dead",
+    };
+    format!("{:x}.{}{suffix}", position.incarnation, position.sequence)
+}

@@ -1,0 +1,81 @@
+//! Messages from a JetStream stream: a durable pull consumer, acknowledged after the result is out.
+
+mod consumer;
+mod flight;
+mod position;
+mod pulls;
+mod reading;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{BoxFuture, Intake, Source, SourceError};
+use crate::{message::InFlight, nats::Connection};
+
+/// Which consumer to pull from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JetStreamOptions {
+    /// The stream; must exist.
+    pub stream: String,
+    /// The durable consumer; made if it does not exist.
+    pub consumer: String,
+    /// Only messages on this subject (wildcards allowed).
+    pub filter_subject: Option<String>,
+    /// How long the broker waits for our word before it delivers again.
+    pub ack_wait: Duration,
+    /// How often a message is delivered before it goes to the dead letter.
+    pub max_deliver: u64,
+}
+
+/// Pulls from a durable consumer.
+#[derive(Debug)]
+pub struct JetStreamSource {
+    connection: Connection,
+    options: JetStreamOptions,
+    max_in_flight: InFlight,
+}
+
+impl JetStreamSource {
+    /// A source that asks for no more than `max_in_flight` at a time.
+    pub fn new(connection: Connection, options: JetStreamOptions, max_in_flight: InFlight) -> Self {
+        Self {
+            connection,
+            options,
+            max_in_flight,
+        }
+    }
+}
+
+impl Source for JetStreamSource {
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        stop: CancellationToken,
+    ) -> BoxFuture<Result<(), SourceError>> {
+        Box::pin(async move {
+            let Self {
+                connection,
+                options,
+                max_in_flight,
+            } = *self;
+            let consumer = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                sentence = connection.fatal() => return Err(SourceError::new(sentence)),
+                consumer = consumer::prepare(&connection, &options, max_in_flight) => {
+                    consumer.map_err(SourceError::new)?
+                }
+            };
+            let inbox = connection.new_inbox();
+            let subscriber = connection
+                .subscribe(&format!("{inbox}.*"), None)
+                .await
+                .map_err(SourceError::new)?;
+            intake.set_attached(true);
+            reading::Reading::new(connection, options, max_in_flight, consumer, inbox, intake)
+                .run(subscriber, stop)
+                .await
+        })
+    }
+}
