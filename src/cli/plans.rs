@@ -12,7 +12,7 @@ use crate::{
 ///
 /// # Errors
 /// ONNX Runtime is not there (exit 69), or the reports of all files that are wrong (exit 78).
-pub fn load(files: &[PathBuf], globals: &Globals) -> Result<Vec<Plan>, Failure> {
+pub(super) fn load(files: &[PathBuf], globals: &Globals) -> Result<Vec<Plan>, Failure> {
     library::init(globals.onnxruntime.as_deref())
         .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
     let mut catalog = CpuCatalog::new();

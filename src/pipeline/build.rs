@@ -157,8 +157,11 @@ async fn source(
         }
         SourcePlan::JetStream(server, options) => {
             let connection = connections.get(server, &plan.name).await?;
-            let messages = plan.in_flight.messages;
-            Box::new(JetStreamSource::new(connection, options.clone(), messages))
+            Box::new(JetStreamSource::new(
+                connection,
+                options.clone(),
+                plan.in_flight,
+            ))
         }
         SourcePlan::File(options) => Box::new(FileSource::new(options.clone())),
     })
