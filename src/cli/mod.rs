@@ -146,7 +146,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Schema(args) => schema::schema(args),
         Command::New(args) => new::new(args, globals),
         Command::Demo(args) => block_on(demo::demo(args, globals)),
-        Command::Send(args) => block_on(send::send(args)),
+        Command::Send(args) => send::send(&args, globals),
         Command::Tail(args) => block_on(tail::tail(args)),
         Command::Completions(args) => completions::completions(&args),
     }

@@ -387,3 +387,53 @@ fn a_server_that_dies_ends_sending_with_a_sentence() {
     assert_eq!(output.status.code(), Some(69), "{}", err(&output));
     assert!(err(&output).contains("is gone"), "{}", err(&output));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipeline_file_says_where_and_how_to_send() {
+    let server = server();
+    let client = connect(&server).await;
+    let mut digits = client.subscribe("digits.in").await.expect("subscribed");
+    client.flush().await.expect("flushed");
+    let send = |pipeline: &str, more: &[&str]| {
+        let args = [
+            "send",
+            "pipelines/digits/sample.jsonl",
+            "--pipeline",
+            pipeline,
+        ];
+        forebay(&[&args, more].concat())
+            .env("NATS_URL", server.url())
+            .output()
+            .expect("runs")
+    };
+    let sent = send(
+        "pipelines/digits/pipeline.yaml",
+        &["--tensor", "pixels", "--count", "1"],
+    );
+    assert!(sent.status.success(), "{}", err(&sent));
+    let image = digits.next().await.expect("a message").payload;
+    // 64 numbers of four bytes; the first line starts 0, 0, 2, 16.
+    assert_eq!(image.len(), 256);
+    assert_eq!(
+        image[8..16],
+        [2.0_f32.to_le_bytes(), 16.0_f32.to_le_bytes()].concat()
+    );
+
+    for (pipeline, code, says) in [
+        (
+            "pipelines/income/pipeline.yaml",
+            2,
+            "listens to `rows.income.>`; say with --subject",
+        ),
+        (
+            "pipelines/penguins/pipeline.yaml",
+            2,
+            "reads a file: nothing can be sent to it",
+        ),
+        ("no/such.yaml", 78, "no/such.yaml"),
+    ] {
+        let refused = send(pipeline, &[]);
+        assert_eq!(refused.status.code(), Some(code), "{}", err(&refused));
+        assert!(err(&refused).contains(says), "{}", err(&refused));
+    }
+}

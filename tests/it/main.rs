@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod cli_demo;
 mod cli_traffic;
 mod config;
 mod config_errors;

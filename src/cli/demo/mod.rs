@@ -260,7 +260,7 @@ fn next_steps(file: &Path) -> String {
     [
         "Try next:".to_owned(),
         format!("  {program} check {file} --resolved   # everything the pipeline file means"),
-        format!("  {program} new {model}   # a pipeline file for a model; name yours"),
+        format!("  {program} new {model} -o -   # a pipeline file for a model; name yours"),
         format!("  {program} run {penguins}   # file to file, no server"),
     ]
     .join("\n")

@@ -81,7 +81,6 @@ impl Screen {
         };
         if let Some(table) = &self.table {
             table.set_message(now.table(score, numbers));
-            table.tick();
             return Ok(Reader::There);
         }
         if self.line.elapsed() < LINE_EVERY {

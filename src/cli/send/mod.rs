@@ -5,6 +5,7 @@ mod pace;
 mod publish;
 mod row;
 mod tally;
+mod target;
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -17,7 +18,7 @@ pub use pace::Rate;
 pub use row::{SubjectTemplate, TensorField};
 pub(super) use tally::milliseconds;
 
-use super::{Exit, Failure, ServerArgs, server};
+use super::{Exit, Failure, Globals, ServerArgs, server};
 use lines::Lines;
 use publish::{Letter, Outstanding, Settled, Way};
 use row::RowForm;
@@ -30,8 +31,17 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Where to publish; `{field}` is replaced by that field of the JSON line
-    #[arg(short, long, value_name = "SUBJECT")]
-    pub subject: SubjectTemplate,
+    #[arg(
+        short,
+        long,
+        value_name = "SUBJECT",
+        required_unless_present = "pipeline"
+    )]
+    pub subject: Option<SubjectTemplate>,
+    /// Take the server (instead of --url), the subject and the type of a tensor from this
+    /// pipeline's source and decode
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
     /// Messages in a time: 1000/s, 60/m, 2.5k/s [default: as fast as it goes]
     #[arg(short, long, value_name = "RATE")]
     pub rate: Option<Rate>,
@@ -54,7 +64,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "256")]
     pub window: NonZeroUsize,
     /// Send the numbers in this field of each JSON line as a raw little-endian tensor; DTYPE is
-    /// f32, f64, i32, i64, u8 or bool
+    /// f32 (or what --pipeline says), f64, i32, i64, u8 or bool
     #[arg(long, value_name = "FIELD[:DTYPE]")]
     pub tensor: Option<TensorField>,
     /// A header for each message; may be given more than once
@@ -72,6 +82,8 @@ pub(super) fn examples() -> String {
         "forebay send rows.jsonl --subject rows.a --rate 1000/s --repeat       until Ctrl-C",
         "forebay send pipelines/digits/sample.jsonl --subject digits.in \\",
         "    --tensor pixels --request --count 5                               print five replies",
+        "forebay send pipelines/digits/sample.jsonl --pipeline pipelines/digits/pipeline.yaml \\",
+        "    --tensor pixels --request                                         the same, all of them",
         "generate | forebay send - --subject rows.a --url nats://broker:4222",
     )
 }
@@ -83,7 +95,12 @@ const WINDOW_MAX: usize = 4096;
 ///
 /// # Errors
 /// The file, the server, or a line that cannot be sent.
-pub async fn send(args: Args) -> Result<(), Failure> {
+pub fn send(args: &Args, globals: &Globals) -> Result<(), Failure> {
+    let target = target::Target::of(args, globals)?;
+    super::block_on(send_to(args, target))
+}
+
+async fn send_to(args: &Args, target: target::Target) -> Result<(), Failure> {
     let from = lines::From::named(&args.file);
     if args.repeat && from == lines::From::Stdin {
         return Err(Failure::new(
@@ -92,7 +109,7 @@ pub async fn send(args: Args) -> Result<(), Failure> {
         ));
     }
     let mut lines = Lines::open(&from, args.repeat)?;
-    let broker = server::connect(&args.server.options()?, "forebay send").await?;
+    let broker = server::connect(&target.server, "forebay send").await?;
     let stop = super::stop_on_signal()?;
     let known = match (args.count, lines.bytes) {
         (Some(count), _) => tally::Known::Messages(count),
@@ -100,7 +117,7 @@ pub async fn send(args: Args) -> Result<(), Failure> {
         _ => tally::Known::Nothing,
     };
     let mut tally = Tally::new(known, args.request);
-    let run = Run::new(&args, broker.clone());
+    let run = Run::new(args, target.form, broker.clone());
     let end = match run.send(&mut lines, &mut tally, &stop).await {
         Ok(()) => broker.flush().await,
         failed => failed,
@@ -132,7 +149,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(args: &Args, broker: server::Broker) -> Self {
+    fn new(args: &Args, form: RowForm, broker: server::Broker) -> Self {
         let way = if args.jetstream {
             Way::JetStream(Box::new(broker.jetstream()))
         } else if args.request {
@@ -148,10 +165,7 @@ impl Run {
             broker,
             way,
             headers,
-            form: RowForm {
-                subject: args.subject.clone(),
-                tensor: args.tensor.clone(),
-            },
+            form,
             pace: Pace::new(args.rate),
             window: args.window.get().min(WINDOW_MAX),
             count: args.count.unwrap_or(u64::MAX),

@@ -8,25 +8,34 @@ use crate::contract::Dtype;
 /// `FIELD` or `FIELD:DTYPE` of `--tensor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorField {
-    field: String,
-    dtype: Dtype,
+    pub(super) field: String,
+    /// f32, where neither the command line nor a pipeline says otherwise.
+    pub(super) dtype: Option<Dtype>,
 }
 
 impl std::str::FromStr for TensorField {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (field, dtype) = text.rsplit_once(':').unwrap_or((text, "f32"));
-        match Dtype::from_name(dtype) {
-            _ if field.is_empty() => Err("the field's name is empty".to_owned()),
-            Some(dtype) if dtype != Dtype::String => Ok(Self {
-                field: field.to_owned(),
-                dtype,
-            }),
-            _ => Err(format!(
-                "`{dtype}` is no type of a tensor; there are f32, f64, i32, i64, u8 and bool"
-            )),
+        let (field, dtype) = match text.rsplit_once(':') {
+            None => (text, None),
+            Some((field, name)) => {
+                let dtype = Dtype::from_name(name).filter(|dtype| *dtype != Dtype::String);
+                let dtype = dtype.ok_or_else(|| {
+                    format!(
+                        "`{name}` is no type of a tensor; there are f32, f64, i32, i64, u8 and bool"
+                    )
+                })?;
+                (field, Some(dtype))
+            }
+        };
+        if field.is_empty() {
+            return Err("the field's name is empty".to_owned());
         }
+        Ok(Self {
+            field: field.to_owned(),
+            dtype,
+        })
     }
 }
 
@@ -147,6 +156,10 @@ fn check_subject(subject: &str) -> Result<(), String> {
 }
 
 impl TensorField {
+    fn dtype(&self) -> Dtype {
+        self.dtype.unwrap_or(Dtype::F32)
+    }
+
     fn encode(&self, row: &Value) -> Result<Bytes, String> {
         let field = &self.field;
         let value = row
@@ -168,11 +181,12 @@ impl TensorField {
                 .iter()
                 .try_for_each(|value| self.push(value, index, bytes));
         }
-        put(value, self.dtype, bytes).ok_or_else(|| {
+        put(value, self.dtype(), bytes).ok_or_else(|| {
             let shown: String = value.to_string().chars().take(40).collect();
             format!(
                 "field `{}`, element {index}: {shown} is no {}",
-                self.field, self.dtype
+                self.field,
+                self.dtype()
             )
         })?;
         *index += 1;
@@ -327,7 +341,7 @@ mod tests {
     #[test]
     fn the_type_defaults_to_f32() {
         let tensor: TensorField = "pixels".parse().expect("a field");
-        assert_eq!(tensor.dtype, Dtype::F32);
+        assert_eq!(tensor.dtype(), Dtype::F32);
         assert!("x:string".parse::<TensorField>().is_err());
         assert!("x:f16".parse::<TensorField>().is_err());
         assert!(":f32".parse::<TensorField>().is_err());

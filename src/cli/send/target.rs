@@ -1,0 +1,95 @@
+//! Where to send, from the command line or from the pipeline that will read it.
+
+use super::{Args, SubjectTemplate, TensorField, row::RowForm};
+use crate::{
+    cli::{Exit, Failure, Globals, plans},
+    config::{
+        Plan,
+        plan::{DecodePlan, SourcePlan},
+    },
+    nats::ServerOptions,
+};
+
+/// A server, and the form of what it gets.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) server: ServerOptions,
+    pub(super) form: RowForm,
+}
+
+impl Target {
+    /// What the command line says; what it leaves out, the pipeline.
+    ///
+    /// # Errors
+    /// The pipeline file is wrong, or has no answer.
+    pub(super) fn of(args: &Args, globals: &Globals) -> Result<Self, Failure> {
+        if let Some(file) = &args.pipeline {
+            let plans = plans::load(std::slice::from_ref(file), globals)?;
+            let plan = plans
+                .first()
+                .ok_or_else(|| Failure::new(Exit::Bug, "one file has no plan: this is a bug"))?;
+            return Self::from_plan(plan, args.subject.clone(), args.tensor.clone());
+        }
+        let subject = args.subject.clone().ok_or_else(|| {
+            Failure::new(Exit::Usage, "say where to publish: --subject or --pipeline")
+        })?;
+        Ok(Self {
+            server: args.server.options()?,
+            form: RowForm {
+                subject,
+                tensor: args.tensor.clone(),
+            },
+        })
+    }
+
+    fn from_plan(
+        plan: &Plan,
+        subject: Option<SubjectTemplate>,
+        tensor: Option<TensorField>,
+    ) -> Result<Self, Failure> {
+        let file = plan.file.display();
+        let (server, listens) = match &plan.source {
+            SourcePlan::Nats(server, options) => (server, Some(&options.subject)),
+            SourcePlan::JetStream(server, options) => (server, options.filter_subject.as_ref()),
+            SourcePlan::File(_) => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("{file} reads a file: nothing can be sent to it"),
+                ));
+            }
+        };
+        let subject = match (subject, listens) {
+            (Some(subject), _) => subject,
+            (None, Some(listens)) => listens.parse().map_err(|_| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("{file} listens to `{listens}`; say with --subject which of these subjects to publish on"),
+                )
+            })?,
+            (None, None) => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("{file} reads a whole stream; say with --subject where to publish"),
+                ));
+            }
+        };
+        let tensor = match (&plan.decode, tensor) {
+            (DecodePlan::Tensor { dtype, .. }, tensor) => {
+                let field = plan.fields.first().map(|field| field.name.clone());
+                let (field, said) = match tensor {
+                    Some(tensor) => (Some(tensor.field), tensor.dtype),
+                    None => (field, None),
+                };
+                field.map(|field| TensorField {
+                    field,
+                    dtype: said.or(Some(*dtype)),
+                })
+            }
+            (_, tensor) => tensor,
+        };
+        Ok(Self {
+            server: server.clone(),
+            form: RowForm { subject, tensor },
+        })
+    }
+}
