@@ -87,12 +87,11 @@ fn what_send_publishes_tail_prints() {
     assert_eq!(out(&sent), "");
     let printed = wait(child);
     assert!(printed.status.success(), "{}", err(&printed));
-    let expected: String = lines
-        .iter()
-        .enumerate()
-        .map(|(n, line)| format!("rows.{}\t{line}\n", ["ma", "ny"][n % 2]))
+    let expected: Vec<String> = (0..500)
+        .map(|n| format!("rows.{}\t{}", ["ma", "ny"][n % 2], lines[n]))
         .collect();
-    assert_eq!(out(&printed), expected);
+    let printed = out(&printed);
+    assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -283,35 +282,47 @@ async fn streams_confirm_what_is_sent_and_can_be_read() {
     assert_eq!(out(&printed), lines.join("\n") + "\n");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_are_answered_in_the_order_of_the_lines() {
-    let server = server();
+/// Sends requests with the numbers 0 to 49 on `ask`.
+fn send_requests(server: &OwnServer, more: &[&str]) -> Output {
     let lines: Vec<String> = (0..50).map(|n| format!("{{\"x\":[{n}]}}")).collect();
     let file = lines_file(&lines);
-    let path = file.path().to_str().expect("UTF-8").to_owned();
-    let url = server.url().to_owned();
-    let args: Vec<String> = [
+    let path = file.path().to_str().expect("UTF-8");
+    let args = [
         "send",
-        &path,
+        path,
         "-s",
         "ask",
         "--request",
         "--tensor",
         "x:i32",
         "--url",
-        &url,
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    let send = move |more: &[&str]| {
-        let args: Vec<&str> = args
-            .iter()
-            .map(String::as_str)
-            .chain(more.iter().copied())
-            .collect();
-        run(&args)
+        server.url(),
+    ];
+    run(&[&args, more].concat())
+}
+
+/// Answers with the number; the lower it is the later, and 49 with an error.
+async fn answer(client: async_nats::Client, message: async_nats::Message) {
+    let number = i32::from_le_bytes(message.payload[..].try_into().expect("four bytes"));
+    let reply = message.reply.expect("a request");
+    let wait = u64::try_from(50 - number).expect("numbers below 50");
+    tokio::time::sleep(Duration::from_millis(wait)).await;
+    let sent = if number == 49 {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Service-Error", "too large");
+        client
+            .publish_with_headers(reply, headers, "no 49".into())
+            .await
+    } else {
+        client.publish(reply, number.to_string().into()).await
     };
-    let nobody = send(&[]);
+    sent.expect("replied");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_answered_in_the_order_of_the_lines() {
+    let server = server();
+    let nobody = send_requests(&server, &[]);
     assert_eq!(nobody.status.code(), Some(69));
     assert!(
         err(&nobody).contains("nobody answers requests on `ask`"),
@@ -324,39 +335,20 @@ async fn requests_are_answered_in_the_order_of_the_lines() {
     client.flush().await.expect("flushed");
     tokio::spawn(async move {
         while let Some(message) = asked.next().await {
-            let number = i32::from_le_bytes(message.payload[..].try_into().expect("four bytes"));
-            let (client, reply) = (client.clone(), message.reply.expect("a request"));
-            tokio::spawn(async move {
-                // The earlier ones take longer.
-                tokio::time::sleep(Duration::from_millis((50 - number) as u64)).await;
-                if number == 49 {
-                    let mut headers = async_nats::HeaderMap::new();
-                    headers.insert("Nats-Service-Error", "too large");
-                    let body = "no 49".into();
-                    client
-                        .publish_with_headers(reply, headers, body)
-                        .await
-                        .expect("replied");
-                } else {
-                    client
-                        .publish(reply, number.to_string().into())
-                        .await
-                        .expect("replied");
-                }
-            });
+            tokio::spawn(answer(client.clone(), message));
         }
     });
-    let good = send(&["--count", "49"]);
+    let good = send_requests(&server, &["--count", "49"]);
     assert!(good.status.success(), "{}", err(&good));
-    let expected: String = (0..49).map(|n| format!("{n}\n")).collect();
-    assert_eq!(out(&good), expected);
+    let expected: Vec<String> = (0..49).map(|n| n.to_string()).collect();
+    assert_eq!(out(&good).lines().collect::<Vec<_>>(), expected);
     assert!(
         err(&good).contains("replies 49, of them errors 0; without a reply 0\np50 "),
         "{}",
         err(&good)
     );
 
-    let refused = send(&[]);
+    let refused = send_requests(&server, &[]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(out(&refused).ends_with("no 49\n"));
     assert!(
@@ -365,7 +357,7 @@ async fn requests_are_answered_in_the_order_of_the_lines() {
         err(&refused)
     );
 
-    let slow = send(&["--count", "1", "--timeout", "10ms"]);
+    let slow = send_requests(&server, &["--count", "1", "--timeout", "10ms"]);
     assert_eq!(slow.status.code(), Some(1));
     assert!(
         err(&slow).contains("1 of 1 requests had no reply in time"),
