@@ -349,7 +349,7 @@ async fn a_busy_engine_gets_full_batches() {
 async fn the_grace_is_kept() {
     let stop = CancellationToken::new();
     let sink = FakeSink {
-        takes: Duration::from_secs(60),
+        takes: Duration::from_mins(1),
         ..FakeSink::default()
     };
     let bench = Bench {
@@ -371,7 +371,7 @@ async fn the_grace_is_kept() {
 
     let stop = CancellationToken::new();
     let sink = FakeSink {
-        takes: Duration::from_secs(60),
+        takes: Duration::from_mins(1),
         ..FakeSink::default()
     };
     let bench = Bench {
