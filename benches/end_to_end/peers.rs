@@ -121,13 +121,10 @@ impl Target {
 
     pub(crate) fn forebay(server: &Server) -> Self {
         let fields: Vec<String> = (0..FEATURES).map(|n| format!("f{n}")).collect();
-        let declared: String = fields
-            .iter()
-            .map(|f| format!("  {f}: {{ dtype: f32 }}\n"))
-            .collect();
+        let declared = fields.join(": { dtype: f32 }\n  ");
         let url = server.url();
         let yaml = format!(
-            "name: bench\nsource:\n  nats: {{ url: \"{url}\", subject: bench.in }}\nfields:\n{declared}models:\n  mlp: {{ path: \"{}\", workers: 1 }}\nsteps:\n  - model: mlp\n    inputs: {{ X: [{}] }}\nsink:\n  nats: {{ subject: bench.out }}\nhttp: {{ listen: \"127.0.0.1:{HTTP_PORT}\" }}\n",
+            "name: bench\nsource:\n  nats: {{ url: \"{url}\", subject: bench.in }}\nfields:\n  {declared}: {{ dtype: f32 }}\nmodels:\n  mlp: {{ path: \"{}\", workers: 1 }}\nsteps:\n  - model: mlp\n    inputs: {{ X: [{}] }}\nsink:\n  nats: {{ subject: bench.out }}\nhttp: {{ listen: \"127.0.0.1:{HTTP_PORT}\" }}\n",
             model().display(),
             fields.join(", ")
         );

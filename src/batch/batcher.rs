@@ -173,7 +173,7 @@ pub(super) mod tests {
             })
             .collect();
         let rows = rows_of_messages.iter().sum();
-        let values = (0..rows).map(|row| first + row as i64).collect();
+        let values = (first..).take(rows).collect();
         Queued {
             block: Block {
                 records,
@@ -224,7 +224,7 @@ pub(super) mod tests {
                     }
                 }
                 batcher.push(numbered(&sizes, now, sent));
-                sent += sizes.iter().sum::<usize>() as i64;
+                sent += i64::try_from(sizes.iter().sum::<usize>()).expect("few");
                 messages_in += sizes.len();
             }
             while let Readiness::Ready(closed) = batcher.readiness(now, false) {

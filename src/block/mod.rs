@@ -57,6 +57,7 @@ impl Table {
     }
 
     /// An empty table of the same types and shapes.
+    #[must_use]
     pub fn empty_like(&self) -> Self {
         Self {
             rows: 0,
@@ -233,6 +234,7 @@ mod tests {
 
     fn block(rows_of_messages: &[usize]) -> Block {
         let rows: usize = rows_of_messages.iter().sum();
+        let numbers = (0i64..).take(rows * 2).collect();
         let mut names = Strings::default();
         (0..rows).for_each(|row| names.push(&format!("row {row}")));
         Block {
@@ -241,7 +243,7 @@ mod tests {
                 rows,
                 series: vec![
                     Series {
-                        values: Column::I64((0..rows as i64 * 2).collect()),
+                        values: Column::I64(numbers),
                         shape: vec![2],
                     },
                     Series {

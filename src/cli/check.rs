@@ -24,18 +24,18 @@ pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
 
 /// What the pipeline will do, and what it does not promise.
 fn summary(plan: &Plan) -> String {
-    let mut text = format!("{}: ok\n", plan.file.display());
+    let mut lines = vec![format!("{}: ok", plan.file.display())];
     for step in &plan.steps {
         let why = match step.device {
             Device::Auto => "this build runs models on the CPU",
             Device::Cpu => "asked for",
         };
-        text += &format!("  model {} runs on the cpu ({why})\n", step.model);
+        lines.push(format!("  model {} runs on the cpu ({why})", step.model));
     }
     for note in notes(plan) {
-        text += &format!("  note: {note}\n");
+        lines.push(format!("  note: {note}"));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 fn notes(plan: &Plan) -> Vec<&'static str> {

@@ -83,6 +83,9 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
+/// An operator's scrapers are few; more than this is a mistake or an attack.
+const CONNECTIONS_MAX: usize = 256;
+
 /// Answers requests until dropped. A slow or broken client harms nobody else.
 pub async fn serve(listener: TcpListener, facts: Arc<Facts>) {
     let mut connections = JoinSet::new();
@@ -96,8 +99,6 @@ pub async fn serve(listener: TcpListener, facts: Arc<Facts>) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // An operator's scrapers are few; more than this is a mistake or an attack.
-        const CONNECTIONS_MAX: usize = 256;
         if connections.len() >= CONNECTIONS_MAX {
             continue;
         }

@@ -20,7 +20,7 @@ mod supervise;
 
 use std::{sync::Arc, time::Duration};
 
-use crossbeam::channel::bounded;
+use crossbeam::channel::{Sender, bounded};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +29,8 @@ use crate::{
     decode::Decode,
     encode::Encode,
     engine::{Engine, EngineError},
-    message::{Home, InFlight},
-    sink::{Rejects, Sink, SinkError},
+    message::{Home, RawBlock},
+    sink::{Outgoing, Rejects, Sink, SinkError},
     source::{Intake, Source, SourceError},
     telemetry::metrics::PipelineMetrics,
 };
@@ -125,99 +125,118 @@ impl std::fmt::Debug for Parts {
 /// The first fatal failure of any room. Messages that were in flight are delivered again where
 /// the source can.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineError> {
-    let Parts {
-        name,
-        source,
-        sink,
-        dead_letter,
-        replies,
-        home,
-        metrics,
-        shutdown_grace,
-        ..
-    } = parts;
-    let limit: InFlight = home.limit();
-    let (raw_sender, raw) = bounded(limit.messages);
-    let (queued_sender, queued) = bounded(limit.messages);
-    let (scored_sender, scored) = bounded(limit.messages);
-    let (outgoing_sender, outgoing) = mpsc::channel(limit.messages);
-    let (rejects, rejected) = Rejects::new(limit.messages);
-
-    let mut crew = Crew::new(&name, stop.clone());
-    for decoder in parts.decoders {
-        let stage = stages::DecodeStage {
-            decoder,
-            empty: parts.table.empty_like(),
-            rejects: rejects.clone(),
-            metrics: metrics.decode.clone(),
-            row_rejects: metrics.rejects.clone(),
-        };
-        let (raw, queued_sender) = (raw.clone(), queued_sender.clone());
-        crew.thread("decode", move || {
-            stage.run(&raw, &queued_sender);
-            Ok(())
-        })?;
-    }
-    drop((raw, queued_sender));
-    let batches = Arc::new(Batches::new(parts.batch, queued));
-    for engine in parts.engines {
-        let stage =
-            stages::EngineStage::new(engine, parts.batch.max_rows, rejects.clone(), &metrics);
-        let (batches, scored_sender) = (Arc::clone(&batches), scored_sender.clone());
-        crew.thread("engine", move || stage.run(&batches, &scored_sender))?;
-    }
-    drop((batches, scored_sender));
-    for encoder in parts.encoders {
-        let stage = stages::EncodeStage {
-            encoder,
-            rejects: rejects.clone(),
-            metrics: metrics.encode.clone(),
-        };
-        let (scored, outgoing_sender) = (scored.clone(), outgoing_sender.clone());
-        crew.thread("encode", move || {
-            stage.run(&scored, &outgoing_sender);
-            Ok(())
-        })?;
-    }
-    drop(scored);
+    let limit = parts.home.limit().messages;
+    let (rejects, rejected) = Rejects::new(limit);
+    let mut crew = Crew::new(&parts.name, stop.clone());
+    let work = Work {
+        decoders: parts.decoders,
+        table: parts.table,
+        batch: parts.batch,
+        engines: parts.engines,
+        encoders: parts.encoders,
+    };
+    let (raw, outgoing_sender, outgoing) =
+        work.start(&mut crew, limit, &rejects, &parts.metrics)?;
 
     let settled = CancellationToken::new();
-    let (dead_sender, dead) = match dead_letter {
-        Some(sink) => {
-            let (sender, outgoing) = mpsc::channel(limit.messages);
-            (Some(sender), Some((sink, outgoing)))
-        }
-        None => (None, None),
-    };
-    let routes = RejectRoutes {
-        replies: replies.then(|| outgoing_sender.clone()),
-        dead_letter: dead_sender,
+    let metrics = parts.metrics;
+    let mut routes = RejectRoutes {
+        replies: parts.replies.then_some(outgoing_sender),
+        dead_letter: None,
         metrics: metrics.rejects.clone(),
     };
-    drop(outgoing_sender);
-    let (undeliverable, lost) = Rejects::new(limit.messages);
-    crew.task("rejects", rejects::route(routes, rejected, settled.clone()));
-    crew.task(
-        "rejects",
-        rejects::give_up(lost, metrics.rejects.clone(), settled.clone()),
-    );
-    crew.sink(
-        "sink",
-        sink.run(outgoing, rejects.clone(), metrics.sink.clone()),
-    );
-    if let Some((sink, outgoing)) = dead {
-        crew.sink(
-            "dead_letter",
-            sink.run(outgoing, undeliverable, metrics.dead_letter.clone()),
+    if let Some(dead_letter) = parts.dead_letter {
+        let (sender, outgoing) = mpsc::channel(limit);
+        routes.dead_letter = Some(sender);
+        // What the dead letter cannot take has nowhere else to go.
+        let (undeliverable, lost) = Rejects::new(limit);
+        crew.task(
+            "give_up",
+            rejects::give_up(lost, metrics.rejects.clone(), settled.clone()),
         );
+        let dead_letter = dead_letter.run(outgoing, undeliverable, metrics.dead_letter.clone());
+        crew.sink("dead_letter", dead_letter);
     }
+    crew.task("rejects", rejects::route(routes, rejected, settled.clone()));
+    let sink = parts
+        .sink
+        .run(outgoing, rejects.clone(), metrics.sink.clone());
+    crew.sink("sink", sink);
     let intake = Intake::new(
-        Arc::clone(&home),
-        raw_sender,
-        rejects.clone(),
+        Arc::clone(&parts.home),
+        raw,
+        rejects,
         metrics.source.clone(),
     );
-    let source = source.run(intake, stop.clone());
-    drop(rejects);
-    crew.finish(source, &home, settled, shutdown_grace).await
+    let source = parts.source.run(intake, stop);
+    crew.finish(source, &parts.home, settled, parts.shutdown_grace)
+        .await
+}
+
+/// What runs on threads: everything between the source and the sink.
+struct Work {
+    decoders: Vec<Box<dyn Decode>>,
+    table: crate::block::Table,
+    batch: BatchPolicy,
+    engines: Vec<Box<dyn Engine>>,
+    encoders: Vec<Box<dyn Encode>>,
+}
+
+/// Both ends of the path: where raw blocks go in, and where results come out (with a sender for
+/// answers that do not take the path).
+type Ends = (
+    Sender<RawBlock>,
+    mpsc::Sender<Vec<Outgoing>>,
+    mpsc::Receiver<Vec<Outgoing>>,
+);
+
+impl Work {
+    /// Starts the threads, joined by channels with room for `limit` blocks: credit keeps them
+    /// from ever being full.
+    fn start(
+        self,
+        crew: &mut Crew,
+        limit: usize,
+        rejects: &Rejects,
+        metrics: &PipelineMetrics,
+    ) -> Result<Ends, PipelineError> {
+        let (raw_sender, raw) = bounded(limit);
+        let (queued_sender, queued) = bounded(limit);
+        let (scored_sender, scored) = bounded(limit);
+        let (outgoing_sender, outgoing) = mpsc::channel(limit);
+        for decoder in self.decoders {
+            let stage = stages::DecodeStage {
+                decoder,
+                empty: self.table.empty_like(),
+                rejects: rejects.clone(),
+                metrics: metrics.decode.clone(),
+                row_rejects: metrics.rejects.clone(),
+            };
+            let (raw, queued_sender) = (raw.clone(), queued_sender.clone());
+            crew.thread("decode", move || {
+                stage.run(&raw, &queued_sender);
+                Ok(())
+            })?;
+        }
+        let batches = Arc::new(Batches::new(self.batch, queued));
+        for engine in self.engines {
+            let max_rows = self.batch.max_rows;
+            let stage = stages::EngineStage::new(engine, max_rows, rejects.clone(), metrics);
+            let (batches, scored_sender) = (Arc::clone(&batches), scored_sender.clone());
+            crew.thread("engine", move || stage.run(&batches, &scored_sender))?;
+        }
+        for encoder in self.encoders {
+            let stage = stages::EncodeStage {
+                encoder,
+                rejects: rejects.clone(),
+                metrics: metrics.encode.clone(),
+            };
+            let (scored, outgoing_sender) = (scored.clone(), outgoing_sender.clone());
+            crew.thread("encode", move || {
+                stage.run(&scored, &outgoing_sender);
+                Ok(())
+            })?;
+        }
+        Ok((raw_sender, outgoing_sender, outgoing))
+    }
 }

@@ -177,10 +177,6 @@ impl Crew {
 }
 
 /// The one place that starts tasks: each is awaited by the crew.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "supervision is this module's work"
-)]
 fn spawn<T: Send + 'static>(
     body: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {

@@ -8,8 +8,10 @@ use std::{
 };
 
 use tracing_subscriber::{
-    EnvFilter,
+    Layer as _,
+    filter::Targets,
     fmt::{format::Writer, time::FormatTime},
+    layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
@@ -48,30 +50,31 @@ pub enum LogError {
 /// `level` makes no sense, or logs were set up before.
 pub fn init(level: &str, format: Format) -> Result<(), LogError> {
     let terminal = io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(level)?)
-        .with_writer(io::stderr);
+    // `Targets`, not `EnvFilter`: levels by module are all that is wanted.
+    let filter = filter(level)?;
     let json = match format {
         Format::Auto => !terminal,
         Format::Human => false,
         Format::Json => true,
     };
-    let started = if json {
-        builder
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let layer = if json {
+        layer
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
-            .finish()
-            .try_init()
+            .boxed()
     } else {
-        builder
+        layer
             .with_timer(TimeOfDay)
             .with_target(false)
             .with_ansi(terminal && colour_wanted(std::env::var_os("NO_COLOR").as_deref()))
-            .finish()
-            .try_init()
+            .boxed()
     };
+    let started = tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init();
     started.map_err(|_| LogError::Twice)
 }
 
@@ -90,7 +93,7 @@ fn colour_wanted(no_color: Option<&std::ffi::OsStr>) -> bool {
 
 /// A bare level is for forebay; libraries stay a step quieter, because what they say at `info`
 /// is news to their own authors only.
-fn filter(level: &str) -> Result<EnvFilter, LogError> {
+fn filter(level: &str) -> Result<Targets, LogError> {
     let wrong = |reason: String| LogError::Level {
         level: level.to_owned(),
         reason,
@@ -101,12 +104,12 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
         bare @ ("info" | "debug") => format!("warn,forebay={bare}"),
         "trace" => "debug,forebay=trace".to_owned(),
         directives if directives.contains(['=', ',']) => level.trim().to_owned(),
-        // `EnvFilter` would take any other word for the name of a module.
+        // `Targets` would take any other word for the name of a module.
         _ => return Err(wrong("it is none of the known words".to_owned())),
     };
-    EnvFilter::builder()
-        .parse(directives)
-        .map_err(|error| wrong(error.to_string()))
+    directives
+        .parse()
+        .map_err(|error: tracing_subscriber::filter::ParseError| wrong(error.to_string()))
 }
 
 /// `12:03:59.123Z`: the day is known to whoever watches a terminal.

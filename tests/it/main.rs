@@ -1,4 +1,8 @@
 //! Everything that tests the program from outside its rooms, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test the panic is the message; clippy knows tests by their attribute only"
+)]
 
 mod architecture;
 mod cli;

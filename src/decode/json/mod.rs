@@ -1,4 +1,25 @@
 //! JSON straight into typed columns: no value tree, and no allocation once the columns have grown.
+//!
+//! The grammar is exactly serde_json's: strict RFC 8259, UTF-8, at most 127 levels, no half
+//! surrogate pairs; a number that is only skipped may be of any size. What RFC 8259 leaves open:
+//!
+//! - Of a repeated key the last value counts, as in Python, JavaScript and serde_json's maps; the
+//!   earlier ones must keep the contract too.
+//! - An array is nested as its field's shape says; with two dimensions or more it may be flat
+//!   instead, and with a single element it may be the bare value.
+//! - An f32 is the nearest double rounded to f32, as numpy reads it. `3.0` and `3e0` are integers.
+//!
+//! Why a scanner of its own, and not serde: ns for a row of 30 numbers into f32 columns, best of
+//! three runs on a virtual machine with two x86-64 cores, one thread (the others unchecked):
+//!
+//! | | 9 digits | 17 digits | integers |
+//! |---|---:|---:|---:|
+//! | serde_json `Value` | 3,590 | 3,880 | 3,310 |
+//! | sonic-rs 0.5.10, lazy object iterator | 2,860 | 2,990 | 2,420 |
+//! | serde_json, seed that pushes into columns | 1,770 | 2,010 | 1,340 |
+//! | sonic-rs, the same seed | 1,270 | 1,770 | 1,040 |
+//! | this one, keys in a new order in each row | 1,340 | 1,810 | 1,230 |
+//! | this one | 590 | 1,020 | 470 |
 
 mod number;
 mod scan;

@@ -45,6 +45,75 @@ pub(super) const READY: &str = "forebay_ready";
 pub(super) const STEP_INFO: &str = "forebay_step_info";
 pub(super) const BUILD_INFO: &str = "forebay_build_info";
 
+/// Counters and what they count.
+const COUNTERS: &[(&str, &str)] = &[
+    (MESSAGES, "Messages read by the source"),
+    (MESSAGE_BYTES, "Payload bytes read by the source"),
+    (
+        RESULTS,
+        "Results published and, where the sink confirms, confirmed",
+    ),
+    (RESULT_BYTES, "Payload bytes of published results"),
+    (ROWS, "Rows that went through the models"),
+    (
+        REJECTS,
+        "Messages that can never succeed, by stage and reason",
+    ),
+    (
+        ROW_REJECTS,
+        "Rows rejected inside messages whose other rows went on",
+    ),
+    (
+        RETRIES,
+        "Messages given back to be delivered again, by stage",
+    ),
+    (REDELIVERED, "Messages that had been delivered before"),
+    (
+        DROPPED,
+        "Messages that the client dropped because the pipeline was too slow (core NATS only)",
+    ),
+    (
+        DEAD_LETTERS,
+        "Rejected messages published to the dead letter",
+    ),
+    (NON_FINITE, "Scores that were NaN or infinite"),
+    (BATCHES, "Batches by the reason they were closed"),
+];
+/// Histograms of times.
+const SECONDS: &[(&str, &str)] = &[
+    (
+        QUEUE,
+        "Time from reading a message to the start of decoding",
+    ),
+    (DECODE, "Time to decode one block of messages"),
+    (
+        BATCH_WAIT,
+        "Time from the end of decoding to the start of inference",
+    ),
+    (INFERENCE, "Time to run all steps over one batch"),
+    (ENCODE, "Time to encode one batch"),
+    (
+        PUBLISH,
+        "Time from handing a block of results to the sink to its confirmation",
+    ),
+    (
+        END_TO_END,
+        "Time from reading a message to the confirmation of its result",
+    ),
+];
+/// Gauges.
+const GAUGES: &[(&str, &str)] = &[
+    (IN_FLIGHT, "Messages in the pipeline now"),
+    (IN_FLIGHT_BYTES, "Payload bytes in the pipeline now"),
+    (IN_FLIGHT_LIMIT, "Most messages that may be in the pipeline"),
+    (READY, "1 when connected, consumer there and models warm"),
+    (
+        STEP_INFO,
+        "1 for each step; labels say which model runs where, and why there",
+    ),
+    (BUILD_INFO, "1; labels say which version this is"),
+];
+
 /// Makes this process's recorder, and gives the handle that renders `/metrics`.
 ///
 /// # Errors
@@ -64,81 +133,16 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 
 /// Gives every metric its help text.
 fn describe() {
-    let counters = [
-        (MESSAGES, "Messages read by the source"),
-        (MESSAGE_BYTES, "Payload bytes read by the source"),
-        (
-            RESULTS,
-            "Results published and, where the sink confirms, confirmed",
-        ),
-        (RESULT_BYTES, "Payload bytes of published results"),
-        (ROWS, "Rows that went through the models"),
-        (
-            REJECTS,
-            "Messages that can never succeed, by stage and reason",
-        ),
-        (
-            ROW_REJECTS,
-            "Rows rejected inside messages whose other rows went on",
-        ),
-        (
-            RETRIES,
-            "Messages given back to be delivered again, by stage",
-        ),
-        (REDELIVERED, "Messages that had been delivered before"),
-        (
-            DROPPED,
-            "Messages that the client dropped because the pipeline was too slow (core NATS only)",
-        ),
-        (
-            DEAD_LETTERS,
-            "Rejected messages published to the dead letter",
-        ),
-        (NON_FINITE, "Scores that were NaN or infinite"),
-        (BATCHES, "Batches by the reason they were closed"),
-    ];
-    for (name, help) in counters {
-        metrics::describe_counter!(name, help);
+    for (name, help) in COUNTERS {
+        metrics::describe_counter!(*name, *help);
     }
-    let seconds = [
-        (
-            QUEUE,
-            "Time from reading a message to the start of decoding",
-        ),
-        (DECODE, "Time to decode one block of messages"),
-        (
-            BATCH_WAIT,
-            "Time from the end of decoding to the start of inference",
-        ),
-        (INFERENCE, "Time to run all steps over one batch"),
-        (ENCODE, "Time to encode one batch"),
-        (
-            PUBLISH,
-            "Time from handing a block of results to the sink to its confirmation",
-        ),
-        (
-            END_TO_END,
-            "Time from reading a message to the confirmation of its result",
-        ),
-    ];
-    for (name, help) in seconds {
-        metrics::describe_histogram!(name, Unit::Seconds, help);
+    for (name, help) in SECONDS {
+        metrics::describe_histogram!(*name, Unit::Seconds, *help);
     }
     metrics::describe_histogram!(BATCH_ROWS, "Rows in a batch");
     metrics::describe_histogram!(BATCH_FILL, "Rows in a batch as a part of max_rows");
-    let gauges = [
-        (IN_FLIGHT, "Messages in the pipeline now"),
-        (IN_FLIGHT_BYTES, "Payload bytes in the pipeline now"),
-        (IN_FLIGHT_LIMIT, "Most messages that may be in the pipeline"),
-        (READY, "1 when connected, consumer there and models warm"),
-        (
-            STEP_INFO,
-            "1 for each step; labels say which model runs where, and why there",
-        ),
-        (BUILD_INFO, "1; labels say which version this is"),
-    ];
-    for (name, help) in gauges {
-        metrics::describe_gauge!(name, help);
+    for (name, help) in GAUGES {
+        metrics::describe_gauge!(*name, *help);
     }
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
@@ -234,7 +238,10 @@ mod tests {
                     std::env::var_os("CI").is_none(),
                     "CI must have promtool: {error}"
                 );
-                eprintln!("promtool is not here ({error}); CI runs this check");
+                drop(writeln!(
+                    std::io::stderr(),
+                    "promtool is not here ({error}); CI runs this check"
+                ));
                 return;
             }
         };

@@ -72,17 +72,17 @@ impl Streams {
 
     /// Publishes the numbers of `range` to `in.n`, confirmed.
     pub(crate) async fn feed(&self, range: std::ops::Range<usize>) {
-        let mut acks = Vec::new();
-        for n in range {
-            acks.push(
-                self.js
-                    .publish("in.n", n.to_string().into())
-                    .await
-                    .expect("published"),
-            );
-        }
-        for ack in acks {
-            ack.await.expect("stored");
+        let numbers: Vec<_> = range.collect();
+        // The client lets no more than some thousand be unconfirmed, and waits without an end.
+        for part in numbers.chunks(1000) {
+            let mut acks = Vec::new();
+            for n in part {
+                let payload = n.to_string().into();
+                acks.push(self.js.publish("in.n", payload).await.expect("published"));
+            }
+            for ack in acks {
+                ack.await.expect("stored");
+            }
         }
     }
 
