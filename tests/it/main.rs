@@ -7,6 +7,7 @@
 mod architecture;
 mod cli;
 mod cli_demo;
+mod cli_request;
 mod cli_traffic;
 mod config;
 mod config_errors;
