@@ -13,6 +13,7 @@ mod config;
 mod config_errors;
 mod config_files;
 mod config_text;
+mod create_streams;
 mod engine;
 mod engine_bad;
 mod engine_library;

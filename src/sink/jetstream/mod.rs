@@ -137,13 +137,13 @@ async fn expect_stream(
     subject: &str,
     purpose: Purpose,
 ) -> Result<(), SinkError> {
-    let (what, name) = match purpose {
-        Purpose::Result => ("results", "RESULTS"),
-        Purpose::DeadLetter => ("dead letters", "DEAD"),
+    let what = match purpose {
+        Purpose::Result => "results",
+        Purpose::DeadLetter => "dead letters",
     };
     match stream_names(connection, Some(subject)).await {
         Some(names) if names.is_empty() => Err(SinkError::new(format!(
-            "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, for example with `nats stream add {name} --subjects '{subject}' --defaults`",
+            "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, or let `forebay run --create-streams` make what is missing",
             connection.server()
         ))),
         // Not knowing is no error: the first publish will show.
