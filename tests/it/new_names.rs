@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::{
     cli::{err, out, run},
     engine::lines,
-    engine_onnx::{FLOAT, Proto, model, node, number, tensor, value},
+    engine_onnx::{FLOAT, INT64, Proto, model, node, number, tensor, value},
     new_runs::from_file_to_file,
 };
 
 /// A model that gives each input out again under another name.
-fn copies(names: &[(&str, &str)], width: &str) -> Vec<u8> {
+pub(crate) fn copies(names: &[(&str, &str)], width: &str) -> Vec<u8> {
     let of = tensor(FLOAT, &["n", width]);
     let each = |what: &dyn Fn(&(&str, &str)) -> Proto| names.iter().map(what).collect::<Vec<_>>();
     model(
@@ -170,6 +170,12 @@ fn said(name: &str, output: &std::process::Output, place: &Path) -> String {
     )
 }
 
+/// A node without inputs.
+fn constant() -> Proto {
+    let numbers = Proto::new().bytes(1, "value_ints").int(8, 1).int(8, 2);
+    node("Constant", "", &[], &["y"], &[numbers.int(20, 7)])
+}
+
 #[test]
 fn what_cannot_be_served_is_refused_in_words() {
     let floats = tensor(FLOAT, &["n", "2"]);
@@ -185,7 +191,15 @@ fn what_cannot_be_served_is_refused_in_words() {
             "an output named like an input",
             &one(copy("x", "x"), "x", "x"),
         ),
-        refused("no inputs", &model(&[], &[], &[])),
+        refused("an empty graph", &model(&[], &[], &[])),
+        refused(
+            "no inputs",
+            &model(&[constant()], &[], &[value("y", &tensor(INT64, &["2"]))]),
+        ),
+        refused(
+            "no outputs",
+            &model(&[copy("x", "y")], &[value("x", &floats)], &[]),
+        ),
         refused("twice the rows", &one(concat, "x", "y")),
     ];
     insta::assert_snapshot!(said.join("\n"));

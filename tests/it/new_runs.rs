@@ -159,7 +159,7 @@ fn written(sample: &Sample, place: &Path) -> PathBuf {
     fs::write(&file, from_file_to_file(&yaml)).unwrap();
     // Row by row, and all rows in one message, which keeps their order.
     let mut input: String = (sample.rows.iter()).map(|row| format!("{row}\n")).collect();
-    input += &format!("{}\n", json!(sample.rows));
+    input.push_str(&json!(sample.rows).to_string());
     fs::write(place.join("rows.jsonl"), input).unwrap();
     file
 }

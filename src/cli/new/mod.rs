@@ -88,6 +88,11 @@ fn check_place(target: &Path) -> Result<(), Failure> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     match folder {
+        Some(folder) if folder.is_file() => Err(Failure::failed(format!(
+            "cannot write {}: {} is a file, not a folder",
+            target.display(),
+            folder.display()
+        ))),
         Some(folder) if !folder.is_dir() => Err(Failure::failed(format!(
             "cannot write {}: there is no folder {}; create it first",
             target.display(),

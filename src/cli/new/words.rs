@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+/// The longest key that YAML takes on one line with its value, less some for the indent.
+const KEY_MAX: usize = 1000;
 /// The longest name that a comment shows whole.
 const SHOWN_MAX: usize = 40;
 
@@ -19,6 +21,16 @@ pub(super) fn key(text: &str) -> String {
             .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-'))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
     if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// A name and what it stands before.
+pub(super) fn entry(indent: &str, name: &str, value: &str) -> String {
+    let key = key(name);
+    if key.len() > KEY_MAX {
+        format!("{indent}? {key}\n{indent}: {value}")
+    } else {
+        format!("{indent}{key}: {value}")
+    }
 }
 
 /// A name as a YAML value: a key in which `${` stands for itself.

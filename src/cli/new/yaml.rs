@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Draft, RowShape,
-    words::{key, one_line, shell, shown, value},
+    words::{entry, key, one_line, shell, shown, value},
 };
 use crate::{
     contract::Dtype,
@@ -165,12 +165,8 @@ fn fields(yaml: &mut String, draft: &Draft) {
             (None, Some(width)) => format!("which {width} values, in which order?"),
             (None, None) => String::new(),
         };
-        let name = key(&input.name);
-        line(
-            yaml,
-            &format!("  {name}: {{ dtype: {}{shape} }}", input.dtype),
-            &question,
-        );
+        let what = format!("{{ dtype: {}{shape} }}", input.dtype);
+        line(yaml, &entry("  ", &input.name, &what), &question);
     }
 }
 
@@ -216,12 +212,12 @@ fn steps(yaml: &mut String, draft: &Draft) {
         &format!(
             "    # Does each value come under a key of its own? Then make each a field, and list them in\n    \
              # order: {}: [age, height]\n    inputs:",
-            one_line(&key(&matrix.name))
+            shown(&key(&matrix.name))
         ),
         "",
     );
     for input in &draft.inputs {
-        let fed = format!("      {}: {}", key(&input.name), value(&input.name));
+        let fed = entry("      ", &input.name, &value(&input.name));
         line(yaml, &fed, "");
     }
 }
@@ -239,8 +235,7 @@ fn outputs(yaml: &mut String, draft: &Draft) {
         "key in the result: output of the model",
     );
     let mut write = |name: &str, comment: &str| {
-        let text = format!("      {}: {}", key(name), value(name));
-        line(yaml, &text, comment);
+        line(yaml, &entry("      ", name, &value(name)), comment);
     };
     match &draft.outputs {
         Ok(outputs) => {
