@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{err, out, run},
     engine::lines,
-    engine_onnx::{FLOAT, INT64, Proto, model, node, number, tensor, value},
+    engine_onnx::{FLOAT, INT64, Proto, constant, model, model_with, node, number, tensor, value},
     new_runs::from_file_to_file,
 };
 
@@ -171,7 +171,7 @@ fn said(name: &str, output: &std::process::Output, place: &Path) -> String {
 }
 
 /// A node without inputs.
-fn constant() -> Proto {
+fn numbers_alone() -> Proto {
     let numbers = Proto::new().bytes(1, "value_ints").int(8, 1).int(8, 2);
     node("Constant", "", &[], &["y"], &[numbers.int(20, 7)])
 }
@@ -194,7 +194,11 @@ fn what_cannot_be_served_is_refused_in_words() {
         refused("an empty graph", &model(&[], &[], &[])),
         refused(
             "no inputs",
-            &model(&[constant()], &[], &[value("y", &tensor(INT64, &["2"]))]),
+            &model(
+                &[numbers_alone()],
+                &[],
+                &[value("y", &tensor(INT64, &["2"]))],
+            ),
         ),
         refused(
             "no outputs",
@@ -240,4 +244,36 @@ fn the_pipeline_s_name_is_one_that_a_pipeline_may_have() {
         let output = run(&["check", &file.to_string_lossy()]);
         assert!(output.status.success(), "{name}: {}", err(&output));
     }
+}
+
+#[test]
+fn a_width_that_nothing_tells_is_asked_for() {
+    let fourth = [number("axis", 1)];
+    let file = model_with(
+        &[node("Gather", "", &["x", "place"], &["y"], &fourth)],
+        &[constant("place", 3)],
+        &[value("x", &tensor(FLOAT, &["n", "width"]))],
+        &[value("y", &tensor(FLOAT, &["n", "1"]))],
+    );
+    let place = tempfile::tempdir().unwrap();
+    let (path, pipeline) = (place.path().join("m.onnx"), place.path().join("p.yaml"));
+    fs::write(&path, file).unwrap();
+    let (path, pipeline) = (path.to_string_lossy(), pipeline.to_string_lossy());
+    let output = run(&["new", &path, "-o", &pipeline]);
+    assert!(output.status.success(), "{}", err(&output));
+    assert!(err(&output).contains("correct the shapes under `fields`"));
+    let yaml = fs::read_to_string(&*pipeline).unwrap();
+    for part in [
+        "First correct the shapes under `fields`",
+        "shape: [1] }       # how many? the model file does not say",
+        "# What comes out shows once the shapes",
+    ] {
+        assert!(yaml.contains(part), "{part}\n{yaml}");
+    }
+    let output = run(&["check", &pipeline]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(err(&output).contains("indices element out of data bounds"));
+    fs::write(&*pipeline, yaml.replace("shape: [1]", "shape: [5]")).unwrap();
+    let output = run(&["check", &pipeline]);
+    assert!(output.status.success(), "{}", err(&output));
 }

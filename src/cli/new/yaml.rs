@@ -247,7 +247,7 @@ fn outputs(yaml: &mut String, draft: &Draft) {
             for name in names {
                 write(name, "");
             }
-            *yaml += "      # What comes out is not known:\n";
+            *yaml += "      # What comes out shows once the shapes under `fields` are right. As they are now:\n";
             for why in why.lines() {
                 line(yaml, &format!("      # {}", one_line(why)), "");
             }
