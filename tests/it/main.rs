@@ -26,5 +26,8 @@ mod file_lines;
 mod jetstream_delivery;
 mod nats_core;
 mod nats_errors;
+mod new_names;
+mod new_places;
+mod new_runs;
 mod pipeline;
 mod support;
