@@ -7,6 +7,7 @@ RUST_MIN := 1.92
 
 FOREBAY := $(CARGO_TARGET_DIR)/release/forebay
 SCHEMA := pipelines/pipeline.schema.json
+REFERENCE := docs/pipeline-file.md
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -50,10 +51,10 @@ lint: check-rust ## check format, lints, and the dependencies' licences and sour
 bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside a bare echo
 	@$(CARGO) bench --locked
 
-schema: check-rust ## write pipelines/pipeline.schema.json anew from the types
-	@mkdir -p $(dir $(SCHEMA))
+schema: check-rust ## write the JSON Schema and the reference of pipeline files anew from the types
 	@$(CARGO) run --quiet --locked -- schema > $(SCHEMA).new || { rm -f $(SCHEMA).new; exit 1; }
-	@mv $(SCHEMA).new $(SCHEMA)
+	@$(CARGO) run --quiet --locked -- schema --markdown > $(REFERENCE).new || { rm -f $(SCHEMA).new $(REFERENCE).new; exit 1; }
+	@mv $(SCHEMA).new $(SCHEMA) && mv $(REFERENCE).new $(REFERENCE)
 
 clean-runtime: ## remove what setup fetched
 	rm -rf .runtime

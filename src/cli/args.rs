@@ -45,9 +45,13 @@ pub(super) fn check_examples() -> String {
     )
 }
 
-/// What `schema` takes: nothing.
+/// What `schema` takes.
 #[derive(Debug, Clone, clap::Args)]
-pub struct SchemaArgs {}
+pub struct SchemaArgs {
+    /// Print the same as a page for people
+    #[arg(long)]
+    pub markdown: bool,
+}
 
 pub(super) fn schema_examples() -> String {
     examples!(

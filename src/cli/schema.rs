@@ -3,10 +3,14 @@
 use super::{Failure, SchemaArgs, output};
 use crate::config;
 
-/// Prints the schema.
+/// Prints the schema, or the reference made from it.
 ///
 /// # Errors
 /// Standard output is closed.
-pub fn schema(_args: SchemaArgs) -> Result<(), Failure> {
-    output::print(&config::schema())
+pub fn schema(args: SchemaArgs) -> Result<(), Failure> {
+    if args.markdown {
+        output::print(&config::reference())
+    } else {
+        output::print(&config::schema())
+    }
 }

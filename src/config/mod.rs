@@ -9,6 +9,7 @@ pub mod plan;
 mod print;
 mod raw;
 mod read;
+mod reference;
 mod report;
 mod resolve;
 mod schema;
@@ -17,7 +18,9 @@ mod url;
 use std::path::Path;
 
 use self::report::Report;
-pub use self::{plan::Plan, print::resolved, report::ConfigErrors, schema::schema};
+pub use self::{
+    plan::Plan, print::resolved, reference::reference, report::ConfigErrors, schema::schema,
+};
 use crate::engine::ModelCatalog;
 
 /// Reads and checks a pipeline file, with the environment of this process.

@@ -382,16 +382,15 @@ fn pipelines_in_one_process_have_different_names() {
     assert_eq!(config::check_together(&[a, b]), Ok(()));
 }
 
-/// `UPDATE_SCHEMA=1 cargo test` writes it anew.
+/// `make schema` writes them anew.
 #[test]
-fn the_committed_schema_is_fresh() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/pipeline.schema.json");
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        fs::write(&path, config::schema()).expect("writable");
+fn the_committed_schema_and_reference_are_fresh() {
+    for (file, now) in [
+        ("pipelines/pipeline.schema.json", config::schema()),
+        ("docs/pipeline-file.md", config::reference()),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == now, "{file} is stale: run `make schema`");
     }
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == config::schema(),
-        "pipelines/pipeline.schema.json is stale: run `forebay schema > pipelines/pipeline.schema.json`"
-    );
 }
