@@ -62,7 +62,9 @@ fn batches(criterion: &mut Criterion) {
                 || (0..256_usize.div_ceil(size)).map(|_| block(size)).collect(),
                 |blocks: Vec<Queued>| {
                     let mut batcher = Batcher::new(policy);
-                    blocks.into_iter().for_each(|block| batcher.push(block));
+                    for block in blocks {
+                        batcher.push(block);
+                    }
                     black_box(batcher.take())
                 },
                 BatchSize::SmallInput,
