@@ -68,6 +68,7 @@ impl From<RunError> for Failure {
                 ..
             }
             | RunError::Bug(_) => Exit::Bug,
+            RunError::Pipeline { error, .. } if error.is_unavailable() => Exit::Unavailable,
             RunError::Pipeline { .. } | RunError::Http(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
@@ -87,13 +88,15 @@ pub async fn serve(
     let mut background = JoinSet::new();
     let mut built = Vec::new();
     for plan in plans {
-        let one = pipeline::build::build(plan)
-            .await
-            .map_err(|error| RunError::Build {
-                pipeline: plan.name.clone(),
-                error,
-            })?;
-        built.push(one);
+        let one = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            one = pipeline::build::build(plan) => one,
+        };
+        built.push(one.map_err(|error| RunError::Build {
+            pipeline: plan.name.clone(),
+            error,
+        })?);
     }
     let facts = Arc::new(http::Facts {
         metrics: metrics.clone(),

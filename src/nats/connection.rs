@@ -101,6 +101,7 @@ impl Connection {
         let addresses = Addresses::parse(&options.urls)?;
         let started = Instant::now();
         let (status, _) = watch::channel(Status::default());
+        let mut said = false;
         let client = loop {
             let cause = match Self::once(options, &addresses, name, &status, within).await? {
                 Ok(client) => break client,
@@ -111,6 +112,13 @@ impl Connection {
                     "cannot reach NATS at {}: {cause}; is the server running, and is the address right?",
                     addresses.shown
                 )));
+            }
+            if !std::mem::replace(&mut said, true) {
+                tracing::info!(
+                    server = addresses.shown,
+                    cause,
+                    "NATS does not answer yet; trying for {within:?}"
+                );
             }
             tokio::time::sleep(CONNECT_PAUSE).await;
         };

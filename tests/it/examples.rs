@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use crate::support::{
     eventually,
-    examples::{assert_each_once, changed, example, income_results, json, lines, rows},
+    examples::{
+        LITTLE_IN_FLIGHT, assert_each_once, changed, example, income_results, json, lines, rows,
+    },
     program::Program,
     server::NatsServer,
     streams::Streams,
@@ -108,10 +110,7 @@ async fn income_is_whole_and_single_after_the_program_was_killed() {
     streams.publish(SUBJECT, lines("income/sample.jsonl")).await;
     let pipeline = changed(
         "income/pipeline.yaml",
-        &[
-            ("ack_wait: 30s", "ack_wait: 1s"),
-            ("max_in_flight: 8192", "max_in_flight: 64"),
-        ],
+        &[("ack_wait: 30s", "ack_wait: 1s"), LITTLE_IN_FLIGHT],
     );
     for part in [300, 1500] {
         let program = Program::run(&pipeline.file, &server.url());

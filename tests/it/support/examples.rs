@@ -58,6 +58,12 @@ pub(crate) struct Changed {
     pub(crate) file: PathBuf,
 }
 
+/// The income pipeline with little in flight, so that rows wait in the stream and not in it.
+pub(crate) const LITTLE_IN_FLIGHT: (&str, &str) = (
+    "batch: { max_rows: 256, max_delay: 2ms }\nmax_in_flight: 8192",
+    "batch: { max_rows: 32, max_delay: 2ms }\nmax_in_flight: 64",
+);
+
 /// Each `(before, after)` must be found.
 pub(crate) fn changed(file: &str, changes: &[(&str, &str)]) -> Changed {
     let original = example(file);

@@ -42,13 +42,15 @@ impl Captured {
     fn new(mut pipe: impl Read + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&text);
-        let reader = std::thread::spawn(move || {
+        let read = move || {
             let mut chunk = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut chunk) {
                 let mut text = into.lock().unwrap_or_else(PoisonError::into_inner);
                 text.extend_from_slice(&chunk[..length]);
             }
-        });
+        };
+        let reader = std::thread::Builder::new().name("captured".into());
+        let reader = reader.spawn(read).expect("a thread starts");
         Self {
             text,
             reader: Some(reader),
@@ -60,7 +62,7 @@ impl Captured {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    fn to_the_end(&mut self) -> String {
+    fn whole(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the pipe is read to its end");
         }
@@ -121,6 +123,10 @@ impl Program {
 
     /// The status and the body of an answer; 0 while nobody answers.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        self.ask("GET", path)
+    }
+
+    pub(crate) fn ask(&self, method: &str, path: &str) -> (u16, String) {
         let Some(address) = self.address() else {
             return (0, String::new());
         };
@@ -128,7 +134,7 @@ impl Program {
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             write!(
                 stream,
-                "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             )?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).map(|_| answer)
@@ -189,8 +195,8 @@ impl Program {
         let signal = std::os::unix::process::ExitStatusExt::signal(&status);
         Ended {
             code: status.code().unwrap_or(128 + signal.unwrap_or_default()),
-            stdout: self.stdout.to_the_end(),
-            stderr: self.stderr.to_the_end(),
+            stdout: self.stdout.whole(),
+            stderr: self.stderr.whole(),
         }
     }
 
