@@ -4,14 +4,17 @@
 use async_nats::jetstream::Message;
 use serde_json::Value;
 
-use crate::support::{
-    eventually,
-    examples::{
-        LITTLE_IN_FLIGHT, assert_each_once, changed, example, income_results, json, lines, rows,
+use crate::{
+    cli::forebay,
+    support::{
+        connect, eventually,
+        examples::{
+            LITTLE_IN_FLIGHT, assert_each_once, changed, example, income_results, json, lines, rows,
+        },
+        program::Program,
+        server::NatsServer,
+        streams::Streams,
     },
-    program::Program,
-    server::NatsServer,
-    streams::Streams,
 };
 
 const SUBJECT: &str = "rows.income.ma";
@@ -128,5 +131,56 @@ async fn income_is_whole_and_single_after_the_program_was_killed() {
     let results = scores(&streams).await;
     assert_each_once(&of_json(&results), &income_results());
     assert!(program.metric("forebay_redelivered_total", &[]) > 0);
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_programs_share_the_income_rows() {
+    let server = NatsServer::start(&[]);
+    let streams = Streams::income(&server).await;
+    let pipeline = changed("income/pipeline.yaml", &[LITTLE_IN_FLIGHT]);
+    let mut programs = [(); 2].map(|()| Program::run(&pipeline.file, &server.url()));
+    for program in &mut programs {
+        program.ready().await;
+    }
+    streams.publish(SUBJECT, lines("income/sample.jsonl")).await;
+    let results = scores(&streams).await;
+    assert_each_once(&of_json(&results), &income_results());
+    let [one, other] = programs;
+    let shares = [&one, &other].map(|program| program.metric("forebay_messages_total", &[]));
+    assert_eq!(shares.iter().sum::<u64>(), 5000);
+    assert!(shares.iter().all(|&share| share > 0), "{shares:?}");
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_pipelines_in_one_program_do_not_mix() {
+    let server = NatsServer::start(&[]);
+    let streams = Streams::income(&server).await;
+    let connection = connect(&server.url()).await;
+    let client = connection.client();
+    let files = [
+        example("income/pipeline.yaml"),
+        example("digits/pipeline.yaml"),
+    ];
+    let [income, digits] = files.each_ref().map(|file| file.to_str().expect("UTF-8"));
+    let mut command = forebay(&["run", income, digits]);
+    command
+        .env("NATS_URL", server.url())
+        .env("HTTP_LISTEN", "127.0.0.1:0");
+    let mut program = Program::start(&mut command);
+    program.ready().await;
+    streams.publish(SUBJECT, lines("income/sample.jsonl")).await;
+    for _ in 0..100 {
+        let image = vec![0; 256].into();
+        let answer = client.request("digits.in", image).await.expect("answered");
+        assert!(json(&answer.payload)["digit"].is_number());
+    }
+    let results = scores(&streams).await;
+    assert_each_once(&of_json(&results), &income_results());
+    let count = |pipeline| program.metric("forebay_rows_total", &[pipeline]);
+    assert_eq!(count("pipeline=\"income\""), 5000);
+    assert_eq!(count("pipeline=\"digits\""), 100);
     program.stop().await;
 }
