@@ -192,3 +192,31 @@ async fn a_full_output_holds_the_input_back_and_memory_down() {
     assert_each_once(&results, &expected);
     program.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_in_the_middle_loses_and_doubles_nothing() {
+    let mut server = NatsServer::start(&[]);
+    let streams = Streams::income(&server).await;
+    streams.publish(SUBJECT, lines("income/sample.jsonl")).await;
+    let short = ("ack_wait: 30s", "ack_wait: 1s");
+    let pipeline = changed("income/pipeline.yaml", &[LITTLE_IN_FLIGHT, short]);
+    let mut program = Program::run(&pipeline.file, &server.url());
+    for part in [300, 1500] {
+        program
+            .wait_for("some results", |program| {
+                program.metric("forebay_results_total", &[]) >= part
+            })
+            .await;
+        server.kill();
+        program
+            .wait_for("it sees that", |program| program.status("/readyz") == 503)
+            .await;
+        server.restart();
+    }
+    streams.done("ROWS", "income").await;
+    let results = streams.read("SCORES").await;
+    let results: Vec<_> = results.iter().map(|result| json(&result.payload)).collect();
+    assert_each_once(&results, &income_results());
+    assert_eq!(streams.messages("DEAD").await, 0);
+    program.stop().await;
+}

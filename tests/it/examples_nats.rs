@@ -61,8 +61,11 @@ async fn digits_are_answered_one_by_one_and_in_batches() {
     for (answer, expected) in answers.iter().zip(expected.chunks(16)) {
         assert_near(answer, &Value::Array(expected.to_vec()));
     }
-    assert_eq!(program.metric("forebay_messages_total", &[]), 532);
-    assert_eq!(program.metric("forebay_rows_total", &[]), 1000);
+    // All images in one message: many more rows than a batch takes.
+    let answers = ask(&client, vec![images.concat().into()]).await;
+    assert_near(&answers[0], &Value::Array(expected));
+    assert_eq!(program.metric("forebay_messages_total", &[]), 533);
+    assert_eq!(program.metric("forebay_rows_total", &[]), 1500);
     program.stop().await;
 }
 
