@@ -10,6 +10,10 @@ pub struct RunArgs {
     /// Pipeline files; all of them run in this process
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Make the JetStream streams that the files name and that are not there, with defaults: for
+    /// trying things on a broker of your own
+    #[arg(long)]
+    pub create_streams: bool,
 }
 
 pub(super) fn run_examples() -> String {
@@ -17,6 +21,7 @@ pub(super) fn run_examples() -> String {
         "forebay run pipelines/penguins/pipeline.yaml          a file in, JSON lines out",
         "NATS_URL=nats://broker:4222 forebay run income.yaml   ${NATS_URL} in the file is filled in",
         "forebay run a.yaml b.yaml                             two pipelines in one process",
+        "forebay run income.yaml --create-streams              make streams that are missing",
         "forebay run pipeline.yaml --log debug --log-format json",
     )
 }

@@ -28,8 +28,30 @@ pub fn run(args: RunArgs, globals: &Globals) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(format!("the metrics cannot be set up: {error}")))?;
     block_on(async {
         let stop = stop_on_signal()?;
+        if args.create_streams {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                made = create_streams(&plans) => made?,
+            }
+        }
         serve(&plans, metrics, stop).await.map_err(Failure::from)
     })
+}
+
+async fn create_streams(plans: &[Plan]) -> Result<(), RunError> {
+    for plan in plans {
+        let made = pipeline::streams::create_missing(plan)
+            .await
+            .map_err(|error| RunError::Build {
+                pipeline: plan.name.clone(),
+                error,
+            })?;
+        for stream in made {
+            tracing::info!(pipeline = plan.name, stream, "made a stream");
+        }
+    }
+    Ok(())
 }
 
 /// Why pipelines could not start, or stopped.

@@ -142,6 +142,30 @@ pub(crate) async fn create_consumer(
     .await
 }
 
+/// Makes a stream in a file, with JetStream's defaults and this window for message ids.
+pub(crate) async fn create_stream(
+    connection: &Connection,
+    name: &str,
+    subject: &str,
+    duplicate_window: Duration,
+) -> Result<(), ApiError> {
+    let config = stream::Config {
+        name: name.to_owned(),
+        subjects: vec![subject.to_owned()],
+        duplicate_window,
+        ..stream::Config::default()
+    };
+    let request = serde_json::json!(config).to_string();
+    let _made: stream::Info = ask(
+        connection,
+        format!("STREAM.CREATE.{name}"),
+        Bytes::from(request),
+        WITHIN,
+    )
+    .await?;
+    Ok(())
+}
+
 #[derive(Deserialize)]
 struct Names {
     #[serde(default)]

@@ -101,7 +101,7 @@ impl Connection {
         let addresses = Addresses::parse(&options.urls)?;
         let started = Instant::now();
         let (status, _) = watch::channel(Status::default());
-        let mut said = false;
+        let mut told = false;
         let client = loop {
             let cause = match Self::once(options, &addresses, name, &status, within).await? {
                 Ok(client) => break client,
@@ -113,12 +113,8 @@ impl Connection {
                     addresses.shown
                 )));
             }
-            if !std::mem::replace(&mut said, true) {
-                tracing::info!(
-                    server = addresses.shown,
-                    cause,
-                    "NATS does not answer yet; trying for {within:?}"
-                );
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(server = %addresses.shown, %cause, "cannot reach NATS yet; trying for {} s", within.as_secs());
             }
             tokio::time::sleep(CONNECT_PAUSE).await;
         };

@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod backoff;
 mod connection;
 mod options;
+mod ready;
 pub(crate) mod scratch;
 pub(crate) mod slab;
 mod status;
@@ -13,6 +14,7 @@ use std::{fmt, path::PathBuf};
 pub use connection::{ConnectError, Connection};
 pub(crate) use connection::{PublishFailure, wire_len};
 pub(crate) use options::plain;
+pub(crate) use ready::ready;
 pub use status::State;
 
 /// Which servers, and who we are to them.

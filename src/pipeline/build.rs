@@ -31,6 +31,9 @@ pub enum BuildError {
     /// A model that cannot be served.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A stream that could not be made.
+    #[error("{0}")]
+    Stream(String),
 }
 
 /// A pipeline that can be run, and its state.

@@ -16,6 +16,7 @@ pub mod build;
 mod rejects;
 mod stages;
 mod status;
+pub mod streams;
 mod supervise;
 
 use std::{sync::Arc, time::Duration};

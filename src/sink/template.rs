@@ -79,6 +79,21 @@ impl Template {
             .unwrap_or(0)
     }
 
+    /// The subject with a wildcard for each token that comes from the input: all subjects that
+    /// results can go to, and perhaps some more.
+    pub fn pattern(&self) -> String {
+        let mut subject = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => subject.push_str(text),
+                Part::Token(_) => subject.push('*'),
+            }
+        }
+        let whole = |token: &str| if token.contains('*') { "*" } else { token }.to_owned();
+        let tokens: Vec<_> = subject.split('.').map(whole).collect();
+        tokens.join(".")
+    }
+
     /// Appends the subject for a message that came on `subject` to `into`.
     ///
     /// # Errors
@@ -127,6 +142,14 @@ mod tests {
         assert_eq!(render("a{1}-{2}.b", "x.y"), Ok("ax-y.b".into()));
         assert_eq!(render("plain", "x"), Ok("plain".into()));
         assert_eq!(Template::parse("a.{4}.{2}").map(|t| t.tokens()), Ok(4));
+    }
+
+    #[test]
+    fn the_pattern_takes_every_result() {
+        let pattern = |text| Template::parse(text).map(|template| template.pattern());
+        assert_eq!(pattern("scores.income.{3}"), Ok("scores.income.*".into()));
+        assert_eq!(pattern("a{1}-{2}.b"), Ok("*.b".into()));
+        assert_eq!(pattern("plain"), Ok("plain".into()));
     }
 
     #[test]

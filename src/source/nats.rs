@@ -9,14 +9,14 @@ use std::{collections::VecDeque, time::Duration};
 
 use async_nats::{HeaderMap, Message, Subscriber};
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{BoxFuture, Incoming, Intake, Source, SourceError};
 use crate::{
     message::{Headers, Outcome, Settled},
-    nats::{Connection, backoff::Seldom, scratch::Scratch},
+    nats::{Connection, backoff::Seldom, ready, scratch::Scratch},
 };
 
 /// What to subscribe to.
@@ -150,7 +150,7 @@ impl Reading {
     /// Takes what is there without waiting; says whether that was all.
     fn take_ready(&mut self, subscriber: &mut Subscriber) -> bool {
         for _ in 0..TURN {
-            let Some(Some(message)) = subscriber.next().now_or_never() else {
+            let Some(message) = ready(subscriber) else {
                 return true;
             };
             self.take(message);

@@ -128,7 +128,7 @@ async fn a_signal_ends_the_search_for_a_server() {
     let mut program = Program::run(&example("income/pipeline.yaml"), &nowhere());
     program
         .wait_for("it has begun", |program| {
-            program.said().contains("does not answer yet")
+            program.said().contains("cannot reach NATS yet")
         })
         .await;
     program.stop().await;

@@ -16,7 +16,12 @@ use super::{
 fn yaml(case: &str) -> String {
     runtime();
     let base = folder("tests/data/models").join(case);
-    let draft = Draft::of(&mut CpuCatalog::new(), &base.join("model.onnx"), &base).unwrap();
+    let draft = Draft::of(
+        &mut CpuCatalog::new(),
+        &base.join("model.onnx"),
+        &base.join("pipeline.yaml"),
+    )
+    .unwrap();
     let yaml = pipeline_yaml(&draft);
     let read: serde_json::Value =
         serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
@@ -26,12 +31,17 @@ fn yaml(case: &str) -> String {
 
 #[test]
 fn one_matrix() {
-    insta::assert_snapshot!(yaml("sk_logreg"));
+    insta::assert_snapshot!(yaml("mlp30"));
 }
 
 #[test]
 fn a_column_for_each_input_and_a_map_out() {
     insta::assert_snapshot!(yaml("sk_columns_zipmap"));
+}
+
+#[test]
+fn a_matrix_in_and_a_map_out() {
+    insta::assert_snapshot!(yaml("lgbm_binary_zipmap"));
 }
 
 #[test]
@@ -70,7 +80,12 @@ fn what_is_left_open_becomes_a_question() {
         input("z", &["n", "3", "h", "w"]),
     ];
     fs::write(&path, model(&nodes, &inputs, &outputs)).unwrap();
-    let draft = Draft::of(&mut CpuCatalog::new(), &path, place.path()).unwrap();
+    let draft = Draft::of(
+        &mut CpuCatalog::new(),
+        &path,
+        &place.path().join("pipeline.yaml"),
+    )
+    .unwrap();
     insta::assert_snapshot!(pipeline_yaml(&draft));
 }
 

@@ -48,7 +48,7 @@ impl Proto {
 
 /// Element types, by their numbers in the format.
 pub(crate) const FLOAT: i64 = 1;
-const INT64: i64 = 7;
+pub(crate) const INT64: i64 = 7;
 pub(crate) const STRING: i64 = 8;
 pub(crate) const FLOAT16: i64 = 10;
 pub(crate) const UINT64: i64 = 13;

@@ -245,7 +245,7 @@ async fn streams_that_are_missing() {
         stream_sink(&connection, "out.x"),
         echo,
     );
-    insta::assert_snapshot!(sink_error(line).await, @"no stream at nats://127.0.0.1:PORT takes the subject `out.x`, so results could not be stored; make one, for example with `nats stream add RESULTS --subjects 'out.x' --defaults`");
+    insta::assert_snapshot!(sink_error(line).await, @"no stream at nats://127.0.0.1:PORT takes the subject `out.x`, so results could not be stored; make one, or let `forebay run --create-streams` make what is missing");
     add_stream(&connection, "OUT", "out.>").await;
     add_stream(&connection, "ROWS", "rows.>").await;
     let line = Line::start(
@@ -253,7 +253,7 @@ async fn streams_that_are_missing() {
         stream_sink(&connection, "out.x"),
         echo,
     );
-    insta::assert_snapshot!(source_error(line).await, @"there is no stream `IN` at nats://127.0.0.1:PORT; the server has `OUT`, `ROWS`; make it, for example with `nats stream add IN --subjects 'in.>' --defaults`");
+    insta::assert_snapshot!(source_error(line).await, @"there is no stream `IN` at nats://127.0.0.1:PORT; the server has `OUT`, `ROWS`; make it, or let `forebay run --create-streams` make what is missing");
 
     let server = NatsServer::without_jetstream();
     let connection = connect(&server.url()).await;

@@ -1,6 +1,8 @@
 //! What a model can tell about the pipeline that it needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 
 use crate::engine::{
     Dim, InputInfo, OutputInfo,
@@ -10,11 +12,16 @@ use crate::engine::{
 /// The schema of pipeline files, looked for beside the model and one folder up.
 const SCHEMA_FILE: &str = "pipeline.schema.json";
 
+/// The longest name that a pipeline may have.
+const NAME_MAX: usize = 64;
+
 /// What a pipeline file is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// The pipeline's name.
     pub name: String,
+    /// The name of the pipeline file.
+    pub file: String,
     /// The model's path as the file shall name it.
     pub model: String,
     /// The schema's path as the file shall name it, where there is one.
@@ -37,12 +44,11 @@ pub struct RowShape {
 }
 
 impl Draft {
-    /// Asks the model all that it can tell. Paths become relative to `base`, where that is the
-    /// model's own folder.
+    /// Asks the model all that it can tell, for a pipeline file at `target`.
     ///
     /// # Errors
     /// The model cannot be loaded, or runs and gives what cannot be served.
-    pub fn of(catalog: &mut CpuCatalog, model: &Path, base: &Path) -> anyhow::Result<Self> {
+    pub fn of(catalog: &mut CpuCatalog, model: &Path, target: &Path) -> anyhow::Result<Self> {
         let inputs = catalog.inputs(model)?;
         let mut rows = Vec::with_capacity(inputs.len());
         for (place, input) in inputs.iter().enumerate() {
@@ -59,14 +65,20 @@ impl Draft {
             }
             Err(error) => return Err(error.into()),
         };
-        let path = match model.strip_prefix(base) {
-            Ok(below) => below.to_path_buf(),
-            Err(_) => std::path::absolute(model)?,
-        };
+        let base = target.parent().unwrap_or(Path::new(""));
+        let path = relative(model, base);
+        let path = path.to_str().with_context(|| {
+            format!(
+                "the path `{}` is not UTF-8, so a pipeline file cannot name it; rename the file",
+                path.display()
+            )
+        })?;
         let beside = |folder: &str| base.join(folder).join(SCHEMA_FILE).exists();
+        let file = target.file_name().unwrap_or_default();
         Ok(Self {
             name: name_of(model),
-            model: path.to_string_lossy().into_owned(),
+            file: file.to_string_lossy().into_owned(),
+            model: path.to_owned(),
             schema: ["", "../"]
                 .into_iter()
                 .find(|folder| beside(folder))
@@ -131,6 +143,39 @@ impl RowShape {
     }
 }
 
+/// The path from the folder `base` to `model`; the whole one where they have nothing in common.
+fn relative(model: &Path, base: &Path) -> PathBuf {
+    if let Ok(below) = model.strip_prefix(base)
+        && below.is_relative()
+        && !below.starts_with("..")
+    {
+        return below.to_path_buf();
+    }
+    let real = |folder: &Path| match folder {
+        folder if folder.as_os_str().is_empty() => Path::new(".").canonicalize(),
+        folder => folder.canonicalize(),
+    };
+    let whole = || std::path::absolute(model).unwrap_or_else(|_| model.to_path_buf());
+    // A folder may be a link, and `..` leads out of where it points to.
+    let (Ok(folder), Ok(base), Some(file)) = (
+        real(model.parent().unwrap_or(Path::new(""))),
+        real(base),
+        model.file_name(),
+    ) else {
+        return whole();
+    };
+    let common = (folder.components().zip(base.components()))
+        .take_while(|(a, b)| a == b)
+        .count();
+    if common < 2 {
+        return whole();
+    }
+    let up = base.components().skip(common).map(|_| "..");
+    let mut path: PathBuf = up.collect();
+    path.extend(folder.components().skip(common));
+    path.join(file)
+}
+
 /// The model's file name, or its folder's where the file is only called `model`.
 fn name_of(model: &Path) -> String {
     let stem = model.file_stem().filter(|stem| *stem != "model");
@@ -148,6 +193,8 @@ fn name_of(model: &Path) -> String {
         }
     };
     let name: String = name.chars().map(letter).collect();
+    // All letters are ASCII by now.
+    let name = name.get(..NAME_MAX).unwrap_or(&name);
     match name.trim_matches('-') {
         "" => "model".to_owned(),
         name => name.to_owned(),

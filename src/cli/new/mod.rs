@@ -2,9 +2,14 @@
 //! outputs, with the questions that the model file does not answer as comments.
 
 mod draft;
+mod words;
 mod yaml;
 
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::Path,
+};
 
 pub use self::{
     draft::{Draft, RowShape},
@@ -27,33 +32,95 @@ const DEFAULT_FILE: &str = "pipeline.yaml";
 pub fn new(args: NewArgs, globals: &Globals) -> Result<(), Failure> {
     let unavailable = |error: ModelError| Failure::new(Exit::Unavailable, error.to_string());
     library::init(globals.onnxruntime.as_deref()).map_err(unavailable)?;
-    let folder = args.model.parent().unwrap_or(Path::new(""));
     let to_standard_output = args.output.as_deref() == Some(Path::new("-"));
-    let target = args.output.unwrap_or_else(|| folder.join(DEFAULT_FILE));
-    if !to_standard_output && target.exists() {
-        return Err(Failure::failed(format!(
-            "{} is there already; name another file with --output, or - to print",
-            target.display()
-        )));
-    }
-    let base = if to_standard_output {
-        folder
-    } else {
-        target.parent().unwrap_or(Path::new(""))
+    let target = match args.output {
+        // Who prints it stores it where they stand.
+        Some(_) if to_standard_output => DEFAULT_FILE.into(),
+        Some(file) => file,
+        None => args.model.with_file_name(DEFAULT_FILE),
     };
-    let draft = Draft::of(&mut CpuCatalog::new(), &args.model, base)
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    if !to_standard_output {
+        check_place(&target)?;
+    }
+    let draft = Draft::of(&mut CpuCatalog::new(), &args.model, &target).map_err(|error| {
+        let readable = args.model.is_file() && File::open(&args.model).is_ok();
+        let exit = if readable {
+            Exit::Failed
+        } else {
+            Exit::NoInput
+        };
+        Failure::new(exit, error.to_string())
+    })?;
     let yaml = pipeline_yaml(&draft);
     if to_standard_output {
         return output::print(&yaml);
     }
-    fs::write(&target, yaml)
-        .map_err(|error| Failure::failed(format!("cannot write {}: {error}", target.display())))?;
+    write(&target, &yaml)?;
+    let open = draft.rows.iter().any(|row| row.question.is_some());
+    let first = if open {
+        "correct the shapes under `fields`"
+    } else {
+        "answer the questions in it"
+    };
     // Standard error may be closed; the file is written all the same.
     drop(writeln!(
-        std::io::stderr(),
-        "wrote {0}; answer the questions in it, then: forebay check {0}",
-        target.display()
+        io::stderr(),
+        "wrote {}; {first}, then: forebay check {}",
+        target.display(),
+        words::shell(&target.to_string_lossy())
     ));
     Ok(())
+}
+
+/// Finds out early that the file will not be written.
+fn check_place(target: &Path) -> Result<(), Failure> {
+    if target.is_dir() {
+        return Err(Failure::failed(format!(
+            "{0} is a folder; name a file in it: --output {1}",
+            target.display(),
+            words::shell(&target.join(DEFAULT_FILE).to_string_lossy())
+        )));
+    }
+    if target.symlink_metadata().is_ok() {
+        return Err(there_already(target));
+    }
+    let folder = target
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if folder.is_file() => Err(Failure::failed(format!(
+            "cannot write {}: {} is a file, not a folder",
+            target.display(),
+            folder.display()
+        ))),
+        Some(folder) if !folder.is_dir() => Err(Failure::failed(format!(
+            "cannot write {}: there is no folder {}; create it first",
+            target.display(),
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn there_already(target: &Path) -> Failure {
+    Failure::failed(format!(
+        "{} is there already; name another file with --output, or - to print",
+        target.display()
+    ))
+}
+
+fn write(target: &Path, yaml: &str) -> Result<(), Failure> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(target)
+        .and_then(|mut file| file.write_all(yaml.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => there_already(target),
+        _ => Failure::failed(format!(
+            "cannot write {}: {}; name another file with --output, or - to print",
+            target.display(),
+            crate::nats::plain(&error)
+        )),
+    })
 }

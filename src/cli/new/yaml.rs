@@ -2,11 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::Draft;
+use super::{
+    Draft, RowShape,
+    words::{entry, key, one_line, shell, shown, value},
+};
 use crate::{
     contract::Dtype,
-    engine::{Dim, OutputInfo},
+    engine::{Dim, InputInfo, OutputInfo},
 };
+
+const URL: &str = "\"${NATS_URL:-nats://127.0.0.1:4222}\"";
+/// The column in which comments begin.
+const COMMENTS: usize = 38;
+/// How many names or labels a comment lists.
+const LISTED: usize = 4;
 
 /// The pipeline file.
 pub fn pipeline_yaml(draft: &Draft) -> String {
@@ -18,130 +27,229 @@ pub fn pipeline_yaml(draft: &Draft) -> String {
             "",
         );
     }
-    let Draft { name, model, .. } = draft;
-    yaml += "# Written by `forebay new`. It runs as it is; a comment with a question mark asks what the\n\
-             # model file does not say.\n";
-    line(&mut yaml, &format!("name: {name}"), "");
-    yaml += "\nsource:\n  nats:\n    url: \"${NATS_URL:-nats://127.0.0.1:4222}\"\n";
-    line(
-        &mut yaml,
-        &format!("    subject: {name}.in"),
-        "on which subject do the rows come? or which stream (jetstream)?",
-    );
-    yaml += "\ndecode:\n";
-    line(
-        &mut yaml,
-        "  json: {}",
-        "an object is a row; an array of objects is many rows",
-    );
+    head(&mut yaml, draft);
+    source(&mut yaml, draft);
     fields(&mut yaml, draft);
     batch(&mut yaml, draft);
-    line(
-        &mut yaml,
-        &format!("\nmodels:\n  {name}: {{ path: {} }}", quoted(model)),
-        "relative to this file",
-    );
-    line(
-        &mut yaml,
-        &format!("\nsteps:\n  - model: {name}\n    inputs:"),
-        "",
-    );
-    for input in &draft.inputs {
-        let input = quoted(&input.name);
-        line(&mut yaml, &format!("      {input}: {input}"), "");
-    }
+    steps(&mut yaml, draft);
     outputs(&mut yaml, draft);
-    yaml += "\nsink:\n  nats:\n    url: \"${NATS_URL:-nats://127.0.0.1:4222}\"\n";
-    line(
-        &mut yaml,
-        &format!("    subject: {name}.out"),
-        "where do results go? `sink: { reply: {} }` answers requests",
-    );
-    line(
-        &mut yaml,
-        &format!("\ndead_letter:\n  nats: {{ subject: dead.{name} }}"),
-        "rows that cannot be served go here",
-    );
-    line(
-        &mut yaml,
-        "\nhttp: { listen: \"127.0.0.1:9464\" }",
-        "/metrics, /healthz, /readyz",
-    );
+    sink(&mut yaml, draft);
     yaml
 }
 
+fn head(yaml: &mut String, draft: &Draft) {
+    let Draft { name, file, .. } = draft;
+    let runs = if draft.rows.iter().any(|row| row.question.is_some()) {
+        "# Written by `forebay new`. First correct the shapes under `fields`, which the model file\n\
+         # leaves open; the other lines with a question mark can wait. What to type then:"
+    } else {
+        "# Written by `forebay new`. It runs as it is; the lines with a question mark ask what the\n\
+         # model file does not say. What to type next:"
+    };
+    line(yaml, runs, "");
+    let file = shell(file);
+    let commands = [
+        (format!("check {file}"), "says whether this file is right"),
+        (
+            format!("run {file}"),
+            "serves the model; needs a NATS server",
+        ),
+        (
+            format!("tail {name}.out"),
+            "shows the results, in another terminal",
+        ),
+        (
+            format!("send rows.jsonl --pipeline {file}"),
+            "sends rows, a line each",
+        ),
+    ];
+    let width = (commands.iter())
+        .map(|(command, _)| command.chars().count())
+        .max()
+        .unwrap_or_default();
+    for (command, does) in commands {
+        let command = format!("#   forebay {command:width$}  {does}");
+        line(yaml, &one_line(&command), "");
+    }
+    line(yaml, &format!("name: {}", key(name)), "");
+}
+
+fn source(yaml: &mut String, draft: &Draft) {
+    let name = &draft.name;
+    line(yaml, &format!("\nsource:\n  nats:\n    url: {URL}"), "");
+    line(
+        yaml,
+        &format!("    subject: {name}.in"),
+        "on which subject do the rows come?",
+    );
+    line(yaml, "  # Or, instead of `nats`, from which stream?", "");
+    line(
+        yaml,
+        &format!(
+            "  # jetstream: {{ url: {URL}, stream: ROWS, consumer: {} }}",
+            key(name)
+        ),
+        "",
+    );
+    line(
+        yaml,
+        &format!(
+            "\ndecode:\n  # A message is one row, or a list of rows. A row:\n  #   {}\n  json: {{}}",
+            example(draft)
+        ),
+        "",
+    );
+}
+
+/// A row as JSON, with the first few fields and elements.
+fn example(draft: &Draft) -> String {
+    let mut fields: Vec<String> = (draft.inputs.iter().zip(&draft.rows).take(LISTED))
+        .map(|(input, row)| {
+            let name = serde_json::Value::from(shown(&input.name));
+            format!("{name}: {}", example_value(input.dtype, row))
+        })
+        .collect();
+    if draft.inputs.len() > fields.len() {
+        fields.push("…".to_owned());
+    }
+    one_line(&format!("{{{}}}", fields.join(", ")))
+}
+
+fn example_value(dtype: Dtype, row: &RowShape) -> String {
+    let one = match dtype {
+        Dtype::F32 | Dtype::F64 => "0.5",
+        Dtype::I32 | Dtype::I64 | Dtype::U8 => "1",
+        Dtype::Bool => "true",
+        Dtype::String => "\"text\"",
+    };
+    if single(row) {
+        return one.to_owned();
+    }
+    row.shape.iter().rev().fold(one.to_owned(), |inner, size| {
+        let more = match size {
+            0 | 1 => String::new(),
+            2 => format!(", {inner}"),
+            _ => format!(", {inner}, …"),
+        };
+        format!("[{inner}{more}]")
+    })
+}
+
+/// Whether a row's value is one element, without brackets.
+fn single(row: &RowShape) -> bool {
+    row.shape.is_empty() || (row.shape == [1] && row.question.is_none())
+}
+
+/// How many values stand side by side in a row of a matrix.
+fn columns(row: &RowShape) -> Option<usize> {
+    match row.shape.as_slice() {
+        [width] if !single(row) => Some(*width),
+        _ => None,
+    }
+}
+
 fn fields(yaml: &mut String, draft: &Draft) {
-    *yaml += "\n# What a row is. Which units (unit: mm)? Which values are allowed (range: [0, 120],\n\
-              # values: [a, b])? What stands for a missing one (default: 0, or nullable: true)?\n\
+    *yaml += "\n# What a row has. For each field: which unit, which values, what stands for a missing one?\n\
+              # As it is, any value is taken, and a row that lacks a field is rejected. Answers look like:\n\
+              #   height: { dtype: f32, unit: cm, range: [30, 250], nullable: true }   # missing: NaN\n\
+              #   state: { dtype: string, values: [CA, NY], default: CA }              # missing: CA\n\
               fields:\n";
     for (input, row) in draft.inputs.iter().zip(&draft.rows) {
-        let width: usize = row.shape.iter().product();
-        let single = row.shape.is_empty() || (row.shape == [1] && row.question.is_none());
-        let shape = if single {
+        let shape = if single(row) {
             String::new()
         } else {
             format!(", shape: {:?}", row.shape)
         };
-        let question = match &row.question {
-            Some(question) => question.clone(),
-            None if width > 1 && row.shape.len() == 1 => {
-                format!("what are the {width} values, in which order?")
-            }
-            None => String::new(),
+        let question = match (&row.question, columns(row)) {
+            (Some(question), _) => question.clone(),
+            (None, Some(width)) => format!("which {width} values, in which order?"),
+            (None, None) => String::new(),
         };
-        line(
-            yaml,
-            &format!(
-                "  {}: {{ dtype: {}{shape} }}",
-                quoted(&input.name),
-                input.dtype
-            ),
-            &question,
-        );
+        let what = format!("{{ dtype: {}{shape} }}", input.dtype);
+        line(yaml, &entry("  ", &input.name, &what), &question);
     }
 }
 
 fn batch(yaml: &mut String, draft: &Draft) {
-    let fixed = draft
-        .inputs
-        .iter()
-        .find_map(|input| match input.dims.first() {
-            Some(Dim::Fixed(rows)) => Some(*rows),
-            _ => None,
-        });
+    let fixed = |input: &InputInfo| match input.dims.first() {
+        Some(Dim::Fixed(rows)) => Some(*rows),
+        _ => None,
+    };
     *yaml += "\n";
-    match fixed {
-        Some(1) => line(
-            yaml,
-            "batch: { max_rows: 64, max_delay: 2ms }",
-            "the model takes one row at a time",
+    let (rows, why) = match draft.inputs.iter().find_map(fixed) {
+        Some(1) => (64, "the model takes one row at a time".to_owned()),
+        Some(rows) => (
+            rows,
+            format!("the model takes {rows} rows at a time; fewer are filled up"),
         ),
-        Some(rows) => line(
-            yaml,
-            &format!("batch: {{ max_rows: {rows}, max_delay: 2ms }}"),
-            &format!("the model takes {rows} rows at a time; fewer are filled up"),
+        None => (256, "a row waits 2 ms at most for others".to_owned()),
+    };
+    line(
+        yaml,
+        &format!("batch: {{ max_rows: {rows}, max_delay: 2ms }}"),
+        &why,
+    );
+}
+
+fn steps(yaml: &mut String, draft: &Draft) {
+    let name = key(&draft.name);
+    line(
+        yaml,
+        &format!("\nmodels:\n  {name}: {{ path: {} }}", value(&draft.model)),
+        "relative to this file",
+    );
+    line(
+        yaml,
+        &format!("\nsteps:\n  - model: {name}"),
+        "a field feeds the input of its name",
+    );
+    let mut rows = draft.inputs.iter().zip(&draft.rows);
+    let Some((matrix, _)) = rows.find(|(_, row)| columns(row).is_some()) else {
+        return;
+    };
+    line(
+        yaml,
+        &format!(
+            "    # Does each value come under a key of its own? Then make each a field, and list them in\n    \
+             # order: {}: [age, height]\n    inputs:",
+            shown(&key(&matrix.name))
         ),
-        None => line(yaml, "batch: { max_rows: 256, max_delay: 2ms }", ""),
+        "",
+    );
+    for input in &draft.inputs {
+        let fed = entry("      ", &input.name, &value(&input.name));
+        line(yaml, &fed, "");
     }
 }
 
 fn outputs(yaml: &mut String, draft: &Draft) {
-    *yaml += "\nencode:\n  json:\n    outputs:\n";
+    *yaml += "\nencode:\n  json:\n";
+    line(
+        yaml,
+        "    # pass: [id]",
+        "which keys of a row go into its result as they are?",
+    );
+    line(
+        yaml,
+        "    outputs:",
+        "key in the result: output of the model",
+    );
+    let mut write = |name: &str, comment: &str| {
+        line(yaml, &entry("      ", name, &value(name)), comment);
+    };
     match &draft.outputs {
         Ok(outputs) => {
             for output in outputs {
-                let name = quoted(&output.name);
-                line(yaml, &format!("      {name}: {name}"), &described(output));
+                write(&output.name, &described(output));
             }
         }
         Err((names, why)) => {
-            line(yaml, "      # What comes out is not known:", "");
-            for why in why.lines() {
-                line(yaml, &format!("      # {why}"), "");
-            }
             for name in names {
-                let name = quoted(name);
-                line(yaml, &format!("      {name}: {name}"), "");
+                write(name, "");
+            }
+            *yaml += "      # What comes out shows once the shapes under `fields` are right. As they are now:\n";
+            for why in why.lines() {
+                line(yaml, &format!("      # {}", one_line(why)), "");
             }
         }
     }
@@ -150,13 +258,18 @@ fn outputs(yaml: &mut String, draft: &Draft) {
 fn described(output: &OutputInfo) -> String {
     let dtype = output.dtype;
     if let Some(labels) = &output.labels {
-        let some: Vec<&str> = labels.iter().take(8).map(String::as_str).collect();
-        let more = if labels.len() > some.len() {
-            ", …"
-        } else {
-            ""
-        };
-        return format!("an object: {}{more} -> {dtype}", one_line(&some.join(", ")));
+        let mut some: Vec<String> = labels
+            .iter()
+            .take(LISTED)
+            .map(|label| shown(label))
+            .collect();
+        let part = some.first().map_or_else(String::new, |first| {
+            format!("; \"{}[{first}]\" is one alone", shown(&output.name))
+        });
+        if labels.len() > some.len() {
+            some.push("…".to_owned());
+        }
+        return format!("{dtype} for each of {}{part}", some.join(", "));
     }
     if output.shape.is_empty() || output.shape == [1] {
         let question = match dtype {
@@ -166,10 +279,35 @@ fn described(output: &OutputInfo) -> String {
         return format!("{dtype}{question}");
     }
     let part = match output.shape.as_slice() {
-        [_] => format!("; \"{}[0]\" is the first alone", one_line(&output.name)),
+        [_] => format!("; \"{}[0]\" is the first alone", shown(&output.name)),
         _ => String::new(),
     };
     format!("{dtype} {:?}{part}", output.shape)
+}
+
+fn sink(yaml: &mut String, draft: &Draft) {
+    let name = &draft.name;
+    line(yaml, &format!("\nsink:\n  nats:\n    url: {URL}"), "");
+    line(
+        yaml,
+        &format!("    subject: {name}.out"),
+        "on which subject do the results go?",
+    );
+    line(
+        yaml,
+        "  # Or, instead of `nats`, back to who sent a request?\n  # reply: {}",
+        "",
+    );
+    line(
+        yaml,
+        &format!("\ndead_letter:\n  nats: {{ subject: dead.{name} }}"),
+        "what cannot be served goes here",
+    );
+    line(
+        yaml,
+        "\nhttp: { listen: \"${HTTP_LISTEN:-127.0.0.1:9464}\" }",
+        "/metrics, /healthz, /readyz",
+    );
 }
 
 /// Writes a line, with a comment in its own column.
@@ -178,37 +316,8 @@ fn line(yaml: &mut String, text: &str, comment: &str) {
     let written = if comment.is_empty() {
         writeln!(yaml, "{text}")
     } else {
-        writeln!(
-            yaml,
-            "{text}{}# {}",
-            " ".repeat(38usize.saturating_sub(last).max(2)),
-            one_line(comment)
-        )
+        let gap = " ".repeat(COMMENTS.saturating_sub(last).max(2));
+        writeln!(yaml, "{text}{gap}# {}", one_line(comment))
     };
     debug_assert!(written.is_ok(), "writing into a string");
-}
-
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect()
-}
-
-/// A name as YAML: as it is where no reader can take it for anything else.
-fn quoted(text: &str) -> String {
-    const WORDS: [&str; 10] = [
-        "true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan",
-    ];
-    let mut letters = text.chars();
-    let plain = letters
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && letters
-            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-'))
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    if plain {
-        text.to_owned()
-    } else {
-        serde_json::Value::from(text).to_string()
-    }
 }

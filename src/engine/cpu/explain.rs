@@ -45,6 +45,12 @@ pub(super) fn load_failure(path: &Path, error: &ort::Error) -> ModelError {
     if words.contains("is under development") || words.contains("Unsupported model IR version") {
         return about(path, &too_new(&words));
     }
+    if words.contains("ort_value_name_idx_map") {
+        return about(
+            path,
+            "its graph is empty: it has no inputs and computes nothing",
+        );
+    }
     if let Some(operator) = unknown_operator(&words) {
         return about(
             path,

@@ -92,6 +92,14 @@ impl Model {
                 )
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let missing = match (inputs.is_empty(), outputs.is_empty()) {
+            (true, _) => Some("it has no inputs; forebay can only serve models that take rows"),
+            (_, true) => Some("it has no outputs, so nothing can be served"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            return Err(explain::about(path, missing));
+        }
         let batch = fixed_batch(path, &inputs)?;
         Ok(Self {
             path: path.to_path_buf(),

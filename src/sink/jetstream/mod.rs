@@ -14,7 +14,7 @@ use std::{
 };
 
 use async_nats::Subscriber;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
@@ -23,7 +23,7 @@ use tokio::{
 use self::window::Window;
 use super::{BoxFuture, Outgoing, Rejects, Sink, SinkError, publish::Subjects, template::Template};
 use crate::{
-    nats::{Connection, api::stream_names},
+    nats::{Connection, api::stream_names, ready},
     telemetry::metrics::SinkMetrics,
 };
 
@@ -116,7 +116,7 @@ async fn run(
                 let now = Instant::now();
                 window.confirm(&message, now)?;
                 for _ in 0..TURN {
-                    let Some(Some(message)) = confirmations.next().now_or_never() else { break };
+                    let Some(message) = ready(&mut confirmations) else { break };
                     window.confirm(&message, now)?;
                 }
                 window.after_confirmations().await;
@@ -137,13 +137,13 @@ async fn expect_stream(
     subject: &str,
     purpose: Purpose,
 ) -> Result<(), SinkError> {
-    let (what, name) = match purpose {
-        Purpose::Result => ("results", "RESULTS"),
-        Purpose::DeadLetter => ("dead letters", "DEAD"),
+    let what = match purpose {
+        Purpose::Result => "results",
+        Purpose::DeadLetter => "dead letters",
     };
     match stream_names(connection, Some(subject)).await {
         Some(names) if names.is_empty() => Err(SinkError::unavailable(format!(
-            "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, for example with `nats stream add {name} --subjects '{subject}' --defaults`",
+            "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, or let `forebay run --create-streams` make what is missing",
             connection.server()
         ))),
         // Not knowing is no error: the first publish will show.

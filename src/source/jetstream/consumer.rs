@@ -136,9 +136,8 @@ async fn make(
 
 async fn no_stream(connection: &Connection, options: &JetStreamOptions) -> String {
     let stream = &options.stream;
-    let subject = options.filter_subject.as_deref().unwrap_or("SUBJECT");
     format!(
-        "there is no stream `{stream}` at {}{}; make it, for example with `nats stream add {stream} --subjects '{subject}' --defaults`",
+        "there is no stream `{stream}` at {}{}; make it, or let `forebay run --create-streams` make what is missing",
         connection.server(),
         existing_streams(connection).await
     )

@@ -9,7 +9,7 @@ use std::{
 
 use async_nats::{Message, Subscriber, message::OutboundMessage};
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     message::{Home, InFlight, Position, Reject, Stage},
-    nats::{Connection, State, backoff::Backoff, scratch::Scratch},
+    nats::{Connection, State, backoff::Backoff, ready, scratch::Scratch},
     source::{Incoming, Intake, SourceError, nats::headers_of},
 };
 
@@ -242,7 +242,7 @@ impl Reading {
     /// Takes what is there without waiting; says whether that was all.
     fn take_ready(&mut self, subscriber: &mut Subscriber) -> bool {
         for _ in 0..TURN {
-            let Some(Some(message)) = subscriber.next().now_or_never() else {
+            let Some(message) = ready(subscriber) else {
                 return true;
             };
             self.take(message);
