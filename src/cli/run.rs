@@ -29,7 +29,11 @@ pub fn run(args: RunArgs, globals: &Globals) -> Result<(), Failure> {
     block_on(async {
         let stop = stop_on_signal()?;
         if args.create_streams {
-            create_streams(&plans).await?;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                made = create_streams(&plans) => made?,
+            }
         }
         serve(&plans, metrics, stop).await.map_err(Failure::from)
     })
@@ -86,6 +90,7 @@ impl From<RunError> for Failure {
                 ..
             }
             | RunError::Bug(_) => Exit::Bug,
+            RunError::Pipeline { error, .. } if error.is_unavailable() => Exit::Unavailable,
             RunError::Pipeline { .. } | RunError::Http(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
@@ -105,13 +110,15 @@ pub async fn serve(
     let mut background = JoinSet::new();
     let mut built = Vec::new();
     for plan in plans {
-        let one = pipeline::build::build(plan)
-            .await
-            .map_err(|error| RunError::Build {
-                pipeline: plan.name.clone(),
-                error,
-            })?;
-        built.push(one);
+        let one = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            one = pipeline::build::build(plan) => one,
+        };
+        built.push(one.map_err(|error| RunError::Build {
+            pipeline: plan.name.clone(),
+            error,
+        })?);
     }
     let facts = Arc::new(http::Facts {
         metrics: metrics.clone(),

@@ -57,8 +57,13 @@ pub enum PipelineError {
     #[error("source: {0}")]
     Source(#[from] SourceError),
     /// A sink gave up.
-    #[error("sink: {0}")]
-    Sink(#[from] SinkError),
+    #[error("{room}: {error}")]
+    Sink {
+        /// `sink` or `dead_letter`.
+        room: &'static str,
+        /// What it said.
+        error: SinkError,
+    },
     /// A thread could not be started.
     #[error("cannot start thread {thread}: {error}")]
     Thread {
@@ -77,6 +82,17 @@ pub enum PipelineError {
         /// How long we waited.
         grace: Duration,
     },
+}
+
+impl PipelineError {
+    /// Whether something that the pipeline needs (a stream, say) is not there.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Source(error) => error.unavailable,
+            Self::Sink { error, .. } => error.unavailable,
+            _ => false,
+        }
+    }
 }
 
 /// Everything a pipeline is made of.

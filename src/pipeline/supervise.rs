@@ -103,8 +103,11 @@ impl Crew {
     }
 
     /// Starts a sink.
-    pub(super) fn sink(&mut self, name: &'static str, body: BoxFuture<Result<(), SinkError>>) {
-        self.watch(name, async move { body.await.map_err(PipelineError::from) });
+    pub(super) fn sink(&mut self, room: &'static str, body: BoxFuture<Result<(), SinkError>>) {
+        self.watch(room, async move {
+            body.await
+                .map_err(|error| PipelineError::Sink { room, error })
+        });
     }
 
     fn watch(

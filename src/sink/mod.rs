@@ -23,6 +23,8 @@ use crate::{
 pub struct SinkError {
     /// What failed, and what to do.
     pub message: String,
+    /// Whether something that the sink needs (a stream, say) is not there.
+    pub unavailable: bool,
 }
 
 impl SinkError {
@@ -30,6 +32,15 @@ impl SinkError {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            unavailable: false,
+        }
+    }
+
+    /// Something that the sink needs is not there.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            unavailable: true,
         }
     }
 }

@@ -29,6 +29,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct SourceError {
     /// What failed, and what to do.
     pub message: String,
+    /// Whether something that the source needs (a stream, say) is not there.
+    pub unavailable: bool,
 }
 
 impl SourceError {
@@ -36,6 +38,15 @@ impl SourceError {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            unavailable: false,
+        }
+    }
+
+    /// Something that the source needs is not there.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            unavailable: true,
         }
     }
 }

@@ -5,6 +5,9 @@
 )]
 
 mod architecture;
+mod broken;
+mod broken_server;
+mod broken_start;
 mod cli;
 mod cli_demo;
 mod cli_request;
@@ -21,6 +24,8 @@ mod engine_made;
 mod engine_new;
 mod engine_onnx;
 mod engine_speed;
+mod examples;
+mod examples_nats;
 mod fakes;
 mod file_lines;
 mod jetstream_delivery;

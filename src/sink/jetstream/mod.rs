@@ -142,7 +142,7 @@ async fn expect_stream(
         Purpose::DeadLetter => "dead letters",
     };
     match stream_names(connection, Some(subject)).await {
-        Some(names) if names.is_empty() => Err(SinkError::new(format!(
+        Some(names) if names.is_empty() => Err(SinkError::unavailable(format!(
             "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, or let `forebay run --create-streams` make what is missing",
             connection.server()
         ))),

@@ -64,7 +64,7 @@ impl Source for JetStreamSource {
                 () = stop.cancelled() => return Ok(()),
                 sentence = connection.fatal() => return Err(SourceError::new(sentence)),
                 consumer = consumer::prepare(&connection, &options, max_in_flight) => {
-                    consumer.map_err(SourceError::new)?
+                    consumer.map_err(SourceError::unavailable)?
                 }
             };
             let inbox = connection.new_inbox();

@@ -135,7 +135,7 @@ impl Reading {
                 }
                 checked = checked(&mut self.check) => {
                     self.check = None;
-                    checked.map_err(SourceError::new)?;
+                    checked.map_err(SourceError::unavailable)?;
                 }
             }
             self.admit()?;

@@ -1,7 +1,9 @@
-//! What the tests stand on: a nats-server per test, a proxy that misbehaves, and a pipeline of
-//! nothing but a source and a sink.
+//! What the tests stand on: a nats-server per test, a proxy that misbehaves, a pipeline of nothing
+//! but a source and a sink, the real program, and the examples.
 
+pub(crate) mod examples;
 pub(crate) mod line;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod streams;

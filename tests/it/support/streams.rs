@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream};
+use bytes::Bytes;
 use forebay::{
     nats::Connection,
     sink::{
@@ -16,6 +17,7 @@ use futures_util::StreamExt;
 use super::{
     eventually,
     line::{CREDIT, assert_each_once, number},
+    server::NatsServer,
 };
 
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(2);
@@ -47,18 +49,35 @@ pub(crate) fn sink(connection: &Connection) -> JetStreamSink {
     )
 }
 
-/// Streams `IN` and `OUT`.
+/// Streams of a server, `IN` and `OUT` in most tests.
 pub(crate) struct Streams {
     pub(crate) js: jetstream::Context,
 }
 
 impl Streams {
     pub(crate) async fn make(connection: &Connection) -> Self {
+        Self::with(connection, &[("IN", "in.>"), ("OUT", "out.>")]).await
+    }
+
+    /// Streams with these names and subjects.
+    pub(crate) async fn with(connection: &Connection, all: &[(&str, &str)]) -> Self {
         let js = jetstream::new(connection.client().clone());
         let streams = Self { js };
-        streams.add("IN", "in.>").await;
-        streams.add("OUT", "out.>").await;
+        for (name, subject) in all {
+            streams.add(name, subject).await;
+        }
         streams
+    }
+
+    /// `ROWS`, `SCORES` and `DEAD`, as the income example wants them.
+    pub(crate) async fn income(server: &NatsServer) -> Self {
+        let connection = super::connect(&server.url()).await;
+        let all = [
+            ("ROWS", "rows.>"),
+            ("SCORES", "scores.>"),
+            ("DEAD", "dead.>"),
+        ];
+        Self::with(&connection, &all).await
     }
 
     pub(crate) async fn add(&self, name: &str, subject: &str) {
@@ -72,16 +91,30 @@ impl Streams {
 
     /// Publishes the numbers of `range` to `in.n`, confirmed.
     pub(crate) async fn feed(&self, range: std::ops::Range<usize>) {
-        let numbers: Vec<_> = range.collect();
-        // The client lets no more than some thousand be unconfirmed, and waits without an end.
-        for part in numbers.chunks(1000) {
+        let numbers = range.map(|n| n.to_string());
+        self.publish("in.n", numbers).await;
+    }
+
+    /// Publishes, confirmed; gives the sequence numbers.
+    pub(crate) async fn publish(
+        &self,
+        subject: &str,
+        payloads: impl IntoIterator<Item = impl Into<Bytes>>,
+    ) -> Vec<u64> {
+        let mut payloads = payloads.into_iter();
+        let mut sequences = Vec::new();
+        loop {
+            // The client lets no more than some thousand be unconfirmed, and waits without an end.
             let mut acks = Vec::new();
-            for n in part {
-                let payload = n.to_string().into();
-                acks.push(self.js.publish("in.n", payload).await.expect("published"));
+            for payload in payloads.by_ref().take(1000) {
+                let ack = self.js.publish(subject.to_owned(), payload.into()).await;
+                acks.push(ack.expect("published"));
+            }
+            if acks.is_empty() {
+                return sequences;
             }
             for ack in acks {
-                ack.await.expect("stored");
+                sequences.push(ack.await.expect("stored").sequence);
             }
         }
     }
@@ -93,32 +126,47 @@ impl Streams {
         }
     }
 
-    /// The numbers of all results.
-    pub(crate) async fn results(&self) -> Vec<usize> {
-        let stream = self.js.get_stream("OUT").await.expect("OUT");
+    /// All messages of a stream.
+    pub(crate) async fn read(&self, name: &str) -> Vec<jetstream::Message> {
+        let stream = self.js.get_stream(name).await.expect("the stream is there");
         let count = usize::try_from(stream.cached_info().state.messages).expect("few");
         let config = jetstream::consumer::pull::OrderedConfig::default();
         let consumer = stream.create_consumer(config).await.expect("a consumer");
         let messages = consumer.messages().await.expect("messages");
         messages
             .take(count)
-            .map(|message| number(&message.expect("a message").payload))
+            .map(|message| message.expect("a message"))
             .collect()
             .await
     }
 
-    /// Waits until the consumer has nothing left to do, then audits the output.
-    pub(crate) async fn audit(&self, count: usize) {
+    /// How many messages a consumer has not been given, and how many it has not acknowledged.
+    pub(crate) async fn left(&self, stream: &str, consumer: &str) -> Option<(u64, usize)> {
+        let stream = self.js.get_stream(stream).await.ok()?;
+        let info = stream.consumer_info(consumer).await.ok()?;
+        Some((info.num_pending, info.num_ack_pending))
+    }
+
+    /// Waits until the consumer has nothing left to do.
+    pub(crate) async fn done(&self, stream: &str, consumer: &str) {
         eventually("all is acknowledged", async || {
-            let Ok(stream) = self.js.get_stream("IN").await else {
-                return false;
-            };
-            let Ok(info) = stream.consumer_info("worker").await else {
-                return false;
-            };
-            info.num_pending == 0 && info.num_ack_pending == 0
+            self.left(stream, consumer).await == Some((0, 0))
         })
         .await;
+    }
+
+    /// The numbers of all results.
+    pub(crate) async fn results(&self) -> Vec<usize> {
+        let results = self.read("OUT").await;
+        results
+            .iter()
+            .map(|result| number(&result.payload))
+            .collect()
+    }
+
+    /// Waits until the consumer has nothing left to do, then audits the output.
+    pub(crate) async fn audit(&self, count: usize) {
+        self.done("IN", "worker").await;
         assert_each_once(self.results().await, count);
     }
 }
