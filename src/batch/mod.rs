@@ -1,17 +1,19 @@
-//! Forms batches. [`batcher`] decides and knows no clock and no channel; this room obeys it.
+//! Gives out the work: raw blocks to be decoded, and batches to be run. [`batcher`] decides when a
+//! batch is ready and knows no clock and no channel; this room obeys it.
 //!
-//! There is no batching thread: the batch is formed by whichever engine thread is free, so a batch
-//! leaves only when an engine can run it, and grows until then. The engines take turns at the
-//! queue's lock.
+//! There is no batching thread. A worker that has decoded a block puts it into the batcher and
+//! asks for work; where a batch is ready and an engine is free, that worker runs it. So a batch
+//! leaves only when an engine can run it, and grows until then; and a lone message goes from the
+//! source through one thread to the sink.
 
 pub mod batcher;
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
+use crossbeam::channel::{Receiver, RecvTimeoutError};
 
 pub use batcher::Closed;
 use batcher::{Batcher, Readiness};
@@ -48,104 +50,178 @@ pub struct Batch {
     pub since: Instant,
 }
 
-/// The queue between the decoders and the engines.
+/// What a worker is to do next.
 #[derive(Debug)]
-pub struct Batches {
-    state: Mutex<State>,
+pub enum Work<R, E> {
+    /// Decode this and [`Batches::push`] the rows.
+    Decode(R),
+    /// Run this and [`Batches::give_back`] the engine.
+    Run(Batch, E),
+}
+
+/// Where workers get their work: raw blocks of type `R` from a channel, batches for engines of
+/// type `E`.
+#[derive(Debug)]
+pub struct Batches<R, E> {
+    raw: Receiver<R>,
+    state: Mutex<State<E>>,
 }
 
 #[derive(Debug)]
-struct State {
-    blocks: Receiver<Queued>,
+struct State<E> {
     batcher: Batcher,
+    /// Those that nobody runs.
+    engines: Vec<E>,
+    /// More raw blocks may come.
     open: bool,
 }
 
-impl Batches {
-    /// Forms batches from `blocks`.
-    pub fn new(policy: BatchPolicy, blocks: Receiver<Queued>) -> Self {
+impl<R, E> Batches<R, E> {
+    /// Gives out the blocks of `raw`, and batches for as many workers at once as there are
+    /// `engines`.
+    pub fn new(policy: BatchPolicy, raw: Receiver<R>, engines: Vec<E>) -> Self {
         Self {
+            raw,
             state: Mutex::new(State {
-                blocks,
                 batcher: Batcher::new(policy),
+                engines,
                 open: true,
             }),
         }
     }
 
-    /// Waits for the next batch. `None` when the channel is closed and everything was given out.
+    /// Waits for work: a batch where one is ready and an engine is free, else a raw block. `None`
+    /// when there is none left for this worker.
     ///
-    /// Called by an engine thread that is free; while it waits here, others wait behind it.
-    pub fn next(&self) -> Option<Batch> {
-        // A panic of another engine between two whole steps leaves the state sound.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whatever changes the answer (a push, an engine given back, the time, the channel) is
+    /// followed by a call of the worker that changed it, so nobody need be woken.
+    pub fn next(&self) -> Option<Work<R, E>> {
         loop {
-            state.take_what_is_there();
-            let now = Instant::now();
-            match state.batcher.readiness(now, state.open) {
-                Readiness::Ready(closed) => {
-                    return state.batcher.take().map(|queued| Batch {
-                        block: queued.block,
-                        closed,
-                        since: queued.since,
-                    });
+            let (due, open) = {
+                let mut state = self.lock();
+                match state.batcher.readiness(Instant::now(), state.open) {
+                    Readiness::Ready(closed) => {
+                        if let Some(run) = state.start(closed) {
+                            return Some(run);
+                        }
+                        // Who has the engine now takes the batch when it comes back.
+                        (None, state.open)
+                    }
+                    Readiness::Filling { due } => (Some(due), state.open),
+                    Readiness::Empty => (None, state.open),
                 }
-                Readiness::Empty if !state.open => return None,
-                Readiness::Empty => match state.blocks.recv() {
-                    Ok(queued) => state.batcher.push(queued),
-                    Err(_) => state.open = false,
-                },
-                Readiness::Filling { due } => match state.blocks.recv_deadline(due) {
-                    Ok(queued) => state.batcher.push(queued),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => state.open = false,
-                },
+            };
+            if !open {
+                return None;
+            }
+            let received = match due {
+                Some(due) => self.raw.recv_deadline(due),
+                None => self.raw.recv().map_err(RecvTimeoutError::from),
+            };
+            match received {
+                Ok(block) => return Some(Work::Decode(block)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.lock().open = false,
             }
         }
     }
+
+    /// Adds decoded rows.
+    pub fn push(&self, queued: Queued) {
+        self.lock().batcher.push(queued);
+    }
+
+    /// Gives an engine back that [`Work::Run`] brought.
+    pub fn give_back(&self, engine: E) {
+        self.lock().engines.push(engine);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
+        // A panic between two whole steps leaves the state sound.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl State {
-    /// Takes blocks without waiting until a batch is full.
-    fn take_what_is_there(&mut self) {
-        while self.open && !self.batcher.is_full() {
-            match self.blocks.try_recv() {
-                Ok(queued) => self.batcher.push(queued),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => self.open = false,
-            }
-        }
+impl<E> State<E> {
+    fn start<R>(&mut self, closed: Closed) -> Option<Work<R, E>> {
+        let engine = self.engines.pop()?;
+        let Some(queued) = self.batcher.take() else {
+            self.engines.push(engine);
+            return None;
+        };
+        let batch = Batch {
+            block: queued.block,
+            closed,
+            since: queued.since,
+        };
+        Some(Work::Run(batch, engine))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crossbeam::channel::bounded;
+    use crossbeam::channel::{Sender, bounded};
 
     use super::{batcher::tests::queued, *};
 
-    fn policy(max_rows: usize, max_delay_ms: u64) -> BatchPolicy {
-        BatchPolicy {
+    const ENGINE: &str = "the engine";
+
+    fn batches(
+        max_rows: usize,
+        max_delay_ms: u64,
+    ) -> (Sender<Queued>, Batches<Queued, &'static str>) {
+        let (sender, receiver) = bounded(8);
+        let policy = BatchPolicy {
             max_rows,
             max_delay: Duration::from_millis(max_delay_ms),
+        };
+        (sender, Batches::new(policy, receiver, vec![ENGINE]))
+    }
+
+    /// Works alone until there is a batch; gives its rows and why it was closed.
+    fn run_next(batches: &Batches<Queued, &'static str>) -> Option<(usize, Closed)> {
+        loop {
+            match batches.next()? {
+                Work::Decode(block) => batches.push(block),
+                Work::Run(batch, engine) => {
+                    batches.give_back(engine);
+                    return Some((batch.block.rows(), batch.closed));
+                }
+            }
         }
     }
 
     #[test]
-    fn an_idle_engine_takes_what_is_there() {
-        let (sender, receiver) = bounded(8);
-        let batches = Batches::new(policy(100, 0), receiver);
-        let now = Instant::now();
-        sender.send(queued(&[1, 2], now)).expect("open");
-        sender.send(queued(&[3], now)).expect("open");
-        let batch = batches.next().expect("two blocks wait");
-        assert_eq!((batch.block.rows(), batch.closed), (6, Closed::Idle));
+    fn a_free_engine_takes_what_is_there() {
+        let (sender, batches) = batches(100, 0);
+        batches.push(queued(&[1, 2], Instant::now()));
+        batches.push(queued(&[3], Instant::now()));
+        assert_eq!(run_next(&batches), Some((6, Closed::Idle)));
+        drop(sender);
+        assert_eq!(run_next(&batches), None);
+    }
+
+    #[test]
+    fn a_batch_grows_while_the_engine_is_busy() {
+        let (sender, batches) = batches(100, 0);
+        batches.push(queued(&[1], Instant::now()));
+        let Some(Work::Run(_, engine)) = batches.next() else {
+            panic!("a row and a free engine");
+        };
+        for _ in 0..3 {
+            sender.send(queued(&[1], Instant::now())).expect("open");
+            let Some(Work::Decode(block)) = batches.next() else {
+                panic!("the engine is busy, so there is only decoding to do");
+            };
+            batches.push(block);
+        }
+        batches.give_back(engine);
+        assert_eq!(run_next(&batches), Some((3, Closed::Idle)));
     }
 
     #[test]
     fn a_batch_waits_for_company_until_the_delay_is_over() {
-        let (sender, receiver) = bounded(8);
-        let batches = Batches::new(policy(4, 40), receiver);
+        let (sender, batches) = batches(4, 40);
         let start = Instant::now();
         sender.send(queued(&[1], start)).expect("open");
         let late = std::thread::scope(|scope| {
@@ -153,26 +229,36 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(10));
                 sender.send(queued(&[1], Instant::now())).expect("open");
             });
-            batches.next().expect("one block waits")
+            run_next(&batches)
         });
-        assert_eq!((late.block.rows(), late.closed), (2, Closed::Delay));
+        assert_eq!(late, Some((2, Closed::Delay)));
         assert!(start.elapsed() >= Duration::from_millis(40));
     }
 
     #[test]
     fn closing_drains_and_ends() {
-        let (sender, receiver) = bounded(8);
-        let batches = Batches::new(policy(4, 60_000), receiver);
-        sender
-            .send(queued(&[1, 1, 1], Instant::now()))
-            .expect("open");
-        sender
-            .send(queued(&[1, 1, 1], Instant::now()))
-            .expect("open");
+        let (sender, batches) = batches(4, 60_000);
+        for _ in 0..2 {
+            sender
+                .send(queued(&[1, 1, 1], Instant::now()))
+                .expect("open");
+        }
         drop(sender);
-        let rows: Vec<_> = std::iter::from_fn(|| batches.next())
-            .map(|batch| (batch.block.rows(), batch.closed))
-            .collect();
-        assert_eq!(rows, [(4, Closed::Full), (2, Closed::Drain)]);
+        let all: Vec<_> = std::iter::from_fn(|| run_next(&batches)).collect();
+        assert_eq!(all, [(4, Closed::Full), (2, Closed::Drain)]);
+    }
+
+    #[test]
+    fn a_worker_without_work_leaves_the_rest_to_who_has_the_engine() {
+        let (sender, batches) = batches(4, 0);
+        batches.push(queued(&[1], Instant::now()));
+        let Some(Work::Run(_, engine)) = batches.next() else {
+            panic!("a row and a free engine");
+        };
+        batches.push(queued(&[1, 1], Instant::now()));
+        drop(sender);
+        assert!(batches.next().is_none(), "nothing to decode, no engine");
+        batches.give_back(engine);
+        assert_eq!(run_next(&batches), Some((2, Closed::Drain)));
     }
 }

@@ -1,6 +1,6 @@
 //! From a plan to the rooms: connects, loads models, makes one of each per thread.
 
-use std::{sync::Arc, thread::available_parallelism};
+use std::{num::NonZero, sync::Arc, thread::available_parallelism};
 
 use super::{Check, Parts, Status};
 use crate::{
@@ -80,11 +80,12 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     let parts = Parts {
         name: plan.name.clone(),
         source,
-        decoders: (0..threads()).map(|_| decoder(plan)).collect(),
+        workers: (0..threads(plan.workers))
+            .map(|_| (decoder(plan), encoder(plan)))
+            .collect(),
         table: table(&plan.fields, plan.passed.len()),
         batch: plan.batch,
         engines,
-        encoders: vec![encoder(plan)],
         sink,
         replies: matches!(plan.sink, SinkPlan::Nats(_, NatsTarget::Reply)),
         dead_letter,
@@ -95,9 +96,10 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     Ok(Built { parts, status })
 }
 
-/// Decode threads: half the cores, as the engines want the rest.
-fn threads() -> usize {
-    available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+/// Worker threads: one for each engine, and half the cores more that decode meanwhile.
+fn threads(engines: usize) -> usize {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    engines + (cores / 2).max(1)
 }
 
 /// The series that decoders fill: the fields, then the passed keys as JSON text.

@@ -2,11 +2,11 @@
 //! every room.
 //!
 //! ```text
-//!            tokio                     named OS threads, crossbeam channels              tokio
-//!  NATS ─▶ source ──RawBlock──▶ decode-N ──Queued──▶ engine-N ──Scored──▶ encode-N ──▶ sink ─▶ NATS
-//!            ▲                     │        batches are      │               │           │
-//!            │                     └────────formed here──────┴── rejects ────┴──▶ dead letter
-//!            └───────────────────────────── outcomes and credit ◀────────────────────────┘
+//!          tokio              named OS threads               tokio
+//! NATS ─▶ source ──RawBlock──▶ worker-N ──────Outgoing──────▶ sink ─▶ NATS
+//!           ▲            decode → batch → engine → encode      │
+//!           │                      └──── rejects ────────▶ dead letter
+//!           └────────────── outcomes and credit ◀──────────────┘
 //! ```
 //!
 //! Shutdown is the source closing its door: each room drains, drops its sender, and the next room
@@ -14,30 +14,31 @@
 
 pub mod build;
 mod rejects;
-mod stages;
 mod status;
 pub mod streams;
 mod supervise;
+mod worker;
 
 use std::{sync::Arc, time::Duration};
 
-use crossbeam::channel::{Sender, bounded};
+use crossbeam::channel::bounded;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    batch::{BatchPolicy, Batches},
+    batch::BatchPolicy,
     decode::Decode,
     encode::Encode,
     engine::{Engine, EngineError},
-    message::{Home, RawBlock},
-    sink::{Outgoing, Rejects, Sink, SinkError},
+    message::Home,
+    sink::{Rejects, Sink, SinkError},
     source::{Intake, Source, SourceError},
     telemetry::metrics::PipelineMetrics,
 };
 use rejects::RejectRoutes;
 pub use status::{Check, Status};
 use supervise::Crew;
+use worker::{Desk, Worker};
 
 /// Why a pipeline ended early.
 #[derive(Debug, thiserror::Error)]
@@ -101,16 +102,15 @@ pub struct Parts {
     pub name: String,
     /// Where messages come from.
     pub source: Box<dyn Source>,
-    /// One decoder for each decode thread.
-    pub decoders: Vec<Box<dyn Decode>>,
+    /// A decoder and an encoder for each worker thread. More workers than engines: the others
+    /// decode while models run.
+    pub workers: Vec<(Box<dyn Decode>, Box<dyn Encode>)>,
     /// The series that decoders fill, empty: the fields, then one string series for each passed key.
     pub table: crate::block::Table,
     /// When batches are sent.
     pub batch: BatchPolicy,
-    /// One engine for each engine thread.
+    /// As many batches run at once as there are engines.
     pub engines: Vec<Box<dyn Engine>>,
-    /// One encoder for each encode thread.
-    pub encoders: Vec<Box<dyn Encode>>,
     /// Where results go.
     pub sink: Box<dyn Sink>,
     /// Whether results go to the sender's reply subject; rejects are then answered too.
@@ -129,7 +129,7 @@ impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts")
             .field("name", &self.name)
-            .field("decoders", &self.decoders.len())
+            .field("workers", &self.workers.len())
             .field("engines", &self.engines.len())
             .finish_non_exhaustive()
     }
@@ -145,15 +145,21 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
     let limit = parts.home.limit().messages;
     let (rejects, rejected) = Rejects::new(limit);
     let mut crew = Crew::new(&parts.name, stop.clone());
-    let work = Work {
-        decoders: parts.decoders,
-        table: parts.table,
-        batch: parts.batch,
-        engines: parts.engines,
-        encoders: parts.encoders,
-    };
-    let (raw, outgoing_sender, outgoing) =
-        work.start(&mut crew, limit, &rejects, &parts.metrics)?;
+    let (raw_sender, raw) = bounded(limit);
+    let (outgoing_sender, outgoing) = mpsc::channel(limit);
+    let desk = Arc::new(Desk::new(parts.batch, raw, parts.engines));
+    for codecs in parts.workers {
+        let worker = Worker::new(
+            codecs,
+            parts.table.empty_like(),
+            parts.batch.max_rows,
+            rejects.clone(),
+            parts.metrics.clone(),
+        );
+        let (desk, outgoing_sender) = (Arc::clone(&desk), outgoing_sender.clone());
+        crew.thread("worker", move || worker.run(&desk, &outgoing_sender))?;
+    }
+    drop(desk);
 
     let settled = CancellationToken::new();
     let metrics = parts.metrics;
@@ -181,79 +187,11 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
     crew.sink("sink", sink);
     let intake = Intake::new(
         Arc::clone(&parts.home),
-        raw,
+        raw_sender,
         rejects,
         metrics.source.clone(),
     );
     let source = parts.source.run(intake, stop);
     crew.finish(source, &parts.home, settled, parts.shutdown_grace)
         .await
-}
-
-/// What runs on threads: everything between the source and the sink.
-struct Work {
-    decoders: Vec<Box<dyn Decode>>,
-    table: crate::block::Table,
-    batch: BatchPolicy,
-    engines: Vec<Box<dyn Engine>>,
-    encoders: Vec<Box<dyn Encode>>,
-}
-
-/// Both ends of the path: where raw blocks go in, and where results come out (with a sender for
-/// answers that do not take the path).
-type Ends = (
-    Sender<RawBlock>,
-    mpsc::Sender<Vec<Outgoing>>,
-    mpsc::Receiver<Vec<Outgoing>>,
-);
-
-impl Work {
-    /// Starts the threads, joined by channels with room for `limit` blocks: credit keeps them
-    /// from ever being full.
-    fn start(
-        self,
-        crew: &mut Crew,
-        limit: usize,
-        rejects: &Rejects,
-        metrics: &PipelineMetrics,
-    ) -> Result<Ends, PipelineError> {
-        let (raw_sender, raw) = bounded(limit);
-        let (queued_sender, queued) = bounded(limit);
-        let (scored_sender, scored) = bounded(limit);
-        let (outgoing_sender, outgoing) = mpsc::channel(limit);
-        for decoder in self.decoders {
-            let stage = stages::DecodeStage {
-                decoder,
-                empty: self.table.empty_like(),
-                rejects: rejects.clone(),
-                metrics: metrics.decode.clone(),
-                row_rejects: metrics.rejects.clone(),
-            };
-            let (raw, queued_sender) = (raw.clone(), queued_sender.clone());
-            crew.thread("decode", move || {
-                stage.run(&raw, &queued_sender);
-                Ok(())
-            })?;
-        }
-        let batches = Arc::new(Batches::new(self.batch, queued));
-        for engine in self.engines {
-            let max_rows = self.batch.max_rows;
-            let stage = stages::EngineStage::new(engine, max_rows, rejects.clone(), metrics);
-            let (batches, scored_sender) = (Arc::clone(&batches), scored_sender.clone());
-            crew.thread("engine", move || stage.run(&batches, &scored_sender))?;
-        }
-        for encoder in self.encoders {
-            let stage = stages::EncodeStage {
-                encoder,
-                rejects: rejects.clone(),
-                metrics: metrics.encode.clone(),
-            };
-            let (scored, outgoing_sender) = (scored.clone(), outgoing_sender.clone());
-            crew.thread("encode", move || {
-                stage.run(&scored, &outgoing_sender);
-                Ok(())
-            })?;
-        }
-        Ok((raw_sender, outgoing_sender, outgoing))
-    }
 }

@@ -96,7 +96,9 @@ impl Bench {
                 endless: self.endless,
                 in_flight_max: Arc::clone(&in_flight_max),
             }),
-            decoders: vec![Box::new(FakeDecode), Box::new(FakeDecode)],
+            workers: (0..=self.engines)
+                .map(|_| (Box::new(FakeDecode) as _, Box::new(FakeEncode) as _))
+                .collect(),
             table: table(),
             batch: BatchPolicy {
                 max_rows: self.max_rows,
@@ -105,7 +107,6 @@ impl Bench {
             engines: (0..self.engines)
                 .map(|_| Box::new(self.engine.clone()) as _)
                 .collect(),
-            encoders: vec![Box::new(FakeEncode)],
             sink: Box::new(self.sink.clone()),
             replies: self.replies,
             dead_letter: self.dead_letter.map(|sink| Box::new(sink) as _),
@@ -248,7 +249,7 @@ async fn a_panic_gives_its_batch_back_and_stops_the_pipeline() {
         .expect_err("a panic is fatal")
         .to_string();
     assert!(
-        error.contains("engine-") && error.contains("asked to panic"),
+        error.contains("worker-") && error.contains("asked to panic"),
         "{error}"
     );
     let messages = ran.outcomes.lock().unwrap().len();

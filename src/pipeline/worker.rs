@@ -1,0 +1,189 @@
+//! The loop of a worker thread: takes a raw block and decodes it, or takes a batch, runs it and
+//! encodes its results; whatever there is to do.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use metrics::Counter;
+use tokio::sync::mpsc;
+
+use super::PipelineError;
+use crate::{
+    batch::{Batch, Batches, Closed, Queued, Work},
+    block::{Block, Layout, Record, Scored, Table},
+    decode::Decode,
+    encode::Encode,
+    engine::{Engine, isolate},
+    message::{Outcome, RawBlock, Reject, Stage},
+    sink::{Outgoing, Rejects},
+    telemetry::metrics::PipelineMetrics,
+};
+
+/// The work of a pipeline.
+pub(super) type Desk = Batches<RawBlock, Box<dyn Engine>>;
+
+/// One worker's own things.
+pub(super) struct Worker {
+    decoder: Box<dyn Decode>,
+    encoder: Box<dyn Encode>,
+    empty: Table,
+    max_rows: usize,
+    rejects: Rejects,
+    metrics: PipelineMetrics,
+    closed: [(Closed, Counter); Closed::ALL.len()],
+    /// Bytes of the last batch's results: those of one pipeline are about equally long.
+    bytes_last: usize,
+}
+
+impl Worker {
+    pub(super) fn new(
+        (decoder, encoder): (Box<dyn Decode>, Box<dyn Encode>),
+        empty: Table,
+        max_rows: usize,
+        rejects: Rejects,
+        metrics: PipelineMetrics,
+    ) -> Self {
+        Self {
+            decoder,
+            encoder,
+            empty,
+            max_rows,
+            rejects,
+            closed: Closed::ALL.map(|reason| (reason, metrics.engine.closed(reason.name()))),
+            metrics,
+            bytes_last: 0,
+        }
+    }
+
+    /// Works until there is no more, or nobody listens.
+    pub(super) fn run(
+        mut self,
+        desk: &Desk,
+        outgoing: &mpsc::Sender<Vec<Outgoing>>,
+    ) -> Result<(), PipelineError> {
+        while let Some(work) = desk.next() {
+            match work {
+                Work::Decode(raw) => {
+                    if let Some(queued) = self.decode_block(raw) {
+                        desk.push(queued);
+                    }
+                }
+                Work::Run(batch, mut engine) => {
+                    let parts = self.run_batch(batch, &mut *engine)?;
+                    // Another worker may have the next batch ready.
+                    desk.give_back(engine);
+                    for part in parts {
+                        let results = self.encode_part(part);
+                        if !results.is_empty() && outgoing.blocking_send(results).is_err() {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decode_block(&mut self, raw: RawBlock) -> Option<Queued> {
+        let started = Instant::now();
+        let received = raw
+            .messages
+            .first()
+            .map_or(started, |message| message.received);
+        let block = self.decode(raw);
+        let since = Instant::now();
+        self.metrics.decode.decoded(received, started, since);
+        (!block.records.is_empty()).then_some(Queued { block, since })
+    }
+
+    fn decode(&mut self, raw: RawBlock) -> Block {
+        let mut block = Block {
+            records: Vec::with_capacity(raw.messages.len()),
+            table: self.empty.empty_like(),
+        };
+        let mut rows = 0;
+        for message in raw.messages {
+            match self.decoder.decode(&message, &mut block.table) {
+                Ok(decoded) => {
+                    if let Layout::Many { rejected } = &decoded.layout {
+                        for (_, reject) in rejected {
+                            self.metrics.rejects.row_rejected(reject);
+                        }
+                    }
+                    rows += decoded.rows;
+                    block.table.rows = rows;
+                    block.records.push(Record {
+                        message,
+                        rows: decoded.rows,
+                        layout: decoded.layout,
+                    });
+                }
+                Err(reject) => {
+                    block.table.truncate(rows);
+                    self.rejects.reject(message, reject);
+                }
+            }
+        }
+        block
+    }
+
+    /// Runs a batch; what fails alone is rejected.
+    fn run_batch(
+        &mut self,
+        batch: Batch,
+        engine: &mut dyn Engine,
+    ) -> Result<Vec<Scored>, PipelineError> {
+        let started = Instant::now();
+        let rows = batch.block.rows();
+        let waited = started.duration_since(batch.since);
+        self.metrics.engine.formed(rows, self.max_rows, waited);
+        for (reason, counter) in &self.closed {
+            if *reason == batch.closed {
+                counter.increment(1);
+            }
+        }
+        let ran = isolate::run_isolated(engine, batch.block, Table::default())?;
+        self.metrics.engine.ran(rows, started.elapsed());
+        for (record, reason) in ran.failed {
+            let reject = Reject::new(Stage::Engine, "model", reason);
+            self.rejects.reject(record.message, reject);
+        }
+        Ok(ran.scored)
+    }
+
+    fn encode_part(&mut self, part: Scored) -> Vec<Outgoing> {
+        let started = Instant::now();
+        // One buffer for all results of the batch.
+        let mut buffer = BytesMut::with_capacity(self.bytes_last + self.bytes_last / 4);
+        let (results, non_finite) = self.encode(part, &mut buffer);
+        self.bytes_last = results.iter().map(|result| result.payload.len()).sum();
+        self.metrics.encode.encoded(started.elapsed(), non_finite);
+        results
+    }
+
+    fn encode(&mut self, part: Scored, buffer: &mut BytesMut) -> (Vec<Outgoing>, usize) {
+        let mut results = Vec::with_capacity(part.block.records.len());
+        let (mut row, mut non_finite) = (0, 0);
+        let (input, output) = (part.block.table, part.output);
+        for record in part.block.records {
+            let rows = row..row + record.rows;
+            row = rows.end;
+            match self.encoder.encode(&record, rows, &input, &output, buffer) {
+                Ok(count) => {
+                    non_finite += count;
+                    results.push(Outgoing {
+                        payload: buffer.split().freeze(),
+                        headers: self.encoder.headers(record.rows, &record.layout),
+                        message: record.message,
+                        outcome: Outcome::Done,
+                    });
+                }
+                Err(reject) => {
+                    buffer.clear();
+                    self.rejects.reject(record.message, reject);
+                }
+            }
+        }
+        (results, non_finite)
+    }
+}
