@@ -7,6 +7,7 @@ use clap::Parser as _;
 use forebay::cli::{self, Cli, Exit, Failure};
 
 fn main() -> ExitCode {
+    without_telemetry();
     // The panic has said by then what happened and where.
     catch_unwind(run).unwrap_or_else(|_| {
         complain("error: this is a bug in forebay; please report the lines above");
@@ -33,6 +34,31 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     forebay::telemetry::logs::init(&level, cli.globals.log_format)
         .context("the logs cannot be set up")?;
     Ok(cli::dispatch(cli)?)
+}
+
+/// ONNX Runtime reports each process to its maker from the moment its environment is made, before
+/// it can be told not to; only this variable, read when the library is loaded, keeps it quiet. A
+/// process cannot safely change its own variables, so it starts itself anew, once.
+fn without_telemetry() {
+    use std::os::unix::process::CommandExt as _;
+    const OFF: &str = "ORT_DISABLE_TELEMETRY";
+    if std::env::var_os(OFF).is_some() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "forebay".into());
+    // Returns only where it fails; then the library's own switch must do.
+    let error = std::process::Command::new(program)
+        .arg0(name)
+        .args(arguments)
+        .env(OFF, "1")
+        .exec();
+    complain(&format!(
+        "warning: cannot turn ONNX Runtime's telemetry off: {error}"
+    ));
 }
 
 /// Says it on standard error; where that is closed there is nobody to tell.
