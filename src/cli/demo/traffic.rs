@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::AbortHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    rows::Rows,
+    rows::{Rows, Scored},
     score::Score,
     scrape::{self, Numbers},
     screen::Screen,
@@ -110,8 +110,7 @@ impl<'a> Traffic<'a> {
                 Some(message) = self.scores.next() => {
                     self.score.result(&message.payload, self.rows);
                     if std::mem::take(&mut first) {
-                        let text = format!(
-                            "the first result was there {:.1} s after the start", start.elapsed().as_secs_f64());
+                        let text = self.first(&message.payload, start);
                         if screen.say(&text)?.is_gone() {
                             break;
                         }
@@ -128,6 +127,17 @@ impl<'a> Traffic<'a> {
         // Asked once more, so that the numbers go with the results.
         let numbers = scrape::numbers(self.plan.http).await;
         Ok((self.score, numbers.unwrap_or_else(|| scraper.latest())))
+    }
+
+    /// What to say of the first result: how soon it was there, and the row and its prediction.
+    fn first(&self, result: &[u8], start: Instant) -> String {
+        let row = serde_json::from_slice(result).map(|scored: Scored| self.rows.message(scored.id));
+        format!(
+            "the first result was there {:.1} s after the start:\n  row     {}\n  result  {}",
+            start.elapsed().as_secs_f64(),
+            String::from_utf8_lossy(&row.unwrap_or_default()),
+            String::from_utf8_lossy(result),
+        )
     }
 
     async fn send(&mut self) -> Result<(), Failure> {

@@ -178,7 +178,7 @@ impl Tally {
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         if self.unanswered > 0 {
             return Err(Failure::failed(format!(
-                "{} of {} requests had no reply in time; --timeout gives them longer, --window sends fewer at once",
+                "{} of {} requests had no reply in time; is the pipeline's sink `reply: {{}}`? --timeout gives them longer, --window sends fewer at once",
                 self.unanswered, self.sent
             )));
         }
