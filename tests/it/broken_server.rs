@@ -99,6 +99,8 @@ async fn a_second_signal_does_not_wait_for_a_slow_end() {
             program.said().contains("stopping") && program.status("/readyz") == 503
         })
         .await;
+    // Sooner it would be taken for an echo of the first.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     program.signal("TERM");
     let asked = Instant::now();
     let ended = program.ended().await;
