@@ -338,7 +338,7 @@ async fn a_pipeline_file_says_where_and_how_to_send() {
             2,
             "reads a file: nothing can be sent to it",
         ),
-        ("no/such.yaml", 78, "no/such.yaml"),
+        ("no/such.yaml", 66, "no/such.yaml"),
     ] {
         let refused = send(pipeline, &[]);
         assert_eq!(refused.status.code(), Some(code), "{}", err(&refused));
