@@ -259,6 +259,9 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text
         .split_once(':')
         .ok_or_else(|| wrong("it has no colon".to_owned()))?;
+    if name.trim().is_empty() {
+        return Err(wrong("its name is empty".to_owned()));
+    }
     Ok((
         name.parse().map_err(|error| wrong(format!("{error}")))?,
         value
