@@ -200,3 +200,15 @@ fn subjects_that_make_no_sense_are_refused_at_once() {
         assert!(err(&output).contains(says), "{}", err(&output));
     }
 }
+
+#[test]
+fn a_variable_that_is_no_text_is_said_to_be_none() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let output = forebay(&["check", "pipelines/income/pipeline.yaml"])
+        .env("NATS_URL", std::ffi::OsStr::from_bytes(b"nats://\xff"))
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(78), "{}", err(&output));
+    let says = "the environment variable `NATS_URL` is not UTF-8 text";
+    assert!(err(&output).contains(says), "{}", err(&output));
+}

@@ -245,6 +245,7 @@ async fn streams_confirm_what_is_sent_and_can_be_read() {
         "{}",
         err(&output)
     );
+    assert!(!err(&output).contains("sent "), "{}", err(&output));
     let missing = run(&["tail", "--stream", "ROWS", "--url", server.url()]);
     assert_eq!(missing.status.code(), Some(69));
     assert!(

@@ -122,7 +122,7 @@ async fn send_to(args: &Args, target: target::Target) -> Result<(), Failure> {
         Ok(()) => broker.flush().await,
         failed => failed,
     };
-    tally.finish(end.is_ok())?;
+    tally.finish(end.is_ok(), args.jetstream)?;
     if broker.reconnects() > 0 && !args.jetstream && !args.request {
         return end.and(Err(Failure::failed(
             "the connection was lost on the way, so some messages may be lost too; --jetstream makes sure of each",
