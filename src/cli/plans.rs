@@ -11,24 +11,32 @@ use crate::{
 /// Loads ONNX Runtime, and reads and checks every file.
 ///
 /// # Errors
-/// ONNX Runtime is not there (exit 69), or the reports of all files that are wrong (exit 78).
+/// ONNX Runtime is not there (exit 69), or the reports of all files that are wrong (exit 78, or 66
+/// where all that is wrong is that files cannot be read).
 pub(super) fn load(files: &[PathBuf], globals: &Globals) -> Result<Vec<Plan>, Failure> {
     library::init(globals.onnxruntime.as_deref())
         .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
     let mut catalog = CpuCatalog::new();
     let (mut plans, mut reports) = (Vec::new(), Vec::new());
+    let mut exit = Exit::NoInput;
     for file in files {
         match config::load(file, &mut catalog) {
             Ok(plan) => plans.push(plan),
-            Err(errors) => reports.push(errors.render_for(&io::stderr())),
+            Err(errors) => {
+                if !errors.is_unreadable() {
+                    exit = Exit::Config;
+                }
+                reports.push(errors.render_for(&io::stderr()));
+            }
         }
     }
     if let Err(errors) = config::check_together(&plans) {
+        exit = Exit::Config;
         reports.push(errors.render_for(&io::stderr()));
     }
     if reports.is_empty() {
         Ok(plans)
     } else {
-        Err(Failure::rendered(Exit::Config, reports.join("\n")))
+        Err(Failure::rendered(exit, reports.join("\n")))
     }
 }

@@ -21,7 +21,7 @@ use super::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// What to listen to; `*` stands for one part, `>` for all parts that follow
-    #[arg(value_name = "SUBJECT", required_unless_present = "stream")]
+    #[arg(value_name = "SUBJECT", required_unless_present = "stream", value_parser = subject)]
     pub subject: Option<String>,
     /// Read this JetStream stream, from its first message on
     #[arg(long, value_name = "NAME")]
@@ -41,6 +41,24 @@ pub struct Args {
     /// Which server.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// A subject to listen to. The server takes others too, and never sends anything for them.
+fn subject(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let last = parts.len() - 1;
+    let why = if parts.iter().any(|part| part.is_empty()) {
+        "it has an empty part"
+    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        "it has white space in it"
+    } else if parts[..last].contains(&">") {
+        "`>` stands for all parts that follow, so it comes last"
+    } else if (parts.iter()).any(|part| part.len() > 1 && part.contains(['*', '>'])) {
+        "`*` and `>` stand for whole parts, between dots"
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(format!("`{text}` is no subject to listen to: {why}"))
 }
 
 pub(super) fn examples() -> String {

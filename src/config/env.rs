@@ -1,5 +1,7 @@
 //! `${NAME}` and `${NAME:-default}` in scalars.
 
+use std::env::VarError;
+
 /// Gives the value of an environment variable.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -49,6 +51,13 @@ pub(super) fn fill(text: &str, lookup: Lookup<'_>) -> Result<String, Fault> {
                     "a name has letters, digits and `_`; write `$${` where the text itself has `${`"
                         .to_owned(),
                 ),
+            });
+        }
+        if let Err(VarError::NotUnicode(_)) = std::env::var(name) {
+            return Err(Fault {
+                text: whole.to_owned(),
+                message: format!("the environment variable `{name}` is not UTF-8 text"),
+                help: Some(format!("set `{name}` to text in UTF-8")),
             });
         }
         // As in a shell: `:-` also stands in for a variable that is set to nothing.

@@ -12,32 +12,53 @@ const SECRET_KEYS: [&str; 2] = ["password", "token"];
 pub(super) fn cover(text: &str) -> (String, Vec<String>) {
     let mut ranges = Vec::new();
     let mut start = 0;
-    // Indentation of the secret key, and of the `auth` key, that deeper lines belong to.
+    // Indentation of the secret key, and of the `auth` and `url` keys, that deeper lines belong to.
     let mut secret: Option<usize> = None;
     let mut auth: Option<usize> = None;
+    let mut url: Option<usize> = None;
+    // Parts of an address that goes on: it is not known yet whether a password is in it.
+    let mut begun: Vec<Range<usize>> = Vec::new();
     for line in text.split_inclusive('\n') {
         let body = line.trim_end();
         let indent = body.len() - body.trim_start().len();
-        let belongs =
-            |outer: Option<usize>| outer.filter(|outer| indent > *outer || body.is_empty());
-        (secret, auth) = (belongs(secret), belongs(auth));
+        let item = is_item(&body[indent..]);
+        let belongs = |outer: Option<usize>| {
+            outer.filter(|outer| indent > *outer || (indent == *outer && item) || body.is_empty())
+        };
+        (secret, auth, url) = (belongs(secret), belongs(auth), belongs(url));
         if secret.is_some() {
             ranges.push(start + indent..start + body.len());
         }
+        if url.is_some() {
+            if item {
+                begun.clear();
+            }
+            let rest = start + indent..start + body.len();
+            address(text, rest, &mut begun, &mut ranges);
+        }
         let mut inside = auth.is_some();
+        if inside && keys(body).next().is_none() && !body[indent..].starts_with(['}', '#']) {
+            // A value without a key, under a key that has a secret or nothing.
+            ranges.push(start + indent..start + body.len());
+        }
         for (key, at) in keys(body) {
             let value = &body[at..];
             inside |= key == "auth";
-            // A field or an output may be called `token`; its value is a mapping or a name of
-            // its own that is written elsewhere too.
-            let collection = value.starts_with(['{', '[']);
-            let known = SECRET_KEYS.contains(&key) || key == "auth";
-            let typo = inside && key != "user" && !key.ends_with("_file");
-            if (known || typo) && !collection {
+            if is_secret(key, value, inside) {
                 ranges.push(start + at..start + body.len());
                 if key != "auth" {
                     secret = secret.or(Some(indent));
                 }
+            }
+            if key == "url" && url.is_none() {
+                url = Some(indent);
+                begun.clear();
+                address(
+                    text,
+                    start + at..start + body.len(),
+                    &mut begun,
+                    &mut ranges,
+                );
             }
         }
         if inside {
@@ -47,6 +68,52 @@ pub(super) fn cover(text: &str) -> (String, Vec<String>) {
         start += line.len();
     }
     covered(text, &ranges)
+}
+
+/// Whether `value` is a secret, whatever its YAML type. A field or an output may be called `token`:
+/// then its value is a mapping or a name that is written elsewhere too.
+fn is_secret(key: &str, value: &str, inside_auth: bool) -> bool {
+    let mapping = value.starts_with('{');
+    if key == "auth" {
+        return !mapping;
+    }
+    if inside_auth {
+        return key != "user" && !key.ends_with("_file");
+    }
+    SECRET_KEYS.contains(&key) && !mapping
+}
+
+/// `- ` at the beginning: the item of a list.
+fn is_item(line: &str) -> bool {
+    line.strip_prefix('-')
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+/// Covers what may be a user and a password in a piece of the value of `url`, whatever else is
+/// wrong with it; `begun` has the pieces on the lines before.
+fn address(
+    text: &str,
+    piece: Range<usize>,
+    begun: &mut Vec<Range<usize>>,
+    ranges: &mut Vec<Range<usize>>,
+) {
+    let part = &text[piece.clone()];
+    let lead = match part.find("://") {
+        Some(scheme) => scheme + 3,
+        None => {
+            part.len()
+                - part
+                    .trim_start_matches(|c: char| "\"'[{- |>".contains(c))
+                    .len()
+        }
+    };
+    match user_info(&part[lead..]) {
+        Some(info) => {
+            ranges.append(begun);
+            ranges.push(piece.start + lead + info.start..piece.start + lead + info.end);
+        }
+        None => begun.push(piece.start + lead..piece.end),
+    }
 }
 
 /// The keys of a line, and where their values begin.
@@ -69,10 +136,11 @@ fn covered(text: &str, ranges: &[Range<usize>]) -> (String, Vec<String>) {
             continue;
         }
         bytes[range.clone()].fill(b'*');
-        secrets.push(
-            part.trim_matches(|c: char| "\"'{}[], |>".contains(c))
-                .to_owned(),
-        );
+        let edge = |c: char| c.is_whitespace() || "\"'{}[],|>".contains(c);
+        secrets.push(part.trim_matches(edge).to_owned());
+        // A message may name one value of a collection.
+        let pieces = part.split(edge).filter(|piece| !piece.ends_with(':'));
+        secrets.extend(pieces.map(str::to_owned));
     }
     // Very short ones would cover letters of ordinary words.
     secrets.retain(|secret| secret.len() >= 4);
@@ -99,16 +167,25 @@ pub(super) fn scrub(line: &mut String, secrets: &[String]) {
 fn user_infos(line: &str) -> impl Iterator<Item = Range<usize>> {
     line.match_indices("://").filter_map(|(at, _)| {
         let start = at + 3;
-        let rest = &line[start..];
-        // A password with a slash or a quote in it is no valid URL, but must be covered too; so
-        // the last `@` before a space ends it.
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let info = &rest[..rest[..end].rfind('@')?];
-        // The user's name in front of a `${PASSWORD}` is no secret.
-        let user = info.find(":${").map_or(0, |colon| colon + 1);
-        let user = if is_reference(&info[user..]) { user } else { 0 };
-        (!info.is_empty()).then_some(start + user..start + info.len())
+        let info = user_info(&line[start..])?;
+        Some(start + info.start..start + info.end)
     })
+}
+
+/// Where `user:password` or a token stands in what follows a scheme. A password with a slash, a
+/// quote or a space in it is no valid URL, but must be covered too; so the last `@` ends it.
+fn user_info(rest: &str) -> Option<Range<usize>> {
+    // References are no secrets, so where all before a space is one, a later `@` is not looked for.
+    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    if let Some(end) = rest[..end].rfind('@') {
+        let info = &rest[..end];
+        let user = info.find(":${").map_or(0, |colon| colon + 1);
+        if is_reference(&info[user..]) {
+            return Some(user..end);
+        }
+    }
+    let end = rest.rfind('@')?;
+    (end > 0).then_some(0..end)
 }
 
 /// Whether this is `${NAME}` and nothing else.
@@ -165,6 +242,53 @@ mod tests {
             "token: { dtype: f32 }\nx: 1"
         );
         assert_eq!(shown("password: päss"), "password: *****");
+    }
+
+    #[test]
+    fn what_stands_in_a_secrets_place_is_covered_whatever_it_is() {
+        for text in [
+            "url: \"nats://bob:hunter2 @h:1\"",
+            "url: nats://bob:hunter2 @h:1",
+            "url: {a: \"bob:hunter2@h\"}",
+            "url: bob:hunter2@h",
+            "url: [localhost, \"bob:hunter2@h\"]",
+            "url:\n  - nats://a\n  - bob:hunter2@h",
+            "url:\n- nats://a\n- bob:hunter2@h",
+            "url: \"nats://bob:hunter2\n  x@h\"",
+            "url: >-\n  nats://bob:hun\n  hunter2@h",
+            "source: { nats: { url: [\"bob:hunter2@h\", 5] } }",
+            "auth: { token: [hunter2] }",
+            "auth: { user: a, password: { a: hunter2 } }",
+            "auth: [hunter2]",
+            "auth:\n  hunter2",
+            "auth:\n- hunter2",
+            "auth: { token:\n  hunter2 }",
+            "auth:\n  token:\n  - hunter2",
+            "auth:\n  - token: hunter2",
+            "token: [a, hunter2]",
+            "password:\n- hunter2",
+        ] {
+            let (shown, secrets) = cover(text);
+            assert!(!shown.contains("hunter2"), "{text}: {shown}");
+            assert_eq!(shown.len(), text.len());
+            let mut line = "found `hunter2`".to_owned();
+            if !text.contains("bob:") {
+                scrub(&mut line, &secrets);
+                assert_eq!(line, "found `***`", "{text}: {secrets:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_without_secrets_are_shown() {
+        for text in [
+            "url: nats://localhost:4222",
+            "url: [nats://a, nats://b]\nname: x",
+            "url:\n  - nats://a:1\n  - ${SERVER}",
+            "source: { nats: { url: \"nats://h\", subject: rows } }",
+        ] {
+            assert_eq!(cover(text).0, text);
+        }
     }
 
     #[test]

@@ -17,10 +17,10 @@ mod url;
 
 use std::path::Path;
 
-use self::report::Report;
 pub use self::{
     plan::Plan, print::resolved, reference::reference, report::ConfigErrors, schema::schema,
 };
+use self::{plan::SourcePlan, report::Report};
 use crate::engine::ModelCatalog;
 
 /// Reads and checks a pipeline file, with the environment of this process.
@@ -28,10 +28,7 @@ use crate::engine::ModelCatalog;
 /// # Errors
 /// Everything that is wrong with the file, each with its place in it.
 pub fn load(path: &Path, catalog: &mut dyn ModelCatalog) -> Result<Plan, ConfigErrors> {
-    let text = std::fs::read(path).map_err(|error| {
-        let report = Report::new(format!("cannot read `{}`: {error}", path.display()));
-        ConfigErrors::new(path, "", vec![report])
-    })?;
+    let text = std::fs::read(path).map_err(|error| ConfigErrors::unreadable(path, &error))?;
     let text = String::from_utf8(text).map_err(|_| {
         let report = Report::new(format!("`{}` is not UTF-8 text", path.display()));
         ConfigErrors::new(
@@ -63,24 +60,54 @@ pub fn load_text(
 /// Checks what several pipelines in one process must not have in common.
 ///
 /// # Errors
-/// Two of them have the same name, so that their metrics could not be told apart.
+/// Two of them have the same name, so that their metrics could not be told apart; or they share a
+/// JetStream consumer, so that each would get a part of the messages.
 pub fn check_together(plans: &[Plan]) -> Result<(), ConfigErrors> {
     let mut reports = Vec::new();
     for (at, plan) in plans.iter().enumerate() {
-        if let Some(other) = plans[..at].iter().find(|other| other.name == plan.name) {
+        let before = &plans[..at];
+        let file = plan.file.display();
+        if let Some(other) = before.iter().find(|other| other.name == plan.name) {
             reports.push(
                 Report::new(format!(
-                    "two pipelines are called `{}`: `{}` and `{}`",
+                    "two pipelines are called `{}`: `{}` and `{file}`",
                     plan.name,
                     other.file.display(),
-                    plan.file.display()
                 ))
                 .help("give one of them another `name`: it tells their metrics apart"),
+            );
+        }
+        if let Some(other) = before.iter().find(|other| shares_consumer(other, plan))
+            && let SourcePlan::JetStream(_, options) = &plan.source
+        {
+            reports.push(
+                Report::new(format!(
+                    "two pipelines read the consumer `{}` of the stream `{}`: `{}` and `{file}`",
+                    options.consumer,
+                    options.stream,
+                    other.file.display(),
+                ))
+                .help("give one of them another `consumer`: with one, each gets a part of the messages")
+                .help("for more threads in one pipeline, raise `workers`"),
             );
         }
     }
     match plans.last() {
         Some(last) if !reports.is_empty() => Err(ConfigErrors::new(&last.file, "", reports)),
         _ => Ok(()),
+    }
+}
+
+fn shares_consumer(one: &Plan, other: &Plan) -> bool {
+    match (&one.source, &other.source) {
+        (SourcePlan::JetStream(server, one), SourcePlan::JetStream(other_server, other)) => {
+            one.stream == other.stream
+                && one.consumer == other.consumer
+                && server
+                    .urls
+                    .iter()
+                    .any(|url| other_server.urls.contains(url))
+        }
+        _ => false,
     }
 }

@@ -9,7 +9,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess, Visitor},
 };
-use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned, options::NonFiniteFloatPolicy};
+use serde_saphyr::{
+    DuplicateKeyPolicy, MergeKeyPolicy, Spanned, budget::BudgetBreach,
+    options::NonFiniteFloatPolicy,
+};
 
 use super::{env, report::Report};
 
@@ -78,10 +81,13 @@ fn syntax_error(text: &str, error: &serde_saphyr::Error) -> Report {
         message.truncate(cut);
     }
     let message = message.lines().next().unwrap_or_default();
-    let report = Report::new(format!(
-        "this is not YAML: {}",
-        message.trim_end_matches('.')
-    ));
+    let report = match own_words(error) {
+        Some(words) => Report::new(words),
+        None => Report::new(format!(
+            "this is not YAML: {}",
+            message.trim_end_matches('.')
+        )),
+    };
     let Some(location) = location else {
         return report;
     };
@@ -96,6 +102,54 @@ fn syntax_error(text: &str, error: &serde_saphyr::Error) -> Report {
     } else {
         report
     }
+}
+
+/// What is said where the reader's own words speak of its options and types.
+fn own_words(error: &serde_saphyr::Error) -> Option<String> {
+    use serde_saphyr::Error;
+    let words = match error {
+        Error::AliasError { error, .. } => return own_words(error),
+        Error::Eof { .. } => "the file ends too early",
+        Error::MultipleDocuments { .. } => {
+            "a second document begins behind `---`; write each pipeline into a file of its own"
+        }
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            "an alias (`*name`) stands inside the very value that it repeats"
+        }
+        Error::UnknownAnchor { .. } => {
+            "an alias (`*name`) repeats an anchor (`&name`) that is not there"
+        }
+        Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            "the aliases (`*name`) unfold to more than a pipeline file may hold"
+        }
+        Error::MergeKeyNotAllowed { .. } | Error::MergeValueNotMapOrSeqOfMaps { .. } => {
+            "merge keys (`<<`) are not read here; write the keys out, or use an alias for the whole value"
+        }
+        Error::InvalidScalar { .. }
+        | Error::InvalidBinaryBase64 { .. }
+        | Error::BinaryNotUtf8 { .. }
+        | Error::TaggedScalarCannotDeserializeIntoString { .. }
+        | Error::UnsupportedIncludeForm { .. }
+        | Error::ResolverError { .. }
+        | Error::CyclicInclude { .. }
+        | Error::TaggedEnumMismatch { .. } => {
+            "a tag (`!…`) does not fit its value; pipeline files need no tags"
+        }
+        Error::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => {
+            return Some(format!(
+                "this is nested more than {DEPTH_MAX} levels deep, which no pipeline file needs"
+            ));
+        }
+        Error::Budget { .. } => "this is larger than any pipeline file needs to be",
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 fn byte_offset(text: &str, location: &serde_saphyr::Location) -> usize {

@@ -92,9 +92,24 @@ pub struct ConfigErrors {
     /// The file's text with its secrets covered.
     text: String,
     reports: Vec<Report>,
+    unreadable: bool,
 }
 
 impl ConfigErrors {
+    /// There is no text: the file is missing or cannot be read.
+    pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Self {
+        let report = Report::new(format!("cannot read `{}`: {error}", file.display()));
+        Self {
+            unreadable: true,
+            ..Self::new(file, "", vec![report])
+        }
+    }
+
+    /// Whether the file is missing or cannot be read, so that nothing is known about its text.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
     pub(super) fn new(file: &Path, text: &str, mut reports: Vec<Report>) -> Self {
         reports.sort_by_key(Report::start);
         let (text, secrets) = mask::cover(text);
@@ -109,6 +124,7 @@ impl ConfigErrors {
             file: file.to_owned(),
             text,
             reports,
+            unreadable: false,
         }
     }
 

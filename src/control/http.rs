@@ -1,6 +1,6 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{
@@ -12,7 +12,10 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+};
 
 use crate::pipeline::Status;
 
@@ -83,12 +86,14 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// An operator's scrapers are few; more than this is a mistake or an attack.
+/// An operator's scrapers are few; more than this is a mistake or an attack. The oldest connection
+/// makes room then: probes and scrapers ask at once and leave, so it is one that only stands there.
 const CONNECTIONS_MAX: usize = 256;
 
 /// Answers requests until dropped. A slow or broken client harms nobody else.
 pub async fn serve(listener: TcpListener, facts: Arc<Facts>) {
     let mut connections = JoinSet::new();
+    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -99,11 +104,14 @@ pub async fn serve(listener: TcpListener, facts: Arc<Facts>) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        if connections.len() >= CONNECTIONS_MAX {
-            continue;
+        oldest_first.retain(|connection| !connection.is_finished());
+        while oldest_first.len() >= CONNECTIONS_MAX {
+            if let Some(oldest) = oldest_first.pop_front() {
+                oldest.abort();
+            }
         }
         let facts = Arc::clone(&facts);
-        connections.spawn(async move {
+        let connection = connections.spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let (status, kind, body) = facts.answer(request.method(), request.uri().path());
                 async move { Ok::<_, Infallible>(response(status, kind, body)) }
@@ -116,6 +124,7 @@ pub async fn serve(listener: TcpListener, facts: Arc<Facts>) {
                 tracing::debug!(%error, "an HTTP connection ended early");
             }
         });
+        oldest_first.push_back(connection);
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) enum Breach {
     Range,
     /// Not in the declared set.
     Value,
+    /// Text with U+0000 in it, which no model can be given: it would fail a whole batch.
+    Nul,
     /// Not an array where the shape asks for one, or nested the wrong way.
     Form,
     /// An array with this many elements where the shape asks for another number.
@@ -47,7 +49,7 @@ impl Breach {
             Self::Null => "null",
             Self::Type | Self::Quoted | Self::Fraction => "type",
             Self::Overflow | Self::Infinite | Self::Range => "range",
-            Self::Value => "value",
+            Self::Value | Self::Nul => "value",
             Self::Form | Self::Length(_) => "shape",
         }
     }
@@ -80,6 +82,9 @@ pub(super) fn reject(field: &Field, breach: Breach, shown: &str, element: Option
             "{place}: {shown} is not one of the allowed values {}",
             list(field.values.as_deref().unwrap_or_default())
         ),
+        Breach::Nul => {
+            format!("{place}: {shown} has the character U+0000 in it, which models cannot take")
+        }
         Breach::Form => format!("{place}: {shown} is not {}", form(field)),
         Breach::Length(found) => format!(
             "{place}: expected {}, found an array of {found}",

@@ -8,6 +8,14 @@ use crate::{
     message::{Reject, Stage},
 };
 
+/// What the rows of one message may become, in bytes of columns. A few bytes of a list can stand
+/// for a large array by its default or NaN; without a limit they would take all memory.
+const DECODED_BYTES_MAX: usize = 256 << 20;
+/// What a bad row counts for in that limit: its reason, here and in the result.
+const BAD_ROW_BYTES: usize = 256;
+/// So many bad rows of a message are described; the others only by the kind of their reason.
+const REASONS_MAX: usize = 100;
+
 /// The contract of a pipeline and the account of the row being read.
 ///
 /// A *slot* is the index of a series: the fields, then the passed keys.
@@ -15,6 +23,8 @@ use crate::{
 pub(super) struct Contract {
     /// One for each field.
     pub(super) rules: Vec<Rules>,
+    /// Bytes of one row's columns that need not come with the message.
+    pub(super) row_bytes: usize,
     /// Per slot, the number of the last row in which it came.
     seen: Vec<u64>,
     row: u64,
@@ -23,8 +33,12 @@ pub(super) struct Contract {
 
 impl Contract {
     pub(super) fn new(fields: &[Field], passed: &[String]) -> Self {
+        let rules: Vec<Rules> = fields.iter().map(Rules::new).collect();
+        let passed_bytes = passed.len() * size_of::<usize>();
         Self {
-            rules: fields.iter().map(Rules::new).collect(),
+            row_bytes: (rules.iter().map(Rules::row_bytes))
+                .fold(passed_bytes, usize::saturating_add),
+            rules,
             seen: vec![0; fields.len() + passed.len()],
             row: 0,
             missing: 0,
@@ -91,17 +105,63 @@ pub(super) fn push_passed(column: &mut Column, json: &str) {
 }
 
 /// What became of the records of one list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
+    row_bytes: usize,
     records: usize,
+    /// Records that were not read any more.
+    passed_over: usize,
     rejected: Vec<(usize, Reject)>,
 }
 
 impl Tally {
+    /// A list of rows that take so many bytes each.
+    pub(super) fn new(row_bytes: usize) -> Self {
+        Self {
+            row_bytes,
+            records: 0,
+            passed_over: 0,
+            rejected: Vec::new(),
+        }
+    }
+
+    /// Whether the next record would be more than one message may become. The first one always
+    /// has room: how large a single row is, the pipeline file says.
+    pub(super) fn is_full(&self) -> bool {
+        let bad = self.rejected.len();
+        let good = self.records - bad + 1;
+        let bytes = (good.saturating_mul(self.row_bytes)).saturating_add(bad * BAD_ROW_BYTES);
+        self.records > 0 && bytes > DECODED_BYTES_MAX
+    }
+
+    /// Counts a record that was not read, since there is no room for it.
+    pub(super) fn pass_over(&mut self) {
+        self.passed_over += 1;
+    }
+
+    fn too_much(&self) -> Reject {
+        let (bad, rows) = (self.rejected.len(), self.records + self.passed_over);
+        let found = if self.row_bytes.saturating_mul(rows) > DECODED_BYTES_MAX {
+            format!("{rows} rows of {} bytes", self.row_bytes)
+        } else {
+            format!(
+                "{rows} rows, of which the first {} had {bad} bad ones,",
+                self.records
+            )
+        };
+        let reason = format!(
+            "{found} are more than the {DECODED_BYTES_MAX} bytes that one message may become; send them in several messages"
+        );
+        Reject::new(Stage::Decode, "size", reason)
+    }
+
     /// Counts the next record. A bad one leaves nothing in the table.
     pub(super) fn count(&mut self, record: Result<(), Reject>, table: &mut Table) {
-        if let Err(reject) = record {
+        if let Err(mut reject) = record {
             table.truncate(table.rows);
+            if self.rejected.len() >= REASONS_MAX {
+                reject.kind.clone_into(&mut reject.reason);
+            }
             self.rejected.push((self.records, reject));
         }
         self.records += 1;
@@ -109,9 +169,13 @@ impl Tally {
 
     /// The list has ended. Without a single good record (but with bad ones) it is an error.
     pub(super) fn close(self) -> Result<Decoded, Reject> {
+        if self.passed_over > 0 {
+            return Err(self.too_much());
+        }
         let Self {
             records,
             mut rejected,
+            ..
         } = self;
         let rows = records - rejected.len();
         if rows == 0 && records > 0 {

@@ -64,6 +64,17 @@ impl Rules {
         &self.field.shape
     }
 
+    /// Bytes that one row of the field takes as a column; of text, what does not come with the
+    /// message: where each value ends, and the default.
+    pub(super) fn row_bytes(&self) -> usize {
+        let element = match (self.field.dtype.size_bytes(), &self.field.default) {
+            (Some(bytes), _) => bytes,
+            (None, Some(Scalar::String(default))) => size_of::<usize>() + default.len(),
+            (None, _) => size_of::<usize>(),
+        };
+        self.width.saturating_mul(element)
+    }
+
     /// Whether every value of the type keeps the contract.
     pub(super) fn takes_anything(&self) -> bool {
         self.field.range.is_none() && self.field.values.is_none()
@@ -176,6 +187,9 @@ impl Rules {
         };
         if matches!(&self.allowed, Allowed::Strings(set) if !set.contains(value)) {
             return Err(Breach::Value);
+        }
+        if value.contains('\0') {
+            return Err(Breach::Nul);
         }
         values.push(value);
         Ok(())

@@ -106,3 +106,75 @@ pub(super) fn census() -> Vec<Field> {
         age, hours, state, count, pixel, grade, open, level, image, pair, single,
     ]
 }
+
+mod limits {
+    use super::*;
+    use crate::decode::{json::JsonDecoder, msgpack::MsgpackDecoder, tensor::TensorDecoder};
+
+    #[test]
+    fn a_message_cannot_become_more_than_so_many_bytes() {
+        let mut image = Field::new("image", Dtype::F32, vec![40, 1024, 1024]);
+        image.nullable = true;
+        let fields = [image];
+        let mut json = JsonDecoder::new(&fields, &[]);
+        let mut msgpack = MsgpackDecoder::new(&fields, &[]);
+        let rejects = [
+            decode(&mut json, &fields, &[], b"[{},{\"image\":null},{}]").unwrap_err(),
+            decode(&mut msgpack, &fields, &[], b"\x93\x80\x80\x80").unwrap_err(),
+        ];
+        for reject in rejects {
+            assert_eq!(reject.kind, "size");
+            assert_eq!(
+                reject.reason,
+                "3 rows of 167772160 bytes are more than the 268435456 bytes that one message may become; send them in several messages"
+            );
+        }
+        // One row is as large as the file says, and what is not JSON is said first.
+        assert!(decode(&mut json, &fields, &[], b"[{}]").is_ok());
+        let reject = decode(&mut json, &fields, &[], b"[{},{},x]").unwrap_err();
+        assert_eq!(reject.kind, "syntax");
+    }
+
+    #[test]
+    fn not_every_bad_row_has_a_sentence() {
+        let fields = [Field::new("x", Dtype::Bool, vec![])];
+        let payload = format!("[{}{{\"x\":true}}]", "0,".repeat(150));
+        let mut json = JsonDecoder::new(&fields, &[]);
+        let (decoded, _) = decode(&mut json, &fields, &[], payload.as_bytes()).unwrap();
+        let crate::block::Layout::Many { rejected } = decoded.layout else {
+            panic!("a list was sent");
+        };
+        assert_eq!(rejected.len(), 150);
+        assert!(rejected[99].1.reason.starts_with("0 is not an object"));
+        assert_eq!(rejected[100].1.reason, "type");
+        let mut tensor = TensorDecoder::new(&fields[0], Dtype::Bool);
+        let reject = decode(&mut tensor, &fields, &[], &vec![2; 2_000_000]).unwrap_err();
+        assert_eq!(reject.kind, "size");
+    }
+
+    #[test]
+    fn text_with_a_nul_harms_only_its_row() {
+        let fields = [Field::new("state", Dtype::String, vec![])];
+        let mut json = JsonDecoder::new(&fields, &[]);
+        let payload = br#"[{"state":"MA"},{"state":"M\u0000A"}]"#;
+        let (decoded, _) = decode(&mut json, &fields, &[], payload).unwrap();
+        let crate::block::Layout::Many { rejected } = decoded.layout else {
+            panic!("a list was sent");
+        };
+        assert_eq!((decoded.rows, rejected.len()), (1, 1));
+        let (1, Reject { kind, reason, .. }) = &rejected[0] else {
+            panic!("the second row is bad: {rejected:?}");
+        };
+        assert_eq!(
+            (*kind, reason.as_str()),
+            (
+                "value",
+                "field `state`: \"M\\u0000A\" has the character U+0000 in it, which models cannot take"
+            )
+        );
+        let mut msgpack = MsgpackDecoder::new(&fields, &[]);
+        let payload = b"\x81\xa5state\xa3M\0A";
+        let reject = decode(&mut msgpack, &fields, &[], payload).unwrap_err();
+        assert_eq!(reject.kind, "value");
+    }
+}

@@ -106,8 +106,11 @@ impl Encode for MsgpackEncoder {
         output: &Table,
         into: &mut BytesMut,
     ) -> Result<NonFinite, Reject> {
-        for prepared in &self.outputs {
-            series(&prepared.field, output, &rows)?;
+        // An empty list needs no series, and where nothing was run there may be none.
+        if !rows.is_empty() {
+            for prepared in &self.outputs {
+                series(&prepared.field, output, &rows)?;
+            }
         }
         let Layout::Many { rejected } = &record.layout else {
             return self.row(only_row(&rows)?, input, &output.series, into);

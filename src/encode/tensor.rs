@@ -56,6 +56,10 @@ impl Encode for TensorEncoder {
                 }
             }
         }
+        if rows.is_empty() && output.series.is_empty() {
+            // Nothing has run yet that could say what the elements are.
+            return Ok(0);
+        }
         let series = series(&self.output, output, &rows)?;
         let dtype = series.values.dtype();
         if !matches!(&self.last, Some((last, shape)) if *last == dtype && *shape == series.shape) {

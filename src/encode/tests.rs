@@ -333,3 +333,38 @@ proptest! {
         prop_assert_eq!(rmp_serde::from_slice::<Value>(&into).unwrap(), json!({"p": value}));
     }
 }
+
+#[test]
+fn an_empty_list_needs_no_output() {
+    let (input, nothing) = (Table::default(), Table::default());
+    let one = |key: &str| output(key, 0);
+    let mut encoders: [(Box<dyn Encode>, &[u8]); 3] = [
+        (Box::new(JsonEncoder::new(&[], vec![one("p")])), b"[]"),
+        (Box::new(MsgpackEncoder::new(&[], vec![one("p")])), b"\x90"),
+        (Box::new(TensorEncoder::new(one("p"))), b""),
+    ];
+    for (encoder, expected) in &mut encoders {
+        let mut into = BytesMut::new();
+        let record = record(0, many(&[]));
+        let count = encoder.encode(&record, 0..0, &input, &nothing, &mut into);
+        assert_eq!((count, &into[..]), (Ok(0), *expected));
+    }
+    let known = Table {
+        rows: 0,
+        series: vec![Series::new(Dtype::F64, vec![2, 3])],
+    };
+    let tensor = &mut encoders[2].0;
+    let layout = many(&[]);
+    let record = record(0, layout.clone());
+    assert_eq!(
+        tensor.encode(&record, 0..0, &input, &known, &mut BytesMut::new()),
+        Ok(0)
+    );
+    assert_eq!(
+        tensor.headers(0, &layout),
+        [
+            ("Forebay-Dtype".to_owned(), "f64".to_owned()),
+            ("Forebay-Shape".to_owned(), "0,2,3".to_owned())
+        ]
+    );
+}

@@ -18,7 +18,7 @@ pub struct Isolated {
 /// with the engine's words. `output` is memory for the first run; the tables of the pieces are new.
 ///
 /// Messages without rows (an empty list) are not run: where nothing else is in a piece they come
-/// back scored, with an output of no rows, which may have no series either.
+/// back scored, with the engine's output of no rows.
 ///
 /// # Cost
 /// A batch that goes through costs one run. One message that fails among `n` costs at most
@@ -42,7 +42,7 @@ pub fn run_isolated(
     while let Some(mut block) = pieces.pop() {
         let mut output = output.take().unwrap_or_default();
         if block.rows() == 0 {
-            output.truncate(0);
+            output = engine.no_rows();
             isolated.scored.push(Scored { block, output });
             continue;
         }
@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::{
         block::{Column, Layout, Series},
+        contract::Dtype,
         message::{Ack, Message},
     };
 
@@ -114,6 +115,13 @@ mod tests {
                 shape: vec![],
             }];
             Ok(())
+        }
+
+        fn no_rows(&self) -> Table {
+            Table {
+                rows: 0,
+                series: vec![Series::new(Dtype::I64, vec![3])],
+            }
         }
     }
 
@@ -203,6 +211,11 @@ mod tests {
                 runs
             ),
             (1, 2, 0)
+        );
+        let output = &isolated.scored[0].output;
+        assert_eq!(
+            (output.rows, output.series[0].shape.as_slice()),
+            (0, &[3][..])
         );
     }
 

@@ -24,6 +24,12 @@ pub trait Engine: Send {
     /// # Errors
     /// See [`EngineError`].
     fn run(&mut self, input: &Table, output: &mut Table) -> Result<(), EngineError>;
+
+    /// What [`Engine::run`] would fill for no rows at all: the series, empty. Without any where
+    /// that is not known.
+    fn no_rows(&self) -> Table {
+        Table::default()
+    }
 }
 
 /// Why an engine could not run a batch.

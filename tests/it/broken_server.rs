@@ -48,6 +48,15 @@ async fn readiness_follows_the_server() {
     let posted = program.ask("POST", "/metrics").0;
     assert_eq!(posted, 405);
 
+    // Connections that say nothing keep nobody else out.
+    let address = program.address().expect("it serves HTTP");
+    let idle: Vec<_> = (0..600)
+        .map(|_| std::net::TcpStream::connect(address).expect("accepted"))
+        .collect();
+    assert_eq!(program.status("/readyz"), 200);
+    assert!(program.get("/metrics").1.contains("forebay_ready"));
+    drop(idle);
+
     server.kill();
     program
         .wait_for("not ready", |program| program.status("/readyz") == 503)

@@ -90,6 +90,14 @@ async fn without_a_nats_server_its_address_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_can_be_stopped_while_it_waits_for_a_server() {
+    let mut program = Program::run(&example("income/pipeline.yaml"), &nowhere());
+    let trying = |program: &Program| program.said().contains("cannot reach NATS yet");
+    program.wait_for("a first try", trying).await;
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_its_stream_it_says_how_to_make_one() {
     let server = NatsServer::start(&[]);
     let connection = connect(&server.url()).await;

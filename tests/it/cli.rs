@@ -151,3 +151,64 @@ fn a_demo_without_a_server_says_where_to_get_one() {
         err(&output)
     );
 }
+
+#[test]
+fn a_missing_file_is_told_from_a_wrong_one() {
+    let missing = "cannot read `no/such.yaml`";
+    for (args, code, says) in [
+        (&["check", "no/such.yaml"][..], 66, missing),
+        (&["run", "no/such.yaml"], 66, missing),
+        (&["check", "no/such.yaml", "Cargo.toml"], 78, missing),
+        (
+            &["new", "no/such.onnx", "-o", "Cargo.toml"],
+            66,
+            "no/such.onnx: there is no such file",
+        ),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+        assert!(err(&output).contains(says), "{}", err(&output));
+    }
+}
+
+#[test]
+fn subjects_that_make_no_sense_are_refused_at_once() {
+    for (args, says) in [
+        (
+            &["tail", "a.>.b"][..],
+            "`>` stands for all parts that follow, so it comes last",
+        ),
+        (&["tail", "a.b*"], "`*` and `>` stand for whole parts"),
+        (&["tail", "a..b"], "it has an empty part"),
+        (&["tail", "a b"], "it has white space in it"),
+        (
+            &["send", "-", "--subject", "a.>.b"],
+            "wildcards are for reading only",
+        ),
+        (
+            &["send", "-", "--subject", "a.{x}.b*"],
+            "wildcards are for reading only",
+        ),
+        (&["send", "-", "--subject", "a..b"], "it has an empty part"),
+        (
+            &["send", "-", "--subject", "a", "--header", ": v"],
+            "its name is empty",
+        ),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+        assert!(err(&output).contains(says), "{}", err(&output));
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_said_to_be_none() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let output = forebay(&["check", "pipelines/income/pipeline.yaml"])
+        .env("NATS_URL", std::ffi::OsStr::from_bytes(b"nats://\xff"))
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(78), "{}", err(&output));
+    let says = "the environment variable `NATS_URL` is not UTF-8 text";
+    assert!(err(&output).contains(says), "{}", err(&output));
+}

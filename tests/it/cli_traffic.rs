@@ -245,6 +245,7 @@ async fn streams_confirm_what_is_sent_and_can_be_read() {
         "{}",
         err(&output)
     );
+    assert!(!err(&output).contains("sent "), "{}", err(&output));
     let missing = run(&["tail", "--stream", "ROWS", "--url", server.url()]);
     assert_eq!(missing.status.code(), Some(69));
     assert!(
@@ -338,7 +339,7 @@ async fn a_pipeline_file_says_where_and_how_to_send() {
             2,
             "reads a file: nothing can be sent to it",
         ),
-        ("no/such.yaml", 78, "no/such.yaml"),
+        ("no/such.yaml", 66, "no/such.yaml"),
     ] {
         let refused = send(pipeline, &[]);
         assert_eq!(refused.status.code(), Some(code), "{}", err(&refused));

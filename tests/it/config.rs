@@ -373,15 +373,6 @@ fn the_resolved_file_has_no_secrets() {
     insta::assert_snapshot!(text.replace(&cores, "workers: 1"));
 }
 
-#[test]
-fn pipelines_in_one_process_have_different_names() {
-    let (a, mut b) = (plan(&two_columns(AB, "")), plan(&two_columns(AB, "")));
-    let errors = config::check_together(&[a.clone(), b.clone()]).expect_err("the same name");
-    insta::assert_snapshot!(errors);
-    b.name = "other".to_owned();
-    assert_eq!(config::check_together(&[a, b]), Ok(()));
-}
-
 /// `make schema` writes them anew.
 #[test]
 fn the_committed_schema_and_reference_are_fresh() {

@@ -93,6 +93,8 @@ broken! {
     token_not_there: with_sink("{ nats: { subject: rows.income } }", "{ nats: { subject: \"scores.{3}\" } }");
     token_of_a_file: with_sink("{ file: { path: \"-\" } }", "{ nats: { subject: \"scores.{1}\" } }");
     result_comes_back: with_sink("{ nats: { subject: \"rows.>\" } }", "{ nats: { subject: rows.scores } }");
+    source_and_sink_in_one_file: with_sink("{ file: { path: ../Cargo.toml } }", "{ file: { path: ../src/../Cargo.toml } }");
+    sink_and_dead_letter_in_one_file: with_sink("{ file: { path: \"-\" } }", "{ file: { path: out.jsonl } }\ndead_letter: { file: { path: ./out.jsonl } }");
     batch_never_full: with("batch: { max_rows: 64, max_delay: 2ms }\nmax_in_flight: 16");
     model_missing: with_model("modle.onnx");
     model_broken: with_model("../tests/data/bad_models/truncated.onnx");
@@ -123,6 +125,15 @@ broken! {
         "\n  a: { dtype: bool, range: [0, 1], values: [] }\n  b: { dtype: i64, nullable: true, range: [1] }",
         "",
     );
+    values_that_cannot_come: two_columns(
+        "\n  a: { default: 1e39 }\n  b: { dtype: f64, default: .nan, values: [1e400] }\n  c: { dtype: u8, range: [300, 400] }\n  d: { dtype: i32, range: [0.2, 0.8] }\n  e: { dtype: string, default: \"M\\0A\" }\n  f: { range: [.inf, .inf] }",
+        "encode: { json: { pass: [c, d, e, f] } }",
+    );
+    shape_too_large: two_columns(
+        "\n  a: { shape: [4294967296, 4294967296] }\n  b: { shape: [100000, 100000] }",
+        "",
+    );
+    tensor_too_large: "name: x\nsource: { file: { path: \"-\" } }\ndecode: { tensor: { shape: [100000, 100000] } }\nmodels: { m: { path: ../tests/data/models/sk_knn/model.onnx } }\nsink: { file: { path: \"-\" } }";
     several_at_once: with("max_in_flight: lots\nbatch: { max_rowz: 1 }\nhttp: { listen: here }\nmax_in_flight_bytes: -1").replace("name: test\n", "");
     several_meanings_at_once: with("batch: { max_rows: 9, max_delay: 1s }\nmax_in_flight: 8\nencode: { json: { outputs: { a: lable } } }")
         .replace("X: [a, b]", "X: [a, bb]");

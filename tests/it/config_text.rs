@@ -74,3 +74,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_the_yaml_reader_refuses_is_said_in_our_words() {
+    let deep = format!("name: {}{}", "[".repeat(40), "]".repeat(40));
+    let wide = format!("name: [{}]", "1,".repeat(200_000));
+    let bomb = format!(
+        "a: &a [{0}]\nb: &b [{1}]\nc: &c [{2}]\nd: [{3}]",
+        "x,".repeat(50),
+        "*a,".repeat(50),
+        "*b,".repeat(50),
+        "*c,".repeat(50)
+    );
+    for (text, says) in [
+        (
+            "name: a\n---\nname: b",
+            "a second document begins behind `---`",
+        ),
+        ("name: &a [*a]", "stands inside the very value"),
+        ("name: *a", "an anchor (`&name`) that is not there"),
+        (
+            "a: &a {b: 1}\nc:\n  <<: *a",
+            "merge keys (`<<`) are not read here",
+        ),
+        (deep.as_str(), "nested more than 32 levels deep"),
+        (wide.as_str(), "larger than any pipeline file"),
+        (bomb.as_str(), "larger than any pipeline file"),
+    ] {
+        let errors = load(text).expect_err("no pipeline").render(false);
+        let title = errors.lines().next().unwrap_or_default();
+        assert!(title.contains(says), "{title}");
+        for word in ["from_str", "breach", "recursi", "polic", "Options"] {
+            assert!(!errors.contains(word), "{errors}");
+        }
+    }
+}

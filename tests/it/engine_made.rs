@@ -194,3 +194,29 @@ fn zipmap_is_taken_out_of_a_model_whose_weights_lie_beside_it() {
         Column::F32(vec![1.0, 2.0, 4.0, 6.0])
     );
 }
+
+#[test]
+fn an_output_of_no_rows_has_its_types_and_shapes() {
+    runtime();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/digits/model.onnx");
+    let field = Field::new("pixels", Dtype::F32, vec![64]);
+    let spec = EngineSpec {
+        steps: vec![StepSpec {
+            path,
+            inputs: vec![InputSpec {
+                columns: vec![ColumnRef::Field(0)],
+                shape: vec![64],
+            }],
+        }],
+        outputs: [1, 0].map(|output| OutputRef { step: 0, output }).to_vec(),
+        max_rows: 4,
+    };
+    let nothing = CpuEngine::load(&spec, &[field]).unwrap().no_rows();
+    let series = nothing
+        .series
+        .iter()
+        .map(|series| (series.values.dtype(), series.shape.as_slice()));
+    let series: Vec<_> = series.collect();
+    assert_eq!(nothing.rows, 0);
+    assert_eq!(series, [(Dtype::F32, &[10][..]), (Dtype::I64, &[][..])]);
+}

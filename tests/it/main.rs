@@ -16,6 +16,7 @@ mod config;
 mod config_errors;
 mod config_files;
 mod config_text;
+mod config_together;
 mod create_streams;
 mod engine;
 mod engine_bad;

@@ -39,18 +39,17 @@ pub fn new(args: NewArgs, globals: &Globals) -> Result<(), Failure> {
         Some(file) => file,
         None => args.model.with_file_name(DEFAULT_FILE),
     };
+    let mut catalog = CpuCatalog::new();
+    // First, so that the exit code does not hang on where the file would be written.
+    let readable = args.model.is_file() && File::open(&args.model).is_ok();
+    if !readable && let Err(error) = catalog.inputs(&args.model) {
+        return Err(Failure::new(Exit::NoInput, error.to_string()));
+    }
     if !to_standard_output {
         check_place(&target)?;
     }
-    let draft = Draft::of(&mut CpuCatalog::new(), &args.model, &target).map_err(|error| {
-        let readable = args.model.is_file() && File::open(&args.model).is_ok();
-        let exit = if readable {
-            Exit::Failed
-        } else {
-            Exit::NoInput
-        };
-        Failure::new(exit, error.to_string())
-    })?;
+    let draft = Draft::of(&mut catalog, &args.model, &target)
+        .map_err(|error| Failure::failed(error.to_string()))?;
     let yaml = pipeline_yaml(&draft);
     if to_standard_output {
         return output::print(&yaml);

@@ -122,7 +122,7 @@ async fn send_to(args: &Args, target: target::Target) -> Result<(), Failure> {
         Ok(()) => broker.flush().await,
         failed => failed,
     };
-    tally.finish(end.is_ok())?;
+    tally.finish(end.is_ok(), args.jetstream)?;
     if broker.reconnects() > 0 && !args.jetstream && !args.request {
         return end.and(Err(Failure::failed(
             "the connection was lost on the way, so some messages may be lost too; --jetstream makes sure of each",
@@ -259,6 +259,9 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text
         .split_once(':')
         .ok_or_else(|| wrong("it has no colon".to_owned()))?;
+    if name.trim().is_empty() {
+        return Err(wrong("its name is empty".to_owned()));
+    }
     Ok((
         name.parse().map_err(|error| wrong(format!("{error}")))?,
         value

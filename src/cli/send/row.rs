@@ -67,6 +67,11 @@ impl std::str::FromStr for SubjectTemplate {
         }
         parts.push((rest.to_owned(), None));
         let template = Self { parts };
+        if (template.parts.iter()).any(|(literal, _)| literal.contains(['*', '>'])) {
+            return Err(format!(
+                "`{text}` is no subject to publish on: wildcards are for reading only"
+            ));
+        }
         check_subject(&template.fill(|_| Ok("x".to_owned()))?)?;
         Ok(template)
     }

@@ -130,11 +130,13 @@ impl Tally {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub(super) fn finish(&mut self, good: bool) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, good: bool, confirmed: bool) -> Result<(), Failure> {
         self.ended = Some(Instant::now());
         self.bar.finish_and_clear();
         self.output.flush().map(drop)?;
-        if good || self.sent > 0 {
+        // What no stream has confirmed is not told as sent.
+        let arrived = if confirmed { self.stored } else { self.sent };
+        if good || arrived > 0 {
             use std::io::Write as _;
             drop(writeln!(std::io::stderr(), "{}", self.summary()));
         }

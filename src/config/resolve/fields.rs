@@ -3,7 +3,7 @@
 use super::{
     Resolver,
     models::{StepItem, StepList},
-    shape::{fixed_shape, shown},
+    shape::{ROW_ELEMENTS_MAX, fixed_shape, is_servable, shown},
 };
 use crate::{
     config::{
@@ -119,7 +119,7 @@ impl Resolver<'_> {
         let mut field = Field::new(
             name.value.as_str(),
             dtype.map_or(Dtype::F32, |dtype| dtype.value.0),
-            shape.map(sizes).unwrap_or_default(),
+            shape.map(|shape| self.sizes(shape)).unwrap_or_default(),
         );
         field.unit.clone_from(&keys.unit);
         self.limits(keys, &mut field);
@@ -135,6 +135,23 @@ impl Resolver<'_> {
             .also(there, "and here")
             .help("write it in one place"),
         );
+    }
+
+    /// The sizes of a shape that is not too large to be meant.
+    fn sizes(&mut self, shape: &At<Vec<Count>>) -> Vec<usize> {
+        let sizes: Vec<usize> = shape.value.iter().map(|size| size.0).collect();
+        if is_servable(&sizes) {
+            return sizes;
+        }
+        self.report(
+            Report::new("one row of this shape is too large")
+                .at(
+                    &shape.span(),
+                    format!("more than {ROW_ELEMENTS_MAX} elements"),
+                )
+                .help("`shape` is that of one row, without the batch dimension"),
+        );
+        Vec::new()
     }
 
     /// One field for each model input that no earlier step feeds.
@@ -206,7 +223,10 @@ impl Resolver<'_> {
         let dtype = dtype.map_or(input.dtype, |dtype| dtype.value.0);
         let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
         let dims = input.row_dims();
-        let Some(mut shape) = shape.map(sizes).or_else(|| fixed_shape(dims)) else {
+        let Some(mut shape) = shape
+            .map(|shape| self.sizes(shape))
+            .or_else(|| fixed_shape(dims))
+        else {
             let help = match tensor {
                 Some(_) => "add `shape` to `decode.tensor`: the shape of one row".to_owned(),
                 None => format!(
@@ -225,6 +245,17 @@ impl Resolver<'_> {
             );
             return None;
         };
+        if !is_servable(&shape) {
+            self.report(
+                Report::new(format!(
+                    "one row of the input `{}` is too large: {}",
+                    input.name,
+                    shown(dims)
+                ))
+                .at(span, format!("at most {ROW_ELEMENTS_MAX} elements")),
+            );
+            return None;
+        }
         // A column as scikit-learn's exports have it: one value for each row.
         if shape == [1] && tensor.is_none() {
             shape.clear();
@@ -276,8 +307,4 @@ impl<'a> StepItem<'a> {
         let (_, feeds) = inputs.0.iter().find(|(name, _)| name.value == input)?;
         Some(&feeds.value)
     }
-}
-
-fn sizes(shape: &At<Vec<Count>>) -> Vec<usize> {
-    shape.value.iter().map(|size| size.0).collect()
 }

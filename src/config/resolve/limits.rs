@@ -51,6 +51,13 @@ impl Resolver<'_> {
             .help("list what is allowed: `values: […]`")
         } else {
             match range.value.as_slice() {
+                [low, high]
+                    if low.value <= high.value
+                        && !has_value(field.dtype, low.value, high.value) =>
+                {
+                    Report::new(format!("no value is in the range of `{}`", field.name))
+                        .at(&range.span(), format!("no {} is in it", field.dtype))
+                }
                 [low, high] if low.value <= high.value => return Some([low.value, high.value]),
                 [low, high] if low.value > high.value => {
                     Report::new(format!("no value is in the range of `{}`", field.name))
@@ -122,6 +129,17 @@ impl Resolver<'_> {
     /// Reports a scalar that cannot be a value of the field.
     fn check_type(&mut self, scalar: &At<ScalarValue>, field: &Field, what: &str) -> bool {
         let (value, dtype) = (&scalar.value.0, field.dtype);
+        if let Some(help) = impossible(value, dtype) {
+            self.report(
+                Report::new(format!(
+                    "this cannot be a {what} of `{}`: no message can bring it",
+                    field.name
+                ))
+                .at(&scalar.span(), format!("the field has dtype {dtype}"))
+                .help(help),
+            );
+            return false;
+        }
         let fits = match (value, dtype) {
             (Scalar::Integer(value), Dtype::I32) => i32::try_from(*value).is_ok(),
             (Scalar::Integer(value), Dtype::U8) => u8::try_from(*value).is_ok(),
@@ -153,6 +171,41 @@ impl Resolver<'_> {
         }
         fits
     }
+}
+
+/// What is wrong with a value that has the right type, but that every message would be rejected
+/// for.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "too large becomes infinite, and that is asked"
+)]
+fn impossible(value: &Scalar, dtype: Dtype) -> Option<&'static str> {
+    match (value, dtype) {
+        (Scalar::Float(value), Dtype::F32 | Dtype::F64) if value.is_nan() => {
+            Some("`nullable: true` makes NaN of what is missing or null")
+        }
+        (Scalar::Float(value), Dtype::F64) if value.is_infinite() => Some("use a finite number"),
+        (Scalar::Float(value), Dtype::F32) if (*value as f32).is_infinite() => {
+            Some("use a number that f32 can hold, up to about 3.4e38")
+        }
+        (Scalar::String(text), Dtype::String) if text.contains('\0') => {
+            Some("models cannot take the character U+0000")
+        }
+        _ => None,
+    }
+}
+
+/// Whether any value of the type lies between these, which are in order.
+fn has_value(dtype: Dtype, low: f64, high: f64) -> bool {
+    let [least, most] = match dtype {
+        Dtype::F32 => [f64::from(f32::MIN), f64::from(f32::MAX)],
+        Dtype::I32 => [f64::from(i32::MIN), f64::from(i32::MAX)],
+        Dtype::I64 => [i64::MIN as f64, i64::MAX as f64],
+        Dtype::U8 => [0.0, 255.0],
+        _ => [f64::MIN, f64::MAX],
+    };
+    let whole = matches!(dtype, Dtype::I32 | Dtype::I64 | Dtype::U8);
+    low <= most && high >= least && (!whole || low.ceil() <= high.floor())
 }
 
 fn number(scalar: &Scalar) -> Option<f64> {

@@ -1,5 +1,11 @@
 //! The ends: source, sink and dead letter.
 
+use std::{
+    fs::Metadata,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
 use super::{Resolver, server::ServerKeys};
 use crate::{
     config::{
@@ -32,6 +38,7 @@ impl Resolver<'_> {
             Some(dead_letter) => self.dead_letter(dead_letter, servers).map(Some),
             None => Some(None),
         };
+        self.check_files();
         Some(Routes {
             sink: sink?,
             dead_letter: dead_letter?,
@@ -139,6 +146,50 @@ impl Resolver<'_> {
         ))
     }
 
+    /// Results that are added to the source's file are read as rows, for ever; and results and dead
+    /// letters in one file cannot be told apart.
+    fn check_files(&mut self) {
+        let raw = self.raw;
+        let source = match &raw.source.value {
+            Source::File(file) => Some(file),
+            _ => None,
+        };
+        let sink = match &raw.sink.value {
+            Sink::File(file) => Some(file),
+            _ => None,
+        };
+        let dead_letter = match raw.dead_letter.as_ref().map(|end| &end.value) {
+            Some(DeadLetter::File(file)) => Some(file),
+            _ => None,
+        };
+        for (first, second, roles) in [
+            (source, sink, ["is read", "results are added to it"]),
+            (
+                source,
+                dead_letter,
+                ["is read", "dead letters are added to it"],
+            ),
+            (
+                sink,
+                dead_letter,
+                ["results are added to it", "and dead letters too"],
+            ),
+        ] {
+            let (Some(first), Some(second)) = (first, second) else {
+                continue;
+            };
+            let paths = [first, second].map(|file| file.path.value.0.as_str());
+            if paths.contains(&"-") || !is_one_file(paths.map(|path| self.base.join(path))) {
+                continue;
+            }
+            let report = Report::new("one file cannot be two ends of a pipeline")
+                .at(&second.path.span(), roles[1])
+                .also(&first.path.span(), roles[0])
+                .help("name another file");
+            self.report(report);
+        }
+    }
+
     fn file(&self, file: &FileEnd) -> SinkPlan {
         let path = match file.path.value.0.as_str() {
             "-" => None,
@@ -211,6 +262,24 @@ impl Resolver<'_> {
             .help("publish on a subject that the source does not read");
         self.report(report);
     }
+}
+
+/// Whether both paths lead to the same file, which need not be there yet. Devices such as
+/// `/dev/null` may be named as often as one likes.
+fn is_one_file(paths: [PathBuf; 2]) -> bool {
+    let [first, second] = paths.clone().map(|path| path.metadata());
+    if let (Ok(first), Ok(second)) = (first, second) {
+        let inode = |file: &Metadata| (file.dev(), file.ino());
+        return first.is_file() && inode(&first) == inode(&second);
+    }
+    let [first, second] = paths.map(|path| {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    });
+    first.is_some() && first == second
 }
 
 fn source_server(source: &SourcePlan) -> Option<&ServerOptions> {

@@ -14,6 +14,16 @@ pub(super) fn converts(from: Dtype, to: Dtype) -> bool {
     }
 }
 
+/// More elements in one row are a slip of the pen: as f32 these are 256 MiB.
+pub(super) const ROW_ELEMENTS_MAX: usize = 1 << 26;
+
+/// Whether one row of this shape has no more than [`ROW_ELEMENTS_MAX`] elements.
+pub(super) fn is_servable(shape: &[usize]) -> bool {
+    (shape.iter())
+        .try_fold(1_usize, |all, size| all.checked_mul(*size))
+        .is_some_and(|elements| elements <= ROW_ELEMENTS_MAX)
+}
+
 /// The shape of one row of a model input that declares `dims`, fed by columns of these shapes side
 /// by side.
 ///
@@ -39,7 +49,7 @@ pub(super) fn row_shape(dims: &[Dim], columns: &[Vec<usize>]) -> Result<Vec<usiz
             Dim::Fixed(size) => *size,
             Dim::Free(_) => 1,
         })
-        .product();
+        .fold(1, usize::saturating_mul);
     let fits = match free {
         0 => fixed == width,
         1 => fixed != 0 && width.is_multiple_of(fixed),

@@ -105,10 +105,15 @@ impl JsonDecoder {
     fn list(&mut self, scan: &mut Scanner<'_>, table: &mut Table) -> Scan<Result<Decoded, Reject>> {
         scan.enter()?;
         scan.pos += 1;
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(self.contract.row_bytes);
         let mut first = true;
         while !scan.array_ends(first)? {
             first = false;
+            if tally.is_full() {
+                scan.skip()?;
+                tally.pass_over();
+                continue;
+            }
             let record = self.record(scan, table)?;
             tally.count(record, table);
         }

@@ -24,8 +24,6 @@ static SMALL_POWERS: [u64; 9] = [
 const MANTISSA_ROOM: u64 = 1_000_000_000_000_000_000;
 /// Below it, eight more digits always fit.
 const MANTISSA_ROOM_FOR_EIGHT: u64 = 100_000_000_000;
-/// From here to 2⁶³ a double may hide that the number in the text was not whole.
-const LAST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A number token.
 #[derive(Debug, Clone, Copy)]
@@ -192,7 +190,8 @@ impl Token<'_> {
             return Number::Integer(value);
         }
         let value = self.float();
-        if self.exponent < 0 && exact_integer(value).is_some() && value.abs() >= LAST_EXACT {
+        if self.exponent < 0 && exact_integer(value).is_some() {
+            // The text is no whole number, or it would be one by now.
             return Number::Rounded(value);
         }
         Number::Float(value)
@@ -200,7 +199,7 @@ impl Token<'_> {
 
     fn integer(&self) -> Option<i64> {
         if self.lost {
-            return None;
+            return self.integer_of_many_digits();
         }
         let magnitude = if self.mantissa == 0 {
             0
@@ -219,5 +218,23 @@ impl Token<'_> {
         } else {
             i64::try_from(magnitude).ok()
         }
+    }
+
+    /// The same from the text, where the mantissa has not room for all digits: most often they
+    /// are zeros behind the point.
+    #[cold]
+    fn integer_of_many_digits(&self) -> Option<i64> {
+        let text = self.text.get(self.start..self.end)?;
+        let digits = text.split(['e', 'E']).next()?;
+        let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+        // Digits were lost, so none of them is missing here: with a positive exponent the number
+        // is beyond 64 bits.
+        let places = usize::try_from(-i64::from(self.exponent)).ok()?;
+        let (whole, fraction) = digits.split_at_checked(digits.len().checked_sub(places)?)?;
+        if fraction.bytes().any(|digit| digit != b'0') {
+            return None;
+        }
+        let sign = if self.negative { "-" } else { "" };
+        format!("{sign}{whole}").parse().ok()
     }
 }

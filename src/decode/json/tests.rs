@@ -163,13 +163,27 @@ fn integers_beyond_the_floats_are_exact() {
         "-9223372036854775808",
         "9007199254740993",
         "9007199254740993.0",
+        "9007199254740993.0000000000000000000",
+        "-12.00000000000000000000000000000000",
     ] {
         let payload = format!("{{\"n\":{text}}}");
         let (_, table) = decode(&mut decoder, &fields, &[], payload.as_bytes()).unwrap();
         assert_eq!(
             shown(&table.series[0].values),
-            [text.trim_end_matches(".0")]
+            [text.split('.').next().unwrap_or_default()]
         );
+    }
+    for text in [
+        "1.00000000000000000000001",
+        "1.0000000000000000001",
+        "-3.00000000000000000000000000009",
+        "1e-400",
+        "100000000000000000000000.1e-23",
+    ] {
+        let payload = format!("{{\"n\":{text}}}");
+        let reject = decode(&mut decoder, &fields, &[], payload.as_bytes()).unwrap_err();
+        let words = "is not a whole number";
+        assert!(reject.reason.ends_with(words), "{text}: {}", reject.reason);
     }
 }
 

@@ -72,8 +72,13 @@ impl MsgpackDecoder {
         let mark = reader.mark();
         let decoded = if let Item::Array(count) = reader.item()? {
             reader.enter()?;
-            let mut tally = Tally::default();
+            let mut tally = Tally::new(self.contract.row_bytes);
             for _ in 0..count {
+                if tally.is_full() {
+                    reader.skip()?;
+                    tally.pass_over();
+                    continue;
+                }
                 let record = self.record(reader, table)?;
                 tally.count(record, table);
             }

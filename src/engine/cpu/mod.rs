@@ -33,6 +33,8 @@ pub struct CpuEngine {
     steps: Vec<Step>,
     outputs: Vec<Output>,
     max_rows: usize,
+    /// The output table without rows; the shapes are what came out first.
+    blank: Table,
 }
 
 /// One series of the output table.
@@ -82,6 +84,7 @@ impl CpuEngine {
             steps,
             outputs,
             max_rows: spec.max_rows.max(1),
+            blank: Table::default(),
         };
         engine.warm_up(fields);
         Ok(engine)
@@ -126,7 +129,14 @@ impl Engine for CpuEngine {
                 to.clone_from(series);
             }
         }
+        if self.blank.series.is_empty() {
+            self.blank = output.empty_like();
+        }
         Ok(())
+    }
+
+    fn no_rows(&self) -> Table {
+        self.blank.clone()
     }
 }
 
