@@ -98,7 +98,9 @@ fn address(
     ranges: &mut Vec<Range<usize>>,
 ) {
     let part = &text[piece.clone()];
-    let lead = match part.find("://") {
+    // An address without a scheme may stand in front of one that has it.
+    let scheme = part.find("://").filter(|at| !part[..*at].contains('@'));
+    let lead = match scheme {
         Some(scheme) => scheme + 3,
         None => {
             part.len()
@@ -257,6 +259,7 @@ mod tests {
             "url: \"nats://bob:hunter2\n  x@h\"",
             "url: >-\n  nats://bob:hun\n  hunter2@h",
             "source: { nats: { url: [\"bob:hunter2@h\", 5] } }",
+            "source: { nats: { url: [5, \"bob:hunter2@h\", \"nats://h:1\"] } }",
             "auth: { token: [hunter2] }",
             "auth: { user: a, password: { a: hunter2 } }",
             "auth: [hunter2]",
