@@ -104,6 +104,10 @@ pub struct Position {
     pub sequence: u64,
     /// How often it was delivered, this time included.
     pub delivered: u64,
+    /// Whether the source delivers it again after a [`Outcome::Retry`].
+    pub again: bool,
+    /// Whether it can still be read there after it was settled.
+    pub kept: bool,
 }
 
 /// Header names and values in the order they came.

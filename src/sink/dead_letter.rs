@@ -71,6 +71,8 @@ mod tests {
                 incarnation: 1,
                 sequence: 12,
                 delivered: 2,
+                again: true,
+                kept: true,
             })),
             received: Instant::now(),
             ack: Ack::none(),

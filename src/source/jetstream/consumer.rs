@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::consumer::{AckPolicy, Config, Info};
+use async_nats::jetstream::{
+    consumer::{AckPolicy, Config, Info},
+    stream::RetentionPolicy,
+};
 use serde::Serialize;
 
 use super::{JetStreamOptions, position::incarnation};
@@ -22,6 +25,8 @@ use crate::{
 pub(super) struct Consumer {
     pub(super) stream: Arc<str>,
     pub(super) incarnation: u64,
+    /// Whether the stream keeps messages that are settled.
+    pub(super) kept: bool,
     /// The most that it gives for one request, where it has such limits.
     pub(super) max_messages: Option<usize>,
     pub(super) max_bytes: Option<usize>,
@@ -92,6 +97,7 @@ pub(super) async fn prepare(
     Ok(Consumer {
         stream: stream.into(),
         incarnation: incarnation(about.created.unix_timestamp_nanos(), name),
+        kept: about.config.retention == RetentionPolicy::Limits,
         max_messages: most(info.config.max_batch),
         max_bytes: most(info.config.max_bytes),
         max_expires: Some(info.config.max_expires).filter(|expires| !expires.is_zero()),

@@ -291,6 +291,8 @@ impl Reading {
                 incarnation: self.consumer.incarnation,
                 sequence: delivery.sequence,
                 delivered: delivery.delivered,
+                again: true,
+                kept: self.consumer.kept,
             })),
         });
     }
