@@ -35,4 +35,5 @@ mod new_names;
 mod new_places;
 mod new_runs;
 mod pipeline;
+mod sink_trouble;
 mod support;

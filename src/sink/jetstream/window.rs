@@ -243,9 +243,7 @@ impl Window {
                 else {
                     return Ok(());
                 };
-                if self.trouble.take().is_some() {
-                    self.resume = true;
-                }
+                self.answered();
                 let Outgoing {
                     message,
                     payload,
@@ -260,11 +258,20 @@ impl Window {
             }
             Answer::NotNow(cause) => self.hold(key, &cause),
             Answer::Never { kind, reason } => {
+                // A definite word about one result is word that the stream works.
+                self.answered();
                 self.reject(key, |_, _| Reject::new(Stage::Sink, kind, reason));
             }
             Answer::Fatal(sentence) => return Err(SinkError::new(sentence)),
         }
         Ok(())
+    }
+
+    /// The stream has given a definite answer, so whatever the trouble was, it is over.
+    fn answered(&mut self) {
+        if self.trouble.take().is_some() {
+            self.resume = true;
+        }
     }
 
     /// Sends what is held when the trouble has just ended.
@@ -288,19 +295,24 @@ impl Window {
         if connected_again {
             self.connects = self.connection.connects();
         }
+        if self.pending.is_empty() {
+            // What was held has been rejected since.
+            self.trouble = None;
+        }
         let Some(Trouble { phase, .. }) = &mut self.trouble else {
             return;
         };
-        if let Phase::Pause { until } = phase
-            && (connected_again || *until <= now)
-            && self.connection.is_connected()
-        {
+        let due = match phase {
+            Phase::Pause { until } => connected_again || *until <= now,
+            // No probe is left to be answered: the client took none of them.
+            Phase::Probe { .. } => {
+                let sent = |pending: &Pending| pending.state != State::Held;
+                self.pending.keys(sent).is_empty()
+            }
+        };
+        if due && self.connection.is_connected() {
             *phase = Phase::Probe { since: now };
             self.send_held(PROBES).await;
-            if self.pending.is_empty() {
-                // What was held has been rejected since.
-                self.trouble = None;
-            }
         }
     }
 
