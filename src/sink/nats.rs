@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     BoxFuture, Outgoing, Rejects, Sink, SinkError,
-    publish::{Subjects, header_map, not_a_subject, too_large, weigh},
+    publish::{Subjects, fit, header_map, not_a_subject, too_large},
     template::Template,
 };
 use crate::{
@@ -101,8 +101,8 @@ impl Publishing {
         let taken = Instant::now();
         let mut done = Vec::with_capacity(block.len());
         let mut rest = block.into_iter();
-        while let Some(next) = rest.next() {
-            match self.publish(&next, outgoing).await {
+        while let Some(mut next) = rest.next() {
+            match self.publish(&mut next, outgoing).await {
                 Ok(()) => done.push(next),
                 Err(Problem::Reject(reject)) => self.rejects.reject(next.message, reject),
                 Err(Problem::Down) => {
@@ -131,12 +131,11 @@ impl Publishing {
 
     async fn publish(
         &mut self,
-        next: &Outgoing,
+        next: &mut Outgoing,
         outgoing: &mpsc::Receiver<Vec<Outgoing>>,
     ) -> Result<(), Problem> {
         let subject = self.address.of(next)?;
-        let headers = header_map(&next.headers);
-        weigh(&self.connection, next, headers.as_ref())?;
+        let headers = fit(&self.connection, next, |next| header_map(&next.headers))?;
         loop {
             let message = OutboundMessage {
                 subject: subject.clone(),

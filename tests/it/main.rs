@@ -29,6 +29,7 @@ mod examples_nats;
 mod fakes;
 mod file_lines;
 mod jetstream_delivery;
+mod large_letters;
 mod nats_core;
 mod nats_errors;
 mod new_names;

@@ -47,7 +47,8 @@ const REFUSED: [u64; 7] = [10_060, 10_070, 10_071, 10_111, 10_164, 10_165, 10_16
 const STREAM_SEALED: u64 = 10_109;
 
 impl Answer {
-    pub(super) fn read(message: &Message) -> Self {
+    /// Reads the answer to the publish of `what`: a result, or a dead letter.
+    pub(super) fn read(message: &Message, what: &str) -> Self {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             return Self::NotNow("no stream takes the subject at the moment".to_owned());
         }
@@ -55,7 +56,7 @@ impl Answer {
             Ok(PubAck {
                 error: Some(problem),
                 ..
-            }) => Self::problem(&problem),
+            }) => Self::problem(&problem, what),
             Ok(PubAck {
                 error: None,
                 stream: Some(_),
@@ -67,9 +68,9 @@ impl Answer {
         }
     }
 
-    fn problem(problem: &Problem<'_>) -> Self {
+    fn problem(problem: &Problem<'_>, what: &str) -> Self {
         let reason = format!(
-            "JetStream does not store the result: {}",
+            "JetStream does not store the {what}: {}",
             problem.description
         );
         match problem.err_code {
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     fn answer(payload: &'static str) -> Answer {
-        Answer::read(&Message {
+        let message = Message {
             subject: "i.1".into(),
             reply: None,
             payload: payload.into(),
@@ -100,7 +101,8 @@ mod tests {
             status: None,
             description: None,
             length: 0,
-        })
+        };
+        Answer::read(&message, "result")
     }
 
     #[test]
