@@ -162,14 +162,22 @@ async fn source(
         }
         SourcePlan::JetStream(server, options) => {
             let connection = connections.get(server, &plan.name).await?;
-            Box::new(JetStreamSource::new(
-                connection,
-                options.clone(),
-                plan.in_flight,
-            ))
+            let source = JetStreamSource::new(connection, options.clone(), plan.in_flight);
+            Box::new(source.with_own_subjects(own_subjects(plan, server)))
         }
         SourcePlan::File(options) => Box::new(FileSource::new(options.clone())),
     })
+}
+
+/// All subjects on `server` that the pipeline can publish to by itself.
+fn own_subjects(plan: &Plan, server: &ServerOptions) -> Vec<String> {
+    let subject = |target: &SinkPlan| match target {
+        SinkPlan::JetStream(at, target) if at == server => Some(target.subject.pattern()),
+        SinkPlan::Nats(at, NatsTarget::Subject(subject)) if at == server => Some(subject.pattern()),
+        _ => None,
+    };
+    let targets = [Some(&plan.sink), plan.dead_letter.as_ref()];
+    targets.into_iter().flatten().filter_map(subject).collect()
 }
 
 async fn sink(

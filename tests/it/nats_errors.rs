@@ -312,6 +312,24 @@ async fn a_consumer_that_does_not_fit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_would_read_what_it_writes() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    add_stream(&connection, "IN", "in.>").await;
+    let source = |filter, own: &str| {
+        stream_source(&connection, filter).with_own_subjects(vec!["out.x".into(), own.into()])
+    };
+    let sink = || core_sink(&connection, "out.x");
+    let line = Line::start(source(None, "in.dead"), sink(), echo);
+    insta::assert_snapshot!(source_error(line).await, @"the pipeline publishes to `in.dead`, and the consumer `worker` of the stream `IN` reads that too, so its own messages would come in again without an end; publish to a subject outside the stream, or set a `filter_subject` that leaves it out");
+    let line = Line::start(source(Some("in.*"), "in.*"), sink(), echo);
+    assert!(source_error(line).await.contains("`in.*`"));
+    let line = Line::start(source(Some("in.rows"), "in.dead"), sink(), echo);
+    eventually("it reads", async || line.home.is_reading()).await;
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_is_deleted_under_us() {
     let server = NatsServer::start(&[]);
     let connection = connect(&server.url()).await;

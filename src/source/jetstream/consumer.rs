@@ -17,6 +17,7 @@ use crate::{
             ApiError, CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, consumer_info, create_consumer,
             existing_streams, stream_info,
         },
+        subject::overlap,
     },
 };
 
@@ -62,6 +63,7 @@ pub(super) async fn prepare(
     connection: &Connection,
     options: &JetStreamOptions,
     limit: InFlight,
+    own_subjects: &[String],
 ) -> Result<Consumer, String> {
     let (stream, name) = (options.stream.as_str(), options.consumer.as_str());
     let about = match stream_info(connection, stream).await {
@@ -79,6 +81,7 @@ pub(super) async fn prepare(
             ));
         }
     };
+    no_circle(&about.config.subjects, options, own_subjects)?;
     let info = match consumer_info(connection, stream, name).await {
         Ok(info) => info,
         Err(ApiError::Refused {
@@ -102,6 +105,25 @@ pub(super) async fn prepare(
         max_bytes: most(info.config.max_bytes),
         max_expires: Some(info.config.max_expires).filter(|expires| !expires.is_zero()),
     })
+}
+
+/// Refuses a pipeline that would read what it writes: one message would go round for ever.
+fn no_circle(
+    stream_subjects: &[String],
+    options: &JetStreamOptions,
+    own_subjects: &[String],
+) -> Result<(), String> {
+    let read = |own: &&String| {
+        let filter = options.filter_subject.as_deref().unwrap_or(">");
+        overlap(own, filter) && stream_subjects.iter().any(|taken| overlap(own, taken))
+    };
+    let Some(own) = own_subjects.iter().find(read) else {
+        return Ok(());
+    };
+    Err(format!(
+        "the pipeline publishes to `{own}`, and the consumer `{}` of the stream `{}` reads that too, so its own messages would come in again without an end; publish to a subject outside the stream, or set a `filter_subject` that leaves it out",
+        options.consumer, options.stream
+    ))
 }
 
 async fn make(
