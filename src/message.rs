@@ -182,6 +182,11 @@ impl Ack {
         }
     }
 
+    /// Whether a source waits for it.
+    pub fn is_awaited(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// Says what became of the message.
     pub fn resolve(mut self, outcome: Outcome) {
         self.settle(outcome);
@@ -306,10 +311,9 @@ impl Home {
     pub fn room(&self) -> usize {
         let used = self.in_flight();
         if used.bytes >= self.limit.bytes {
-            0
-        } else {
-            self.limit.messages.saturating_sub(used.messages)
+            return 0;
         }
+        self.limit.messages.saturating_sub(used.messages)
     }
 
     /// Waits until [`Home::room`] is not 0.

@@ -28,6 +28,10 @@ pub(super) async fn route(
 ) {
     let mut log = RejectLog::default();
     while let Some((message, reject)) = next(&mut rejected, &settled).await {
+        if !message.ack.is_awaited() {
+            // An answer of ours that could not be sent. Its message was rejected before.
+            continue;
+        }
         routes.metrics.rejected(&reject);
         log.say(&message, &reject, routes.dead_letter.is_some());
         if let (Some(replies), Some(_)) = (&routes.replies, &message.reply) {

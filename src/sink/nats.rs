@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     BoxFuture, Outgoing, Rejects, Sink, SinkError,
-    publish::{Subjects, fit, header_map, not_a_subject, too_large},
+    publish::{Subjects, fit, forbidden, header_map, not_a_subject, too_large},
     template::Template,
 };
 use crate::{
@@ -135,6 +135,9 @@ impl Publishing {
         outgoing: &mpsc::Receiver<Vec<Outgoing>>,
     ) -> Result<(), Problem> {
         let subject = self.address.of(next)?;
+        if self.address.is_made() && self.connection.is_forbidden(&subject) {
+            return Err(forbidden(&subject).into());
+        }
         let headers = fit(&self.connection, next, |next| header_map(&next.headers))?;
         loop {
             let message = OutboundMessage {
@@ -198,18 +201,35 @@ enum Address {
 impl Address {
     fn new(target: NatsTarget, connection: &Connection) -> Self {
         match target {
-            NatsTarget::Subject(template) => Self::Made(Subjects::new(template)),
+            NatsTarget::Subject(template) => {
+                let subjects = Subjects::new(template);
+                connection.will_publish_to(subjects.fixed().map(Subject::as_str));
+                Self::Made(subjects)
+            }
             NatsTarget::Reply => {
-                connection.allow_foreign_subjects();
+                connection.will_publish_to(None);
                 Self::Reply(Scratch::default())
             }
         }
+    }
+
+    /// Whether the subject differs from message to message, and is ours to make.
+    fn is_made(&self) -> bool {
+        matches!(self, Self::Made(subjects) if subjects.fixed().is_none())
     }
 
     fn of(&mut self, outgoing: &Outgoing) -> Result<Subject, Reject> {
         match self {
             Self::Made(subjects) => subjects.render(outgoing.message.subject()),
             Self::Reply(scratch) => match outgoing.message.reply() {
+                // The answer would be taken for an order of ours to the broker.
+                Some(reply) if reply.starts_with("$JS.") => Err(Reject::new(
+                    Stage::Sink,
+                    "reply",
+                    format!(
+                        "the reply subject `{reply}` is JetStream's, and nobody waits for an answer there"
+                    ),
+                )),
                 Some(reply) => Ok(scratch.subject(reply)),
                 None => Err(Reject::new(
                     Stage::Sink,

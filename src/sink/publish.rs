@@ -117,6 +117,17 @@ pub(super) fn too_large(
     )
 }
 
+/// The reject for a rendered subject that we may not publish to.
+pub(super) fn forbidden(subject: &str) -> Reject {
+    Reject::new(
+        Stage::Sink,
+        "forbidden",
+        format!(
+            "NATS does not allow to publish to `{subject}`, which is made of the input's subject"
+        ),
+    )
+}
+
 /// The reject for a rendered subject that the client does not take.
 pub(super) fn not_a_subject(subject: &str) -> Reject {
     Reject::new(

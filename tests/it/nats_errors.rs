@@ -217,14 +217,14 @@ async fn a_reply_subject_that_is_not_allowed_harms_nobody() {
     let limited = connect_as(&server, "limited").await;
     let admin = connect_as(&server, "admin").await;
     let sink = NatsSink::new(limited.clone(), NatsTarget::Reply);
-    let line = Line::start(core_source(&limited, "allowed.in"), sink, echo);
+    let mut line = Line::start(core_source(&limited, "allowed.in"), sink, echo);
     server.subscribed("allowed.in").await;
     let mut answers = admin
         .client()
         .subscribe("allowed.answer")
         .await
         .expect("subscribed");
-    for reply in ["secret.answer", "allowed.answer"] {
+    for reply in ["secret.answer", "$SYS.x", "$JS.API.x", "allowed.answer"] {
         let published = admin
             .client()
             .publish_with_reply("allowed.in", reply, "1".into());
@@ -233,6 +233,33 @@ async fn a_reply_subject_that_is_not_allowed_harms_nobody() {
     futures_util::StreamExt::next(&mut answers)
         .await
         .expect("the allowed answer");
+    let (message, reject) = line.rejects.recv().await.expect("rejected");
+    assert_eq!((message.reply(), reject.kind), (Some("$JS.API.x"), "reply"));
+    drop(message);
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subject_made_of_the_inputs_that_is_not_allowed_is_a_reject() {
+    let server = NatsServer::with_config(ACCOUNTS);
+    let admin = connect_as(&server, "admin").await;
+    add_stream(&admin, "OUT", "allowed.out").await;
+    let limited = connect_as(&server, "limited").await;
+    let sink = stream_sink(&limited, "{3}.out");
+    let mut line = Line::start(core_source(&limited, "allowed.in.*"), sink, echo);
+    server.subscribed("allowed.in.*").await;
+    for subject in ["allowed.in.secret", "allowed.in.allowed"] {
+        let published = admin.client().publish(subject, "1".into());
+        published.await.expect("published");
+    }
+    let (message, reject) = line.rejects.recv().await.expect("rejected");
+    assert_eq!(message.subject(), "allowed.in.secret");
+    insta::assert_snapshot!(reject, @"sink: NATS does not allow to publish to `secret.out`, which is made of the input's subject");
+    drop(message);
+    eventually("the other", async || {
+        line.counter("forebay_results_total") == 1
+    })
+    .await;
     line.finish().await;
 }
 

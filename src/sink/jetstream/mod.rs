@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::Subscriber;
+use async_nats::{Subject, Subscriber};
 use futures_util::StreamExt;
 use tokio::{
     sync::mpsc,
@@ -73,6 +73,7 @@ impl Sink for JetStreamSink {
         Box::pin(async move {
             let Self { connection, target } = *self;
             let subjects = Subjects::new(target.subject);
+            connection.will_publish_to(subjects.fixed().map(Subject::as_str));
             if let Some(subject) = subjects.fixed() {
                 expect_stream(&connection, subject, target.purpose).await?;
             }

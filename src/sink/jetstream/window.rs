@@ -15,7 +15,7 @@ use crate::{
     },
     sink::{
         Outgoing, Rejects, SinkError, dead_letter,
-        publish::{Subjects, fit, header_map, not_a_subject, too_large},
+        publish::{Subjects, fit, forbidden, header_map, not_a_subject, too_large},
     },
     telemetry::metrics::SinkMetrics,
 };
@@ -306,7 +306,12 @@ impl Window {
             State::Held => false,
         });
         for key in overdue {
-            self.hold(key, "no confirmation");
+            let refused = |pending: &mut Pending| self.connection.is_forbidden(&pending.subject);
+            if self.pending.get_mut(key).is_some_and(refused) {
+                self.reject(key, |pending, _| forbidden(&pending.subject));
+            } else {
+                self.hold(key, "no confirmation");
+            }
         }
         if connected_again {
             self.connects = self.connection.connects();
