@@ -13,7 +13,7 @@ use crate::{
     message::Home,
     nats::{ConnectError, Connection, ServerOptions, State},
     sink::{
-        Sink,
+        Held, Sink,
         file::FileSink,
         jetstream::JetStreamSink,
         nats::{NatsSink, NatsTarget},
@@ -192,7 +192,9 @@ async fn sink(
         }
         SinkPlan::JetStream(server, target) => {
             let connection = connections.get(server, &plan.name).await?;
-            Box::new(JetStreamSink::new(connection, target.clone()))
+            let held = Held::default();
+            connections.held.push(held.clone());
+            Box::new(JetStreamSink::new(connection, target.clone()).reporting_to(held))
         }
         SinkPlan::File(target) => Box::new(FileSink::new(target.clone())),
     })
@@ -201,7 +203,11 @@ async fn sink(
 /// One connection for each set of servers that a pipeline names: a second one to the same servers
 /// buys no throughput.
 #[derive(Default)]
-struct Connections(Vec<(ServerOptions, Connection)>);
+struct Connections {
+    all: Vec<(ServerOptions, Connection)>,
+    /// What the sinks on them say.
+    held: Vec<Held>,
+}
 
 impl Connections {
     async fn get(
@@ -209,22 +215,24 @@ impl Connections {
         server: &ServerOptions,
         name: &str,
     ) -> Result<Connection, ConnectError> {
-        if let Some((_, connection)) = self.0.iter().find(|(known, _)| known == server) {
+        if let Some((_, connection)) = self.all.iter().find(|(known, _)| known == server) {
             return Ok(connection.clone());
         }
         let connection = Connection::connect(server, name).await?;
-        self.0.push((server.clone(), connection.clone()));
+        self.all.push((server.clone(), connection.clone()));
         Ok(connection)
     }
 
     fn checks(&self) -> Vec<Check> {
-        self.0
-            .iter()
-            .map(|(_, connection)| {
-                let connection = connection.clone();
-                Arc::new(move || not_ready(&connection)) as Check
-            })
-            .collect()
+        let connected = self.all.iter().map(|(_, connection)| {
+            let connection = connection.clone();
+            Arc::new(move || not_ready(&connection)) as Check
+        });
+        let storing = self.held.iter().map(|held| {
+            let held = held.clone();
+            Arc::new(move || held.reason()) as Check
+        });
+        connected.chain(storing).collect()
     }
 }
 

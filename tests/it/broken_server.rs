@@ -218,6 +218,7 @@ async fn a_server_that_is_killed_in_the_middle_loses_and_doubles_nothing() {
     let results: Vec<_> = results.iter().map(|result| json(&result.payload)).collect();
     assert_each_once(&results, &income_results());
     assert_eq!(streams.messages("DEAD").await, 0);
+    program.ready().await;
     program.stop().await;
 }
 
@@ -243,6 +244,12 @@ async fn a_program_that_stood_still_makes_no_dead_letters_of_what_it_holds() {
     program
         .wait_for("the output is full", |program| {
             program.metric("forebay_results_total", &[]) == FULL.cast_unsigned()
+        })
+        .await;
+    program
+        .wait_for("it is not ready, and says why", |program| {
+            let (status, why) = program.get("/readyz");
+            status == 503 && why.contains("results cannot be stored: maximum messages exceeded")
         })
         .await;
     program.signal("STOP");

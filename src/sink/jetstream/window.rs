@@ -14,7 +14,7 @@ use crate::{
         slab::Slab,
     },
     sink::{
-        Outgoing, Rejects, SinkError, dead_letter,
+        Held, Outgoing, Rejects, SinkError, dead_letter,
         publish::{Subjects, fit, forbidden, header_map, not_a_subject, too_large},
     },
     telemetry::metrics::SinkMetrics,
@@ -73,6 +73,7 @@ pub(super) struct Window {
     pending: Slab<Pending>,
     scratch: Scratch,
     trouble: Option<Trouble>,
+    held: Held,
     /// The trouble has just ended, or something was made smaller: what is held goes out again.
     resume: bool,
     backoff: Backoff,
@@ -88,6 +89,7 @@ impl Window {
         inbox: String,
         rejects: Rejects,
         metrics: SinkMetrics,
+        held: Held,
     ) -> Self {
         Self {
             connects: connection.connects(),
@@ -100,6 +102,7 @@ impl Window {
             pending: Slab::new(),
             scratch: Scratch::default(),
             trouble: None,
+            held,
             resume: false,
             backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
             complaint: Seldom::default(),
@@ -207,6 +210,12 @@ impl Window {
                 until: now + self.backoff.wait(failures),
             },
         });
+        let what = match self.purpose {
+            Purpose::Result => "results",
+            Purpose::DeadLetter => "dead letters",
+        };
+        self.held
+            .set(Some(format!("{what} cannot be stored: {cause}")));
         if self.complaint.happened(1).is_some() {
             tracing::warn!(
                 cause,
@@ -286,6 +295,7 @@ impl Window {
     /// The stream has given a definite answer, so whatever the trouble was, it is over.
     fn answered(&mut self) {
         if self.trouble.take().is_some() {
+            self.held.set(None);
             tracing::info!("results are being stored again");
             self.resume = true;
         }
@@ -316,9 +326,9 @@ impl Window {
         if connected_again {
             self.connects = self.connection.connects();
         }
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.trouble.take().is_some() {
             // What was held has been rejected since.
-            self.trouble = None;
+            self.held.set(None);
         }
         let Some(Trouble { phase, .. }) = &mut self.trouble else {
             return;
