@@ -11,7 +11,7 @@ use super::{
     template::Template,
 };
 use crate::{
-    message::{Reject, Stage},
+    message::{Outcome, Reject, Stage},
     nats::{Connection, PublishFailure, backoff::Seldom, scratch::Scratch},
     telemetry::metrics::SinkMetrics,
 };
@@ -115,6 +115,7 @@ impl Publishing {
             }
         }
         let now = Instant::now();
+        let replies = matches!(self.address, Address::Reply(_));
         for Outgoing {
             message,
             payload,
@@ -122,7 +123,10 @@ impl Publishing {
             ..
         } in done
         {
-            self.metrics.published(payload.len(), message.received, now);
+            // What tells a sender that its message was rejected is an answer, and no result.
+            if outcome == Outcome::Done || !replies {
+                self.metrics.published(payload.len(), message.received, now);
+            }
             message.ack.resolve(outcome);
         }
         self.metrics.confirmed(now.duration_since(taken));
