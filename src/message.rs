@@ -104,6 +104,10 @@ pub struct Position {
     pub sequence: u64,
     /// How often it was delivered, this time included.
     pub delivered: u64,
+    /// Whether the source delivers it again after a [`Outcome::Retry`].
+    pub again: bool,
+    /// Whether it can still be read there after it was settled.
+    pub kept: bool,
 }
 
 /// Header names and values in the order they came.
@@ -176,6 +180,11 @@ impl Ack {
             ticket: 0,
             bytes: 0,
         }
+    }
+
+    /// Whether a source waits for it.
+    pub fn is_awaited(&self) -> bool {
+        self.home.is_some()
     }
 
     /// Says what became of the message.
@@ -302,10 +311,9 @@ impl Home {
     pub fn room(&self) -> usize {
         let used = self.in_flight();
         if used.bytes >= self.limit.bytes {
-            0
-        } else {
-            self.limit.messages.saturating_sub(used.messages)
+            return 0;
         }
+        self.limit.messages.saturating_sub(used.messages)
     }
 
     /// Waits until [`Home::room`] is not 0.

@@ -211,11 +211,18 @@ impl Connection {
         }
     }
 
-    /// From now on, not being allowed to publish to a subject that a sender chose is not fatal.
-    pub(crate) fn allow_foreign_subjects(&self) {
-        self.inner
-            .status
-            .send_modify(|status| status.foreign_subjects = true);
+    /// Says where a sink publishes to: to `fixed`, or to subjects that are made of what senders
+    /// chose. Not being allowed to publish to one of the latter is not fatal.
+    pub(crate) fn will_publish_to(&self, fixed: Option<&str>) {
+        self.inner.status.send_modify(|status| match fixed {
+            Some(subject) => status.fixed.push(subject.to_owned()),
+            None => status.foreign_subjects = true,
+        });
+    }
+
+    /// Whether the server has refused something on this subject, which is not fatal.
+    pub(crate) fn is_forbidden(&self, subject: &str) -> bool {
+        self.inner.status.borrow().forbidden.contains(subject)
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -8,6 +8,7 @@ mod ready;
 pub(crate) mod scratch;
 pub(crate) mod slab;
 mod status;
+pub(crate) mod subject;
 
 use std::{fmt, path::PathBuf};
 

@@ -1,5 +1,7 @@
 //! What the client's events mean for us: connected or not, and what only the operator can mend.
 
+use std::collections::HashSet;
+
 use async_nats::{ClientError, Event, ServerError};
 
 /// How the connection is.
@@ -22,12 +24,20 @@ pub(crate) struct Status {
     refused: u32,
     /// A sentence for the operator; set once.
     pub(crate) fatal: Option<String>,
-    /// Publishing to subjects that the senders of requests chose may fail.
+    /// Publishing to subjects that are made of what senders chose may fail.
     pub(crate) foreign_subjects: bool,
+    /// Subjects that the pipeline file names, which must not fail.
+    pub(crate) fixed: Vec<String>,
+    /// Subjects that we were not allowed to publish to, the last of them.
+    pub(crate) forbidden: HashSet<String>,
 }
 
 /// One refusal may be a server that is just starting; this many in a row are not.
 const REFUSALS_MAX: u32 = 3;
+/// Forbidden subjects that are remembered: they come from senders, who may think of any number.
+const FORBIDDEN_MAX: usize = 1024;
+/// What this program itself publishes to. All other subjects with `$` are a sender's idea.
+const OURS: [&str; 2] = ["$JS.ACK.", "$JS.API."];
 /// Look-ups that only make an error message better. Not being allowed to is no error.
 const COURTESIES: [&str; 1] = ["$JS.API.STREAM.NAMES"];
 
@@ -70,13 +80,17 @@ impl Status {
             Verb::Subscribe => ("subscribe to", "subscribe"),
         };
         if violation.verb == Verb::Publish
-            && (COURTESIES.contains(&violation.subject)
-                || self.foreign_subjects && !violation.subject.starts_with('$'))
+            && (COURTESIES.contains(&violation.subject) || self.is_foreign(violation.subject))
         {
-            tracing::warn!(
-                subject = violation.subject,
-                "not allowed to {verb} this subject"
-            );
+            if self.forbidden.len() >= FORBIDDEN_MAX {
+                self.forbidden.clear();
+            }
+            if self.forbidden.insert(violation.subject.to_owned()) {
+                tracing::warn!(
+                    subject = violation.subject,
+                    "not allowed to {verb} this subject"
+                );
+            }
             return false;
         }
         let subject = general(violation.subject);
@@ -91,6 +105,13 @@ impl Status {
             "not allowed to {verb} `{subject}` at {server}; add the subject to the {allow} permissions of the NATS user{or}"
         ));
         true
+    }
+
+    /// Whether somebody else than the operator chose this subject.
+    fn is_foreign(&self, subject: &str) -> bool {
+        self.foreign_subjects
+            && !OURS.iter().any(|ours| subject.starts_with(ours))
+            && !self.fixed.iter().any(|fixed| fixed == subject)
     }
 
     fn fail(&mut self, sentence: String) {
@@ -192,16 +213,20 @@ mod tests {
             foreign_subjects: true,
             ..Status::default()
         };
-        status.apply(
-            &violation(r#"Permissions Violation for Publish to "_INBOX.x""#),
-            "s",
-        );
-        assert_eq!(status.fatal, None);
-        status.apply(
-            &violation(r#"Permissions Violation for Publish to "$JS.ACK.x""#),
-            "s",
-        );
-        assert!(status.fatal.is_some());
+        status.fixed.push("dead.x".into());
+        for (subject, fatal) in [
+            ("_INBOX.x", false),
+            ("$SYS.x", false),
+            ("$X", false),
+            ("dead.x", true),
+            ("$JS.ACK.x", true),
+        ] {
+            status.fatal = None;
+            let text = format!(r#"Permissions Violation for Publish to "{subject}""#);
+            status.apply(&violation(&text), "s");
+            assert_eq!(status.fatal.is_some(), fatal, "{subject}");
+            assert_eq!(status.forbidden.contains(subject), !fatal, "{subject}");
+        }
     }
 
     #[test]

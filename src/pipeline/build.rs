@@ -13,7 +13,7 @@ use crate::{
     message::Home,
     nats::{ConnectError, Connection, ServerOptions, State},
     sink::{
-        Sink,
+        Held, Sink,
         file::FileSink,
         jetstream::JetStreamSink,
         nats::{NatsSink, NatsTarget},
@@ -162,14 +162,22 @@ async fn source(
         }
         SourcePlan::JetStream(server, options) => {
             let connection = connections.get(server, &plan.name).await?;
-            Box::new(JetStreamSource::new(
-                connection,
-                options.clone(),
-                plan.in_flight,
-            ))
+            let source = JetStreamSource::new(connection, options.clone(), plan.in_flight);
+            Box::new(source.with_own_subjects(own_subjects(plan, server)))
         }
         SourcePlan::File(options) => Box::new(FileSource::new(options.clone())),
     })
+}
+
+/// All subjects on `server` that the pipeline can publish to by itself.
+fn own_subjects(plan: &Plan, server: &ServerOptions) -> Vec<String> {
+    let subject = |target: &SinkPlan| match target {
+        SinkPlan::JetStream(at, target) if at == server => Some(target.subject.pattern()),
+        SinkPlan::Nats(at, NatsTarget::Subject(subject)) if at == server => Some(subject.pattern()),
+        _ => None,
+    };
+    let targets = [Some(&plan.sink), plan.dead_letter.as_ref()];
+    targets.into_iter().flatten().filter_map(subject).collect()
 }
 
 async fn sink(
@@ -184,7 +192,9 @@ async fn sink(
         }
         SinkPlan::JetStream(server, target) => {
             let connection = connections.get(server, &plan.name).await?;
-            Box::new(JetStreamSink::new(connection, target.clone()))
+            let held = Held::default();
+            connections.held.push(held.clone());
+            Box::new(JetStreamSink::new(connection, target.clone()).reporting_to(held))
         }
         SinkPlan::File(target) => Box::new(FileSink::new(target.clone())),
     })
@@ -193,7 +203,11 @@ async fn sink(
 /// One connection for each set of servers that a pipeline names: a second one to the same servers
 /// buys no throughput.
 #[derive(Default)]
-struct Connections(Vec<(ServerOptions, Connection)>);
+struct Connections {
+    all: Vec<(ServerOptions, Connection)>,
+    /// What the sinks on them say.
+    held: Vec<Held>,
+}
 
 impl Connections {
     async fn get(
@@ -201,22 +215,24 @@ impl Connections {
         server: &ServerOptions,
         name: &str,
     ) -> Result<Connection, ConnectError> {
-        if let Some((_, connection)) = self.0.iter().find(|(known, _)| known == server) {
+        if let Some((_, connection)) = self.all.iter().find(|(known, _)| known == server) {
             return Ok(connection.clone());
         }
         let connection = Connection::connect(server, name).await?;
-        self.0.push((server.clone(), connection.clone()));
+        self.all.push((server.clone(), connection.clone()));
         Ok(connection)
     }
 
     fn checks(&self) -> Vec<Check> {
-        self.0
-            .iter()
-            .map(|(_, connection)| {
-                let connection = connection.clone();
-                Arc::new(move || not_ready(&connection)) as Check
-            })
-            .collect()
+        let connected = self.all.iter().map(|(_, connection)| {
+            let connection = connection.clone();
+            Arc::new(move || not_ready(&connection)) as Check
+        });
+        let storing = self.held.iter().map(|held| {
+            let held = held.clone();
+            Arc::new(move || held.reason()) as Check
+        });
+        connected.chain(storing).collect()
     }
 }
 

@@ -175,7 +175,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
         let (undeliverable, lost) = Rejects::new(limit);
         crew.task(
             "give_up",
-            rejects::give_up(lost, metrics.rejects.clone(), settled.clone()),
+            rejects::give_up(lost, metrics.dead_letter.clone(), settled.clone()),
         );
         let dead_letter = dead_letter.run(outgoing, undeliverable, metrics.dead_letter.clone());
         crew.sink("dead_letter", dead_letter);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     message::{Ack, Message, Outcome, Reject},
     sink::{Outgoing, dead_letter},
-    telemetry::metrics::RejectMetrics,
+    telemetry::metrics::{RejectMetrics, SinkMetrics},
 };
 
 /// The ways out for a rejected message.
@@ -28,6 +28,10 @@ pub(super) async fn route(
 ) {
     let mut log = RejectLog::default();
     while let Some((message, reject)) = next(&mut rejected, &settled).await {
+        if !message.ack.is_awaited() {
+            // An answer of ours that could not be sent. Its message was rejected before.
+            continue;
+        }
         routes.metrics.rejected(&reject);
         log.say(&message, &reject, routes.dead_letter.is_some());
         if let (Some(replies), Some(_)) = (&routes.replies, &message.reply) {
@@ -53,25 +57,45 @@ pub(super) async fn route(
     }
 }
 
+/// A message whose dead letter cannot be published comes back after this pause, again and again:
+/// long enough that it costs nothing, short enough that it is soon gone once the operator has
+/// made room for it.
+const COMES_BACK_AFTER: Duration = Duration::from_secs(30);
+
 /// Takes the dead letters that the dead letter's own sink cannot publish (larger than the broker
-/// takes, say). There is nowhere else to put them: they are counted, and logged as errors.
+/// takes, say). There is nowhere else to put them. What stands in a stream stays there and comes
+/// again; anything else is gone. The reject itself was counted when it was routed.
 pub(super) async fn give_up(
     mut lost: mpsc::Receiver<(Message, Reject)>,
-    metrics: RejectMetrics,
+    metrics: SinkMetrics,
     settled: CancellationToken,
 ) {
     while let Some((message, reject)) = next(&mut lost, &settled).await {
-        metrics.rejected(&Reject {
-            kind: "dead_letter",
-            ..reject.clone()
-        });
-        tracing::error!(
-            subject = message.subject(),
-            sequence = message.position.as_ref().map(|position| position.sequence),
-            reason = reject.reason,
-            "a dead letter could not be published; the message is gone"
-        );
-        message.ack.resolve(Outcome::Rejected);
+        let outcome = match &message.position {
+            Some(position) if position.again => {
+                metrics.retried(1);
+                tracing::error!(
+                    subject = message.subject(),
+                    stream = &*position.stream,
+                    sequence = position.sequence,
+                    reason = reject.reason,
+                    "a dead letter could not be published; the message stays in its stream and comes again"
+                );
+                Outcome::Retry {
+                    after: Some(COMES_BACK_AFTER),
+                }
+            }
+            _ => {
+                metrics.lost();
+                tracing::error!(
+                    subject = message.subject(),
+                    reason = reject.reason,
+                    "a dead letter could not be published; the message is gone"
+                );
+                Outcome::Rejected
+            }
+        };
+        message.ack.resolve(outcome);
     }
 }
 
@@ -143,5 +167,60 @@ impl RejectLog {
         );
         self.said = Some(Instant::now());
         self.silent = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        message::{Home, InFlight, Position, Stage},
+        sink::Rejects,
+        telemetry::metrics::PipelineMetrics,
+    };
+
+    /// What the source hears when the dead letter of a message in this position is refused.
+    async fn outcome(position: Option<Position>) -> Outcome {
+        let home = Home::new(InFlight {
+            messages: 1,
+            bytes: 100,
+        });
+        let message = Message {
+            subject: Bytes::from_static(b"rows"),
+            reply: None,
+            payload: Bytes::from_static(b"{"),
+            headers: None,
+            position: position.map(Arc::new),
+            received: Instant::now(),
+            ack: home.admit(1, 1),
+        };
+        let (rejects, lost) = Rejects::new(1);
+        rejects.reject(message, Reject::new(Stage::Sink, "size", "too large"));
+        drop(rejects);
+        let metrics = PipelineMetrics::new("test").dead_letter;
+        give_up(lost, metrics, CancellationToken::new()).await;
+        home.next_settled().expect("settled").outcome
+    }
+
+    #[tokio::test]
+    async fn a_dead_letter_that_cannot_be_published_keeps_its_message_where_it_stands() {
+        let position = |again| Position {
+            stream: "ROWS".into(),
+            incarnation: 1,
+            sequence: 7,
+            delivered: 1,
+            again,
+            kept: true,
+        };
+        let later = Outcome::Retry {
+            after: Some(COMES_BACK_AFTER),
+        };
+        assert_eq!(outcome(Some(position(true))).await, later);
+        assert_eq!(outcome(Some(position(false))).await, Outcome::Rejected);
+        assert_eq!(outcome(None).await, Outcome::Rejected);
     }
 }

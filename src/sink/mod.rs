@@ -8,6 +8,8 @@ pub mod nats;
 mod publish;
 pub mod template;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -42,6 +44,24 @@ impl SinkError {
             message: message.into(),
             unavailable: true,
         }
+    }
+}
+
+/// Why a sink cannot get rid of what it holds: part of readiness. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Held(Arc<Mutex<Option<String>>>);
+
+impl Held {
+    /// The reason in words; `None` while all is well.
+    pub fn reason(&self) -> Option<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 }
 

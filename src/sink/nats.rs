@@ -7,11 +7,11 @@ use tokio::sync::mpsc;
 
 use super::{
     BoxFuture, Outgoing, Rejects, Sink, SinkError,
-    publish::{Subjects, header_map, not_a_subject, too_large, weigh},
+    publish::{Subjects, fit, forbidden, header_map, not_a_subject, too_large},
     template::Template,
 };
 use crate::{
-    message::{Reject, Stage},
+    message::{Outcome, Reject, Stage},
     nats::{Connection, PublishFailure, backoff::Seldom, scratch::Scratch},
     telemetry::metrics::SinkMetrics,
 };
@@ -101,8 +101,8 @@ impl Publishing {
         let taken = Instant::now();
         let mut done = Vec::with_capacity(block.len());
         let mut rest = block.into_iter();
-        while let Some(next) = rest.next() {
-            match self.publish(&next, outgoing).await {
+        while let Some(mut next) = rest.next() {
+            match self.publish(&mut next, outgoing).await {
                 Ok(()) => done.push(next),
                 Err(Problem::Reject(reject)) => self.rejects.reject(next.message, reject),
                 Err(Problem::Down) => {
@@ -115,6 +115,7 @@ impl Publishing {
             }
         }
         let now = Instant::now();
+        let replies = matches!(self.address, Address::Reply(_));
         for Outgoing {
             message,
             payload,
@@ -122,7 +123,10 @@ impl Publishing {
             ..
         } in done
         {
-            self.metrics.published(payload.len(), message.received, now);
+            // What tells a sender that its message was rejected is an answer, and no result.
+            if outcome == Outcome::Done || !replies {
+                self.metrics.published(payload.len(), message.received, now);
+            }
             message.ack.resolve(outcome);
         }
         self.metrics.confirmed(now.duration_since(taken));
@@ -131,12 +135,14 @@ impl Publishing {
 
     async fn publish(
         &mut self,
-        next: &Outgoing,
+        next: &mut Outgoing,
         outgoing: &mpsc::Receiver<Vec<Outgoing>>,
     ) -> Result<(), Problem> {
         let subject = self.address.of(next)?;
-        let headers = header_map(&next.headers);
-        weigh(&self.connection, next, headers.as_ref())?;
+        if self.address.is_made() && self.connection.is_forbidden(&subject) {
+            return Err(forbidden(&subject).into());
+        }
+        let headers = fit(&self.connection, next, |next| header_map(&next.headers))?;
         loop {
             let message = OutboundMessage {
                 subject: subject.clone(),
@@ -199,18 +205,35 @@ enum Address {
 impl Address {
     fn new(target: NatsTarget, connection: &Connection) -> Self {
         match target {
-            NatsTarget::Subject(template) => Self::Made(Subjects::new(template)),
+            NatsTarget::Subject(template) => {
+                let subjects = Subjects::new(template);
+                connection.will_publish_to(subjects.fixed().map(Subject::as_str));
+                Self::Made(subjects)
+            }
             NatsTarget::Reply => {
-                connection.allow_foreign_subjects();
+                connection.will_publish_to(None);
                 Self::Reply(Scratch::default())
             }
         }
+    }
+
+    /// Whether the subject differs from message to message, and is ours to make.
+    fn is_made(&self) -> bool {
+        matches!(self, Self::Made(subjects) if subjects.fixed().is_none())
     }
 
     fn of(&mut self, outgoing: &Outgoing) -> Result<Subject, Reject> {
         match self {
             Self::Made(subjects) => subjects.render(outgoing.message.subject()),
             Self::Reply(scratch) => match outgoing.message.reply() {
+                // The answer would be taken for an order of ours to the broker.
+                Some(reply) if reply.starts_with("$JS.") => Err(Reject::new(
+                    Stage::Sink,
+                    "reply",
+                    format!(
+                        "the reply subject `{reply}` is JetStream's, and nobody waits for an answer there"
+                    ),
+                )),
                 Some(reply) => Ok(scratch.subject(reply)),
                 None => Err(Reject::new(
                     Stage::Sink,

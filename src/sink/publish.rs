@@ -2,7 +2,7 @@
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue, Subject};
 
-use super::{Outgoing, template::Template};
+use super::{Outgoing, dead_letter, template::Template};
 use crate::{
     message::{Headers, Reject, Stage},
     nats::{Connection, scratch::Scratch, wire_len},
@@ -63,16 +63,32 @@ pub(super) fn header_map(headers: &Headers) -> Option<HeaderMap> {
     (!map.is_empty()).then_some(map)
 }
 
-/// Refuses what the server would not take.
-pub(super) fn weigh(
+/// Room for the header that says how a payload was shortened.
+const NOTE: usize = 100;
+
+/// Makes the headers, and refuses what the server would not take. A dead letter that is too large
+/// is shortened first: it carries more than the message that the server took.
+pub(super) fn fit(
     connection: &Connection,
-    outgoing: &Outgoing,
-    headers: Option<&HeaderMap>,
-) -> Result<(), Reject> {
-    if size(outgoing, headers) <= connection.max_payload() {
-        return Ok(());
+    outgoing: &mut Outgoing,
+    headers: impl Fn(&Outgoing) -> Option<HeaderMap>,
+) -> Result<Option<HeaderMap>, Reject> {
+    let most = connection.max_payload();
+    let mut made = headers(outgoing);
+    if size(outgoing, made.as_ref()) > most && dead_letter::is_one(outgoing) {
+        dead_letter::shorten_headers(outgoing);
+        made = headers(outgoing);
+        if size(outgoing, made.as_ref()) > most {
+            let room = most.saturating_sub(made.as_ref().map_or(0, wire_len) + NOTE);
+            if dead_letter::shorten_payload(outgoing, room) {
+                made = headers(outgoing);
+            }
+        }
     }
-    Err(too_large(connection, outgoing, headers))
+    if size(outgoing, made.as_ref()) > most {
+        return Err(too_large(connection, outgoing, made.as_ref()));
+    }
+    Ok(made)
 }
 
 fn size(outgoing: &Outgoing, headers: Option<&HeaderMap>) -> usize {
@@ -89,9 +105,25 @@ pub(super) fn too_large(
         Stage::Sink,
         "size",
         format!(
-            "the result has {} bytes with its headers; the NATS server takes {} (max_payload)",
+            "the {} has {} bytes with its headers; the NATS server takes {} (max_payload)",
+            if dead_letter::is_one(outgoing) {
+                "dead letter"
+            } else {
+                "result"
+            },
             size(outgoing, headers),
             connection.max_payload()
+        ),
+    )
+}
+
+/// The reject for a rendered subject that we may not publish to.
+pub(super) fn forbidden(subject: &str) -> Reject {
+    Reject::new(
+        Stage::Sink,
+        "forbidden",
+        format!(
+            "NATS does not allow to publish to `{subject}`, which is made of the input's subject"
         ),
     )
 }

@@ -183,6 +183,8 @@ impl Reading {
                 incarnation: self.incarnation,
                 sequence: self.number,
                 delivered: 1,
+                again: false,
+                kept: true,
             })),
         };
         if too_long {

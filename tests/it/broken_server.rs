@@ -229,5 +229,51 @@ async fn a_server_that_is_killed_in_the_middle_loses_and_doubles_nothing() {
     let results: Vec<_> = results.iter().map(|result| json(&result.payload)).collect();
     assert_each_once(&results, &income_results());
     assert_eq!(streams.messages("DEAD").await, 0);
+    program.ready().await;
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_stood_still_makes_no_dead_letters_of_what_it_holds() {
+    let server = NatsServer::start(&[]);
+    let streams = Streams::income(&server).await;
+    streams
+        .js
+        .update_stream(scores(FULL))
+        .await
+        .expect("limited");
+    let rows = lines("income/sample.jsonl").into_iter().take(50);
+    streams.publish(SUBJECT, rows).await;
+    let pipeline = changed(
+        "income/pipeline.yaml",
+        &[
+            ("ack_wait: 30s", "ack_wait: 1s"),
+            ("max_deliver: 5", "max_deliver: 1"),
+        ],
+    );
+    let mut program = Program::run(&pipeline.file, &server.url());
+    program
+        .wait_for("the output is full", |program| {
+            program.metric("forebay_results_total", &[]) == FULL.cast_unsigned()
+        })
+        .await;
+    program
+        .wait_for("it is not ready, and says why", |program| {
+            let (status, why) = program.get("/readyz");
+            status == 503 && why.contains("results cannot be stored: maximum messages exceeded")
+        })
+        .await;
+    program.signal("STOP");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    program.signal("CONT");
+    program
+        .wait_for("rows come again", |program| {
+            program.metric("forebay_redelivered_total", &[]) > 0
+        })
+        .await;
+    streams.js.update_stream(scores(-1)).await.expect("widened");
+    streams.done("ROWS", "income").await;
+    assert_eq!(streams.messages("SCORES").await, 50);
+    assert_eq!(streams.messages("DEAD").await, 0);
     program.stop().await;
 }

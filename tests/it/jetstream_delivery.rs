@@ -140,7 +140,7 @@ async fn poison_goes_to_the_dead_letter() {
     let (message, reject) = line.rejects.recv().await.expect("rejected");
     assert_eq!(message.payload, "7");
     assert_eq!((reject.stage.name(), reject.kind), ("source", "deliveries"));
-    insta::assert_snapshot!(reject.reason, @"delivered 3 times and never finished (max_deliver)");
+    insta::assert_snapshot!(reject.reason, @"delivered 3 times and not acknowledged once (max_deliver)");
     assert_eq!(*seen.lock().expect("lock"), 3);
     message.ack.resolve(Outcome::Rejected);
     eventually("nothing is left", async || {

@@ -5,19 +5,24 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use forebay::{
-    message::{InFlight, Outcome},
+    message::{Ack, InFlight, Message, Outcome},
     nats::Connection,
     sink::{
+        Outgoing, Rejects, Sink,
         nats::{NatsSink, NatsTarget},
         template::Template,
     },
     source::nats::{NatsOptions, NatsSource},
+    telemetry::metrics::PipelineMetrics,
 };
 use futures_util::StreamExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::sync::mpsc;
 
 use crate::support::{
     connect,
@@ -233,4 +238,39 @@ async fn what_was_read_is_finished_when_it_stops() {
     for n in 1..300 {
         assert_eq!(number(&results.next().await.expect("a result").payload), n);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_tells_of_a_reject_is_no_result() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = metrics::with_local_recorder(&recorder, || PipelineMetrics::new("test"));
+    let (results, outgoing) = mpsc::channel(4);
+    let (rejects, _rejected) = Rejects::new(4);
+    let sink = Box::new(NatsSink::new(connection, NatsTarget::Reply));
+    let sink = tokio::spawn(sink.run(outgoing, rejects, metrics.sink));
+    let answer = |outcome| Outgoing {
+        message: Message {
+            subject: Bytes::from_static(b"in"),
+            reply: Some(Bytes::from_static(b"answer")),
+            payload: Bytes::new(),
+            headers: None,
+            position: None,
+            received: Instant::now(),
+            ack: Ack::none(),
+        },
+        payload: Bytes::from_static(b"1"),
+        headers: Vec::new(),
+        outcome,
+    };
+    let block = vec![answer(Outcome::Done), answer(Outcome::Rejected)];
+    results.send(block).await.expect("taken");
+    drop(results);
+    sink.await.expect("no panic").expect("it ends well");
+    let text = recorder.handle().render();
+    assert!(
+        text.contains("forebay_results_total{pipeline=\"test\"} 1\n"),
+        "{text}"
+    );
 }

@@ -217,14 +217,14 @@ async fn a_reply_subject_that_is_not_allowed_harms_nobody() {
     let limited = connect_as(&server, "limited").await;
     let admin = connect_as(&server, "admin").await;
     let sink = NatsSink::new(limited.clone(), NatsTarget::Reply);
-    let line = Line::start(core_source(&limited, "allowed.in"), sink, echo);
+    let mut line = Line::start(core_source(&limited, "allowed.in"), sink, echo);
     server.subscribed("allowed.in").await;
     let mut answers = admin
         .client()
         .subscribe("allowed.answer")
         .await
         .expect("subscribed");
-    for reply in ["secret.answer", "allowed.answer"] {
+    for reply in ["secret.answer", "$SYS.x", "$JS.API.x", "allowed.answer"] {
         let published = admin
             .client()
             .publish_with_reply("allowed.in", reply, "1".into());
@@ -233,6 +233,33 @@ async fn a_reply_subject_that_is_not_allowed_harms_nobody() {
     futures_util::StreamExt::next(&mut answers)
         .await
         .expect("the allowed answer");
+    let (message, reject) = line.rejects.recv().await.expect("rejected");
+    assert_eq!((message.reply(), reject.kind), (Some("$JS.API.x"), "reply"));
+    drop(message);
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subject_made_of_the_inputs_that_is_not_allowed_is_a_reject() {
+    let server = NatsServer::with_config(ACCOUNTS);
+    let admin = connect_as(&server, "admin").await;
+    add_stream(&admin, "OUT", "allowed.out").await;
+    let limited = connect_as(&server, "limited").await;
+    let sink = stream_sink(&limited, "{3}.out");
+    let mut line = Line::start(core_source(&limited, "allowed.in.*"), sink, echo);
+    server.subscribed("allowed.in.*").await;
+    for subject in ["allowed.in.secret", "allowed.in.allowed"] {
+        let published = admin.client().publish(subject, "1".into());
+        published.await.expect("published");
+    }
+    let (message, reject) = line.rejects.recv().await.expect("rejected");
+    assert_eq!(message.subject(), "allowed.in.secret");
+    insta::assert_snapshot!(reject, @"sink: NATS does not allow to publish to `secret.out`, which is made of the input's subject");
+    drop(message);
+    eventually("the other", async || {
+        line.counter("forebay_results_total") == 1
+    })
+    .await;
     line.finish().await;
 }
 
@@ -309,6 +336,24 @@ async fn a_consumer_that_does_not_fit() {
         echo,
     );
     insta::assert_snapshot!(source_error(line).await, @"the consumer `worker` of the stream `IN` is there but does not fit: ack_policy is all, and must be explicit; ack_wait is 60s, and 30s in the pipeline file; filter_subject is `in.a`, and `in.b` in the pipeline file; max_deliver is 5, so the server would give up before the dead letter is written; it must be -1, or above the 5 in the pipeline file. Change the consumer or the pipeline file, or name another consumer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_would_read_what_it_writes() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    add_stream(&connection, "IN", "in.>").await;
+    let source = |filter, own: &str| {
+        stream_source(&connection, filter).with_own_subjects(vec!["out.x".into(), own.into()])
+    };
+    let sink = || core_sink(&connection, "out.x");
+    let line = Line::start(source(None, "in.dead"), sink(), echo);
+    insta::assert_snapshot!(source_error(line).await, @"the pipeline publishes to `in.dead`, and the consumer `worker` of the stream `IN` reads that too, so its own messages would come in again without an end; publish to a subject outside the stream, or set a `filter_subject` that leaves it out");
+    let line = Line::start(source(Some("in.*"), "in.*"), sink(), echo);
+    assert!(source_error(line).await.contains("`in.*`"));
+    let line = Line::start(source(Some("in.rows"), "in.dead"), sink(), echo);
+    eventually("it reads", async || line.home.is_reading()).await;
+    line.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

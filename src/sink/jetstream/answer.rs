@@ -32,22 +32,23 @@ struct PubAck<'a> {
 #[derive(Deserialize)]
 struct Problem<'a> {
     #[serde(default)]
-    code: u16,
-    #[serde(default)]
     err_code: u64,
     #[serde(default, borrow)]
     description: std::borrow::Cow<'a, str>,
 }
 
 // JetStream's numbers.
-const MESSAGE_TOO_LARGE: u64 = 10_054;
-const HEADER_TOO_LARGE: u64 = 10_097;
+/// Limits on one message: the stream's own, and the broker's on headers.
+const TOO_LARGE: [u64; 2] = [10_054, 10_097];
+/// What no later try changes: an expectation (stream, last id, last sequence) that the message
+/// does not meet, a roll-up or a time to live that the stream does not take. Everything else, a
+/// full account (10002, with the same status 400) first of all, may pass.
+const REFUSED: [u64; 7] = [10_060, 10_070, 10_071, 10_111, 10_164, 10_165, 10_166];
 const STREAM_SEALED: u64 = 10_109;
-/// The first try is still being stored.
-const DUPLICATE_IN_PROCESS: u64 = 10_158;
 
 impl Answer {
-    pub(super) fn read(message: &Message) -> Self {
+    /// Reads the answer to the publish of `what`: a result, or a dead letter.
+    pub(super) fn read(message: &Message, what: &str) -> Self {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             return Self::NotNow("no stream takes the subject at the moment".to_owned());
         }
@@ -55,7 +56,7 @@ impl Answer {
             Ok(PubAck {
                 error: Some(problem),
                 ..
-            }) => Self::problem(&problem),
+            }) => Self::problem(&problem, what),
             Ok(PubAck {
                 error: None,
                 stream: Some(_),
@@ -67,22 +68,21 @@ impl Answer {
         }
     }
 
-    fn problem(problem: &Problem<'_>) -> Self {
+    fn problem(problem: &Problem<'_>, what: &str) -> Self {
         let reason = format!(
-            "JetStream does not store the result: {}",
+            "JetStream does not store the {what}: {}",
             problem.description
         );
-        match (problem.err_code, problem.code) {
-            (MESSAGE_TOO_LARGE | HEADER_TOO_LARGE, _) => Self::Never {
+        match problem.err_code {
+            code if TOO_LARGE.contains(&code) => Self::Never {
                 kind: "size",
                 reason,
             },
-            (STREAM_SEALED, _) => Self::Fatal(reason),
-            (DUPLICATE_IN_PROCESS, _) => Self::NotNow(problem.description.to_string()),
-            (_, 400..500) => Self::Never {
+            code if REFUSED.contains(&code) => Self::Never {
                 kind: "refused",
                 reason,
             },
+            STREAM_SEALED => Self::Fatal(reason),
             _ => Self::NotNow(problem.description.to_string()),
         }
     }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn answer(payload: &'static str) -> Answer {
-        Answer::read(&Message {
+        let message = Message {
             subject: "i.1".into(),
             reply: None,
             payload: payload.into(),
@@ -101,7 +101,8 @@ mod tests {
             status: None,
             description: None,
             length: 0,
-        })
+        };
+        Answer::read(&message, "result")
     }
 
     #[test]
@@ -136,6 +137,16 @@ mod tests {
                 ..
             }
         ));
+        for (code, words) in [
+            (10_002, "resource limits exceeded for account"),
+            (10_158, "duplicate message id is in process"),
+            (99_999, "something new"),
+        ] {
+            let message =
+                format!(r#"{{"error":{{"code":400,"err_code":{code},"description":"{words}"}}}}"#);
+            let message: &'static str = message.leak();
+            assert_eq!(answer(message), Answer::NotNow(words.into()));
+        }
         assert!(matches!(answer("hello"), Answer::NotNow(_)));
         assert!(matches!(answer("{}"), Answer::NotNow(_)));
     }

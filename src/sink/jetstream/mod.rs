@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::Subscriber;
+use async_nats::{Subject, Subscriber};
 use futures_util::StreamExt;
 use tokio::{
     sync::mpsc,
@@ -21,7 +21,9 @@ use tokio::{
 };
 
 use self::window::Window;
-use super::{BoxFuture, Outgoing, Rejects, Sink, SinkError, publish::Subjects, template::Template};
+use super::{
+    BoxFuture, Held, Outgoing, Rejects, Sink, SinkError, publish::Subjects, template::Template,
+};
 use crate::{
     nats::{Connection, api::stream_names, ready},
     telemetry::metrics::SinkMetrics,
@@ -54,12 +56,24 @@ const TURN: usize = 1024;
 pub struct JetStreamSink {
     connection: Connection,
     target: JetStreamTarget,
+    held: Held,
 }
 
 impl JetStreamSink {
     /// A sink that publishes on this connection.
     pub fn new(connection: Connection, target: JetStreamTarget) -> Self {
-        Self { connection, target }
+        Self {
+            connection,
+            target,
+            held: Held::default(),
+        }
+    }
+
+    /// Says in `held` when and why nothing can be stored.
+    #[must_use]
+    pub fn reporting_to(mut self, held: Held) -> Self {
+        self.held = held;
+        self
     }
 }
 
@@ -71,8 +85,13 @@ impl Sink for JetStreamSink {
         metrics: SinkMetrics,
     ) -> BoxFuture<Result<(), SinkError>> {
         Box::pin(async move {
-            let Self { connection, target } = *self;
+            let Self {
+                connection,
+                target,
+                held,
+            } = *self;
             let subjects = Subjects::new(target.subject);
+            connection.will_publish_to(subjects.fixed().map(Subject::as_str));
             if let Some(subject) = subjects.fixed() {
                 expect_stream(&connection, subject, target.purpose).await?;
             }
@@ -88,6 +107,7 @@ impl Sink for JetStreamSink {
                 inbox,
                 rejects,
                 metrics,
+                held,
             );
             run(&connection, window, outgoing, confirmations).await
         })

@@ -14,8 +14,8 @@ use crate::{
         slab::Slab,
     },
     sink::{
-        Outgoing, Rejects, SinkError,
-        publish::{Subjects, header_map, not_a_subject, too_large, weigh},
+        Held, Outgoing, Rejects, SinkError, dead_letter,
+        publish::{Subjects, fit, forbidden, header_map, not_a_subject, too_large},
     },
     telemetry::metrics::SinkMetrics,
 };
@@ -73,7 +73,8 @@ pub(super) struct Window {
     pending: Slab<Pending>,
     scratch: Scratch,
     trouble: Option<Trouble>,
-    /// The trouble has just ended, so what is held goes out again.
+    held: Held,
+    /// The trouble has just ended, or something was made smaller: what is held goes out again.
     resume: bool,
     backoff: Backoff,
     complaint: Seldom,
@@ -88,6 +89,7 @@ impl Window {
         inbox: String,
         rejects: Rejects,
         metrics: SinkMetrics,
+        held: Held,
     ) -> Self {
         Self {
             connects: connection.connects(),
@@ -100,6 +102,7 @@ impl Window {
             pending: Slab::new(),
             scratch: Scratch::default(),
             trouble: None,
+            held,
             resume: false,
             backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
             complaint: Seldom::default(),
@@ -119,18 +122,20 @@ impl Window {
     pub(super) async fn publish(&mut self, block: Vec<Outgoing>) {
         let taken = Instant::now();
         let count = block.len();
-        for (index, outgoing) in block.into_iter().enumerate() {
-            let headers = self.headers(&outgoing);
-            let subject = self
+        for (index, mut outgoing) in block.into_iter().enumerate() {
+            let purpose = self.purpose;
+            let made = self
                 .subjects
                 .render(outgoing.message.subject())
                 .and_then(|subject| {
-                    weigh(&self.connection, &outgoing, headers.as_ref())?;
-                    Ok(subject)
+                    let headers = fit(&self.connection, &mut outgoing, |outgoing| {
+                        headers(outgoing, purpose)
+                    })?;
+                    Ok((subject, headers))
                 });
-            match subject {
+            match made {
                 Err(reject) => self.rejects.reject(outgoing.message, reject),
-                Ok(subject) => {
+                Ok((subject, headers)) => {
                     let key = self.pending.insert(Pending {
                         outgoing,
                         subject,
@@ -143,16 +148,6 @@ impl Window {
                 }
             }
         }
-    }
-
-    fn headers(&self, outgoing: &Outgoing) -> Option<HeaderMap> {
-        let mut headers = header_map(&outgoing.headers);
-        if let Some(position) = &outgoing.message.position {
-            headers
-                .get_or_insert_default()
-                .insert(NATS_MESSAGE_ID, message_id(position, self.purpose));
-        }
-        headers
     }
 
     /// Sends one result, for the first time or again.
@@ -215,6 +210,12 @@ impl Window {
                 until: now + self.backoff.wait(failures),
             },
         });
+        let what = match self.purpose {
+            Purpose::Result => "results",
+            Purpose::DeadLetter => "dead letters",
+        };
+        self.held
+            .set(Some(format!("{what} cannot be stored: {cause}")));
         if self.complaint.happened(1).is_some() {
             tracing::warn!(
                 cause,
@@ -232,7 +233,11 @@ impl Window {
             .next()
             .and_then(|key| u64::from_str_radix(key, 16).ok());
         let Some(key) = key else { return Ok(()) };
-        match Answer::read(message) {
+        let what = match self.purpose {
+            Purpose::Result => "result",
+            Purpose::DeadLetter => "dead letter",
+        };
+        match Answer::read(message, what) {
             Answer::Stored => {
                 let Some(Pending {
                     outgoing,
@@ -243,9 +248,7 @@ impl Window {
                 else {
                     return Ok(());
                 };
-                if self.trouble.take().is_some() {
-                    self.resume = true;
-                }
+                self.answered();
                 let Outgoing {
                     message,
                     payload,
@@ -260,6 +263,11 @@ impl Window {
             }
             Answer::NotNow(cause) => self.hold(key, &cause),
             Answer::Never { kind, reason } => {
+                // A definite word about one result is word that the stream works.
+                self.answered();
+                if kind == "size" && self.shorten(key) {
+                    return Ok(());
+                }
                 self.reject(key, |_, _| Reject::new(Stage::Sink, kind, reason));
             }
             Answer::Fatal(sentence) => return Err(SinkError::new(sentence)),
@@ -267,10 +275,35 @@ impl Window {
         Ok(())
     }
 
+    /// A stream may take less than the server does: a dead letter is shortened as far as it can be,
+    /// and sent again.
+    fn shorten(&mut self, key: u64) -> bool {
+        let Some(pending) = self.pending.get_mut(key) else {
+            return false;
+        };
+        let letter = &mut pending.outgoing;
+        if !dead_letter::is_one(letter) || !dead_letter::shorten_payload(letter, 0) {
+            return false;
+        }
+        dead_letter::shorten_headers(letter);
+        pending.headers = headers(letter, self.purpose);
+        pending.state = State::Held;
+        self.resume = true;
+        true
+    }
+
+    /// The stream has given a definite answer, so whatever the trouble was, it is over.
+    fn answered(&mut self) {
+        if self.trouble.take().is_some() {
+            self.held.set(None);
+            tracing::info!("results are being stored again");
+            self.resume = true;
+        }
+    }
+
     /// Sends what is held when the trouble has just ended.
     pub(super) async fn after_confirmations(&mut self) {
         if std::mem::take(&mut self.resume) {
-            tracing::info!("results are being stored again");
             self.send_held(usize::MAX).await;
         }
     }
@@ -283,24 +316,34 @@ impl Window {
             State::Held => false,
         });
         for key in overdue {
-            self.hold(key, "no confirmation");
+            let refused = |pending: &mut Pending| self.connection.is_forbidden(&pending.subject);
+            if self.pending.get_mut(key).is_some_and(refused) {
+                self.reject(key, |pending, _| forbidden(&pending.subject));
+            } else {
+                self.hold(key, "no confirmation");
+            }
         }
         if connected_again {
             self.connects = self.connection.connects();
         }
+        if self.pending.is_empty() && self.trouble.take().is_some() {
+            // What was held has been rejected since.
+            self.held.set(None);
+        }
         let Some(Trouble { phase, .. }) = &mut self.trouble else {
             return;
         };
-        if let Phase::Pause { until } = phase
-            && (connected_again || *until <= now)
-            && self.connection.is_connected()
-        {
+        let due = match phase {
+            Phase::Pause { until } => connected_again || *until <= now,
+            // No probe is left to be answered: the client took none of them.
+            Phase::Probe { .. } => {
+                let sent = |pending: &Pending| pending.state != State::Held;
+                self.pending.keys(sent).is_empty()
+            }
+        };
+        if due && self.connection.is_connected() {
             *phase = Phase::Probe { since: now };
             self.send_held(PROBES).await;
-            if self.pending.is_empty() {
-                // What was held has been rejected since.
-                self.trouble = None;
-            }
         }
     }
 
@@ -311,6 +354,16 @@ impl Window {
             self.send(key).await;
         }
     }
+}
+
+fn headers(outgoing: &Outgoing, purpose: Purpose) -> Option<HeaderMap> {
+    let mut headers = header_map(&outgoing.headers);
+    if let Some(position) = &outgoing.message.position {
+        headers
+            .get_or_insert_default()
+            .insert(NATS_MESSAGE_ID, message_id(position, purpose));
+    }
+    headers
 }
 
 /// The same for every try of one result, and for no other.

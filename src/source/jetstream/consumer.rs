@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::consumer::{AckPolicy, Config, Info};
+use async_nats::jetstream::{
+    consumer::{AckPolicy, Config, Info},
+    stream::RetentionPolicy,
+};
 use serde::Serialize;
 
 use super::{JetStreamOptions, position::incarnation};
@@ -14,6 +17,7 @@ use crate::{
             ApiError, CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, consumer_info, create_consumer,
             existing_streams, stream_info,
         },
+        subject::overlap,
     },
 };
 
@@ -22,6 +26,8 @@ use crate::{
 pub(super) struct Consumer {
     pub(super) stream: Arc<str>,
     pub(super) incarnation: u64,
+    /// Whether the stream keeps messages that are settled.
+    pub(super) kept: bool,
     /// The most that it gives for one request, where it has such limits.
     pub(super) max_messages: Option<usize>,
     pub(super) max_bytes: Option<usize>,
@@ -57,6 +63,7 @@ pub(super) async fn prepare(
     connection: &Connection,
     options: &JetStreamOptions,
     limit: InFlight,
+    own_subjects: &[String],
 ) -> Result<Consumer, String> {
     let (stream, name) = (options.stream.as_str(), options.consumer.as_str());
     let about = match stream_info(connection, stream).await {
@@ -74,6 +81,7 @@ pub(super) async fn prepare(
             ));
         }
     };
+    no_circle(&about.config.subjects, options, own_subjects)?;
     let info = match consumer_info(connection, stream, name).await {
         Ok(info) => info,
         Err(ApiError::Refused {
@@ -92,10 +100,30 @@ pub(super) async fn prepare(
     Ok(Consumer {
         stream: stream.into(),
         incarnation: incarnation(about.created.unix_timestamp_nanos(), name),
+        kept: about.config.retention == RetentionPolicy::Limits,
         max_messages: most(info.config.max_batch),
         max_bytes: most(info.config.max_bytes),
         max_expires: Some(info.config.max_expires).filter(|expires| !expires.is_zero()),
     })
+}
+
+/// Refuses a pipeline that would read what it writes: one message would go round for ever.
+fn no_circle(
+    stream_subjects: &[String],
+    options: &JetStreamOptions,
+    own_subjects: &[String],
+) -> Result<(), String> {
+    let read = |own: &&String| {
+        let filter = options.filter_subject.as_deref().unwrap_or(">");
+        overlap(own, filter) && stream_subjects.iter().any(|taken| overlap(own, taken))
+    };
+    let Some(own) = own_subjects.iter().find(read) else {
+        return Ok(());
+    };
+    Err(format!(
+        "the pipeline publishes to `{own}`, and the consumer `{}` of the stream `{}` reads that too, so its own messages would come in again without an end; publish to a subject outside the stream, or set a `filter_subject` that leaves it out",
+        options.consumer, options.stream
+    ))
 }
 
 async fn make(

@@ -1,22 +1,31 @@
 //! Every delivery that the server waits for our word on.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use async_nats::{Subject, message::OutboundMessage};
 use bytes::Bytes;
 
+use super::position::Delivery;
 use crate::{
     message::Outcome,
     nats::{Connection, backoff::Backoff, slab::Slab},
 };
 
+const DONE: Bytes = Bytes::from_static(b"+ACK");
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MOST: Duration = Duration::from_secs(30);
+
+/// Places for sequences that were done a while ago; a later one takes an earlier one's place.
+const RECENT: u64 = 1 << 16;
 
 /// One delivery. Its reply subject is all that is needed to speak about it.
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub(super) reply: Subject,
+    pub(super) sequence: u64,
     pub(super) times: u64,
     /// When the server last heard of it.
     pub(super) told: Instant,
@@ -27,6 +36,11 @@ pub(super) struct Delivered {
 pub(super) struct Flight {
     connection: Connection,
     table: Slab<Delivered>,
+    /// Sequence to ticket of what is in the table.
+    tickets: HashMap<u64, u64>,
+    recent: Recent,
+    /// Deliveries of what was done before, which the server must be told once more.
+    done_before: Vec<Subject>,
     backoff: Backoff,
     /// How long the server waits for a word, and a third of it.
     remind: Duration,
@@ -37,13 +51,46 @@ impl Flight {
         Self {
             connection,
             table: Slab::new(),
+            tickets: HashMap::new(),
+            recent: Recent::new(),
+            done_before: Vec::new(),
             backoff: Backoff::new(RETRY_FIRST, RETRY_MOST),
             remind: ack_wait / 3,
         }
     }
 
     pub(super) fn insert(&mut self, delivered: Delivered) -> u64 {
-        self.table.insert(delivered)
+        let (sequence, times) = (delivered.sequence, delivered.times);
+        if times <= 1 {
+            self.recent.forget(sequence);
+        }
+        let ticket = self.table.insert(delivered);
+        self.tickets.insert(sequence, ticket);
+        ticket
+    }
+
+    /// Takes note of a delivery of a message that is in flight or was done a moment ago, and says
+    /// so: the server did not hear of it for too long, because this process stood still or the
+    /// connection did. Such a message must not be worked on twice, and it is no poison.
+    pub(super) fn knows(&mut self, delivery: Delivery, reply: Subject, now: Instant) -> bool {
+        let ticket = self.tickets.get(&delivery.sequence);
+        if let Some(delivered) = ticket.and_then(|&ticket| self.table.get_mut(ticket)) {
+            // The server has just started to wait anew, and for a word on this delivery.
+            delivered.reply = reply;
+            delivered.told = now;
+            return true;
+        }
+        let done = self.recent.has(delivery.sequence);
+        if done {
+            self.done_before.push(reply);
+        }
+        done
+    }
+
+    fn remove(&mut self, ticket: u64) -> Option<Delivered> {
+        let delivered = self.table.remove(ticket)?;
+        self.tickets.remove(&delivered.sequence);
+        Some(delivered)
     }
 
     /// How often this was delivered.
@@ -55,11 +102,14 @@ impl Flight {
 
     /// Tells the server what became of a delivery. Should the word get lost, it delivers again.
     pub(super) async fn settle(&mut self, ticket: u64, outcome: Outcome) {
-        let Some(delivered) = self.table.remove(ticket) else {
+        let Some(delivered) = self.remove(ticket) else {
             return;
         };
+        if outcome == Outcome::Done {
+            self.recent.note(delivered.sequence);
+        }
         let word = match outcome {
-            Outcome::Done => Bytes::from_static(b"+ACK"),
+            Outcome::Done => DONE,
             Outcome::Rejected => Bytes::from_static(b"+TERM rejected"),
             Outcome::Retry { after } => {
                 // Without a delay it would be back at once, and use up its deliveries in no time.
@@ -72,7 +122,7 @@ impl Flight {
 
     /// Gives a delivery back, to whoever is free.
     pub(super) async fn give_back(&mut self, ticket: u64) {
-        if let Some(delivered) = self.table.remove(ticket) {
+        if let Some(delivered) = self.remove(ticket) {
             tell(
                 &self.connection,
                 delivered.reply,
@@ -84,6 +134,9 @@ impl Flight {
 
     /// Says of everything that the server has not heard of for a while that it is being worked on.
     pub(super) async fn progress(&mut self, now: Instant) {
+        for reply in std::mem::take(&mut self.done_before) {
+            tell(&self.connection, reply, DONE).await;
+        }
         for delivered in self.table.values_mut() {
             if now.duration_since(delivered.told) < self.remind {
                 continue;
@@ -102,6 +155,39 @@ impl Flight {
     }
 }
 
+/// Sequences whose messages were done, each in the place that its number gives it.
+#[derive(Debug)]
+struct Recent(Vec<u64>);
+
+impl Recent {
+    fn new() -> Self {
+        Self(vec![0; usize::try_from(RECENT).unwrap_or_default()])
+    }
+
+    fn place(&mut self, sequence: u64) -> Option<&mut u64> {
+        let index = usize::try_from(sequence % RECENT).ok()?;
+        self.0.get_mut(index)
+    }
+
+    fn note(&mut self, sequence: u64) {
+        if let Some(place) = self.place(sequence) {
+            *place = sequence;
+        }
+    }
+
+    /// What is delivered for the first time is not done, whatever was in its place in the stream:
+    /// a server that lost its last writes gives their numbers again.
+    fn forget(&mut self, sequence: u64) {
+        if let Some(place) = self.place(sequence).filter(|place| **place == sequence) {
+            *place = 0;
+        }
+    }
+
+    fn has(&mut self, sequence: u64) -> bool {
+        self.place(sequence).is_some_and(|place| *place == sequence)
+    }
+}
+
 async fn tell(connection: &Connection, reply: Subject, word: Bytes) {
     let message = OutboundMessage {
         subject: reply,
@@ -114,5 +200,24 @@ async fn tell(connection: &Connection, reply: Subject, word: Bytes) {
             ?failure,
             "an acknowledgement was not sent; the message will be delivered again"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_known_until_its_place_is_taken_or_it_comes_anew() {
+        let mut recent = Recent::new();
+        recent.note(7);
+        recent.note(8);
+        assert!(recent.has(7) && recent.has(8) && !recent.has(9));
+        recent.note(7 + RECENT);
+        assert!(!recent.has(7) && recent.has(7 + RECENT));
+        recent.forget(7);
+        assert!(recent.has(7 + RECENT), "another's place");
+        recent.forget(8);
+        assert!(!recent.has(8));
     }
 }

@@ -34,6 +34,7 @@ pub struct JetStreamSource {
     connection: Connection,
     options: JetStreamOptions,
     max_in_flight: InFlight,
+    own_subjects: Vec<String>,
 }
 
 impl JetStreamSource {
@@ -43,7 +44,16 @@ impl JetStreamSource {
             connection,
             options,
             max_in_flight,
+            own_subjects: Vec::new(),
         }
+    }
+
+    /// Where this pipeline publishes to on the same servers. The source refuses to read what would
+    /// come in again from there.
+    #[must_use]
+    pub fn with_own_subjects(mut self, patterns: Vec<String>) -> Self {
+        self.own_subjects = patterns;
+        self
     }
 }
 
@@ -58,12 +68,13 @@ impl Source for JetStreamSource {
                 connection,
                 options,
                 max_in_flight,
+                own_subjects,
             } = *self;
             let consumer = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 sentence = connection.fatal() => return Err(SourceError::new(sentence)),
-                consumer = consumer::prepare(&connection, &options, max_in_flight) => {
+                consumer = consumer::prepare(&connection, &options, max_in_flight, &own_subjects) => {
                     consumer.map_err(SourceError::unavailable)?
                 }
             };

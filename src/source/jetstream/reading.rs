@@ -269,9 +269,14 @@ impl Reading {
         };
         if delivery.delivered > 1 {
             self.intake.metrics().redelivered(1);
+            let reply = self.scratch.subject(reply);
+            if self.flight.knows(delivery, reply, self.heard) {
+                return;
+            }
         }
         let ticket = self.flight.insert(Delivered {
             reply: self.scratch.subject(reply),
+            sequence: delivery.sequence,
             times: delivery.delivered,
             told: self.heard,
         });
@@ -291,6 +296,8 @@ impl Reading {
                 incarnation: self.consumer.incarnation,
                 sequence: delivery.sequence,
                 delivered: delivery.delivered,
+                again: true,
+                kept: self.consumer.kept,
             })),
         });
     }
@@ -348,7 +355,7 @@ impl Reading {
             let times = self.flight.times(incoming.ticket);
             if times > self.options.max_deliver {
                 let reason = format!(
-                    "delivered {} times and never finished (max_deliver)",
+                    "delivered {} times and not acknowledged once (max_deliver)",
                     times - 1
                 );
                 self.intake

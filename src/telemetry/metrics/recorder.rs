@@ -27,6 +27,7 @@ pub(super) const RETRIES: &str = "forebay_retries_total";
 pub(super) const REDELIVERED: &str = "forebay_redelivered_total";
 pub(super) const DROPPED: &str = "forebay_dropped_total";
 pub(super) const DEAD_LETTERS: &str = "forebay_dead_letters_total";
+pub(super) const DEAD_LETTERS_LOST: &str = "forebay_dead_letters_lost_total";
 pub(super) const NON_FINITE: &str = "forebay_non_finite_scores_total";
 pub(super) const BATCHES: &str = "forebay_batches_total";
 pub(super) const BATCH_ROWS: &str = "forebay_batch_rows";
@@ -75,6 +76,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         DEAD_LETTERS,
         "Rejected messages published to the dead letter",
+    ),
+    (
+        DEAD_LETTERS_LOST,
+        "Rejected messages that are gone: the dead letter could not be published, and the source cannot deliver again",
     ),
     (NON_FINITE, "Scores that were NaN or infinite"),
     (BATCHES, "Batches by the reason they were closed"),
