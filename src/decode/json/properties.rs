@@ -132,8 +132,11 @@ proptest! {
             let mut decoder = JsonDecoder::new(&fields, &[]);
             let decoded = decode(&mut decoder, &fields, &[], payload.as_bytes());
             let got = decoded.ok().map(|(_, table)| shown(&table.series[0].values)[0].clone());
+            // serde_json's numbers are doubles; up to 15 digits a double is whole when its text is.
+            let digits = text.split(['e', 'E']).next().unwrap_or_default();
+            let faithful = digits.chars().filter(char::is_ascii_digit).count() <= 15;
             let large = value.as_f64().is_some_and(|float| float.abs() >= 9e15);
-            if dtype != Dtype::I64 || !large || value.is_i64() {
+            if dtype != Dtype::I64 || value.is_i64() || (faithful && !large) {
                 prop_assert_eq!(got, expected(Some(value), dtype), "{} as {}", text, dtype);
             }
         }
