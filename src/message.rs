@@ -242,7 +242,6 @@ impl Drop for Credit {
     fn drop(&mut self) {
         self.home.messages.fetch_sub(1, Ordering::Relaxed);
         self.home.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.home.freed.notify_one();
     }
 }
 
@@ -253,7 +252,6 @@ impl Drop for Credit {
 pub struct Home {
     settled: SegQueue<Settled>,
     arrived: Notify,
-    freed: Notify,
     messages: AtomicUsize,
     bytes: AtomicUsize,
     reading: AtomicBool,
@@ -276,7 +274,6 @@ impl Home {
         Arc::new(Self {
             settled: SegQueue::new(),
             arrived: Notify::new(),
-            freed: Notify::new(),
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             reading: AtomicBool::new(false),
@@ -314,13 +311,6 @@ impl Home {
             return 0;
         }
         self.limit.messages.saturating_sub(used.messages)
-    }
-
-    /// Waits until [`Home::room`] is not 0.
-    pub async fn wait_room(&self) {
-        while self.room() == 0 {
-            self.freed.notified().await;
-        }
     }
 
     /// Takes one message's credit and makes the promise for it.

@@ -3,7 +3,7 @@
 use super::{CheckArgs, Failure, Globals, output, plans};
 use crate::config::{
     self, Plan,
-    plan::{Device, SinkPlan, SourcePlan},
+    plan::{SinkPlan, SourcePlan},
 };
 
 /// Checks the files, models included, without connecting to anything.
@@ -26,10 +26,7 @@ pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
 fn summary(plan: &Plan) -> String {
     let mut lines = vec![format!("{}: ok", plan.file.display())];
     for step in &plan.steps {
-        let why = match step.device {
-            Device::Auto => "this build runs models on the CPU",
-            Device::Cpu => "asked for",
-        };
+        let why = step.device.reason();
         lines.push(format!("  model {} runs on the cpu ({why})", step.model));
     }
     for note in notes(plan) {

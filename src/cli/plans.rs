@@ -14,8 +14,7 @@ use crate::{
 /// ONNX Runtime is not there (exit 69), or the reports of all files that are wrong (exit 78, or 66
 /// where all that is wrong is that files cannot be read).
 pub(super) fn load(files: &[PathBuf], globals: &Globals) -> Result<Vec<Plan>, Failure> {
-    library::init(globals.onnxruntime.as_deref())
-        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+    load_runtime(globals)?;
     let mut catalog = CpuCatalog::new();
     let (mut plans, mut reports) = (Vec::new(), Vec::new());
     let mut exit = Exit::NoInput;
@@ -39,4 +38,13 @@ pub(super) fn load(files: &[PathBuf], globals: &Globals) -> Result<Vec<Plan>, Fa
     } else {
         Err(Failure::rendered(exit, reports.join("\n")))
     }
+}
+
+/// Loads ONNX Runtime, from where the command line says or where it is found.
+///
+/// # Errors
+/// It is not there, or cannot be used (exit 69).
+pub(super) fn load_runtime(globals: &Globals) -> Result<(), Failure> {
+    library::init(globals.onnxruntime.as_deref())
+        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
 }

@@ -76,6 +76,14 @@ pub enum Device {
 }
 
 impl Device {
+    /// Why a step that asks for this runs on the CPU, the only device of this build.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Auto => "this build runs models on the CPU",
+            Self::Cpu => "asked for",
+        }
+    }
+
     /// The name used in pipeline files and metrics.
     pub fn name(self) -> &'static str {
         match self {

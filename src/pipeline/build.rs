@@ -5,7 +5,7 @@ use std::{num::NonZero, sync::Arc, thread::available_parallelism};
 use super::{Check, Parts, Status};
 use crate::{
     block::{Series, Table},
-    config::plan::{DecodePlan, Device, EncodePlan, Plan, SinkPlan, SourcePlan},
+    config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
     contract::{Dtype, Field},
     decode::{Decode, json::JsonDecoder, msgpack::MsgpackDecoder, tensor::TensorDecoder},
     encode::{Encode, json::JsonEncoder, msgpack::MsgpackEncoder, tensor::TensorEncoder},
@@ -53,10 +53,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     let metrics = PipelineMetrics::new(&plan.name);
     let engines = engines(plan).await?;
     for (number, step) in plan.steps.iter().enumerate() {
-        let reason = match step.device {
-            Device::Auto => "this build runs models on the CPU",
-            Device::Cpu => "asked for",
-        };
+        let reason = step.device.reason();
         metrics
             .gauges
             .step(&number.to_string(), &step.model, "cpu", reason);
@@ -203,14 +200,14 @@ async fn sink(
 /// One connection for each set of servers that a pipeline names: a second one to the same servers
 /// buys no throughput.
 #[derive(Default)]
-struct Connections {
+pub(super) struct Connections {
     all: Vec<(ServerOptions, Connection)>,
     /// What the sinks on them say.
     held: Vec<Held>,
 }
 
 impl Connections {
-    async fn get(
+    pub(super) async fn get(
         &mut self,
         server: &ServerOptions,
         name: &str,

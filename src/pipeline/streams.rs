@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::build::BuildError;
+use super::build::{BuildError, Connections};
 use crate::{
     config::plan::{Plan, SinkPlan, SourcePlan},
     nats::{
-        Connection, ServerOptions,
+        Connection,
         api::{self, ApiError, STREAM_NOT_FOUND},
     },
 };
@@ -15,14 +15,14 @@ use crate::{
 /// Long enough for every delivery of a message under the defaults (30 s × 5), and outages between.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(10);
 
-/// Makes what is missing, and says what was made: `stream ROWS (rows.income.>)`.
+/// Makes what is missing, and says what was made: `ROWS (rows.income.>)`.
 ///
 /// # Errors
 /// No broker, no JetStream, or it refuses: another stream has the subject, say.
 pub async fn create_missing(plan: &Plan) -> Result<Vec<String>, BuildError> {
-    let mut made = Vec::new();
+    let (mut made, mut connections) = (Vec::new(), Connections::default());
     if let SourcePlan::JetStream(server, options) = &plan.source {
-        let connection = Connection::connect(server, &plan.name).await?;
+        let connection = connections.get(server, &plan.name).await?;
         let missing = matches!(
             api::stream_info(&connection, &options.stream).await,
             Err(ApiError::Refused { code, .. }) if code == STREAM_NOT_FOUND
@@ -35,25 +35,21 @@ pub async fn create_missing(plan: &Plan) -> Result<Vec<String>, BuildError> {
     }
     for target in [Some(&plan.sink), plan.dead_letter.as_ref()] {
         if let Some(SinkPlan::JetStream(server, target)) = target {
-            made.extend(create_for(server, &plan.name, &target.subject.pattern()).await?);
+            let connection = connections.get(server, &plan.name).await?;
+            made.extend(create_for(&connection, &target.subject.pattern()).await?);
         }
     }
     Ok(made)
 }
 
 /// Makes a stream for a subject that none takes. Its name is made of the subject's fixed tokens.
-async fn create_for(
-    server: &ServerOptions,
-    pipeline: &str,
-    subject: &str,
-) -> Result<Option<String>, BuildError> {
-    let connection = Connection::connect(server, pipeline).await?;
-    let takers = api::stream_names(&connection, Some(subject)).await;
+async fn create_for(connection: &Connection, subject: &str) -> Result<Option<String>, BuildError> {
+    let takers = api::stream_names(connection, Some(subject)).await;
     if takers.is_none_or(|names| !names.is_empty()) {
         return Ok(None);
     }
     let name = name_for(subject);
-    create(&connection, &name, subject).await.map(Some)
+    create(connection, &name, subject).await.map(Some)
 }
 
 fn name_for(subject: &str) -> String {

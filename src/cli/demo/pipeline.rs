@@ -9,12 +9,12 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Exit, Failure, Globals, run},
+    cli::{Exit, Failure, Globals, plans, run},
     config::{
         self, Plan,
         plan::{SinkPlan, SourcePlan},
     },
-    engine::cpu::{catalog::CpuCatalog, library},
+    engine::cpu::catalog::CpuCatalog,
     nats::ServerOptions,
     telemetry,
 };
@@ -60,8 +60,7 @@ pub(super) async fn serve(launch: Launch) -> Result<(), Failure> {
 }
 
 fn load(file: &Path, nats_url: &str, globals: &Globals) -> Result<Plan, Failure> {
-    library::init(globals.onnxruntime.as_deref())
-        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+    plans::load_runtime(globals)?;
     let text = fs::read_to_string(file).map_err(|error| {
         Failure::new(
             Exit::NoInput,

@@ -15,11 +15,8 @@ pub use self::{
     draft::{Draft, RowShape},
     yaml::pipeline_yaml,
 };
-use super::{Exit, Failure, Globals, NewArgs, output};
-use crate::engine::{
-    ModelError,
-    cpu::{catalog::CpuCatalog, library},
-};
+use super::{Exit, Failure, Globals, NewArgs, output, plans};
+use crate::engine::cpu::catalog::CpuCatalog;
 
 /// The file that is written where none is named, beside the model.
 const DEFAULT_FILE: &str = "pipeline.yaml";
@@ -30,8 +27,7 @@ const DEFAULT_FILE: &str = "pipeline.yaml";
 /// ONNX Runtime is not there, the model cannot be served, or the file is there already or cannot
 /// be written.
 pub fn new(args: NewArgs, globals: &Globals) -> Result<(), Failure> {
-    let unavailable = |error: ModelError| Failure::new(Exit::Unavailable, error.to_string());
-    library::init(globals.onnxruntime.as_deref()).map_err(unavailable)?;
+    plans::load_runtime(globals)?;
     let to_standard_output = args.output.as_deref() == Some(Path::new("-"));
     let target = match args.output {
         // Who prints it stores it where they stand.
