@@ -5,6 +5,8 @@ mod flight;
 mod position;
 mod pulls;
 mod reading;
+mod requests;
+mod waiting;
 
 use std::time::Duration;
 

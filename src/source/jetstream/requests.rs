@@ -1,0 +1,221 @@
+//! Asks the consumer for messages, and takes its word on each request.
+
+use std::time::{Duration, Instant};
+
+use async_nats::{Message, message::OutboundMessage};
+use bytes::Bytes;
+
+use super::{
+    JetStreamOptions,
+    consumer::Consumer,
+    pulls::{EXPIRES, HEARTBEAT, Pulls},
+};
+use crate::{
+    message::InFlight,
+    nats::{Connection, State, backoff::Backoff, scratch::Scratch},
+};
+
+/// Requests are refilled in parts of the credit: one message at a time would cost a request each.
+const REFILLS: usize = 8;
+/// Most messages in one request: well below what the client holds before it drops.
+const PULL_MESSAGES_MAX: usize = 16_384;
+/// Parts of the byte credit that one request may bring.
+const BYTE_PARTS: usize = 4;
+/// A request that has brought neither message nor heartbeat for so long is dead.
+const SILENCE_MAX: Duration = HEARTBEAT
+    .saturating_mul(2)
+    .saturating_add(Duration::from_secs(1));
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MOST: Duration = Duration::from_secs(5);
+
+/// What a status means for the source.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Nothing to do.
+    Heard,
+    /// Perhaps the consumer is gone.
+    Gone,
+}
+
+/// The requests under way, and when the next may be made.
+#[derive(Debug)]
+pub(super) struct Requests {
+    connection: Connection,
+    limit: InFlight,
+    /// The most that the consumer gives for one request, where it has such limits.
+    max_messages: Option<usize>,
+    max_bytes: Option<usize>,
+    expires: Duration,
+    subject: String,
+    inbox: String,
+    pulls: Pulls,
+    scratch: Scratch,
+    /// How often the client had connected when the requests were made.
+    connects: u64,
+    heard: Instant,
+    /// A message larger than a request's share of the byte credit is next.
+    oversize: bool,
+    failures: u64,
+    backoff: Backoff,
+    paused_until: Option<Instant>,
+}
+
+impl Requests {
+    pub(super) fn new(
+        connection: Connection,
+        options: &JetStreamOptions,
+        limit: InFlight,
+        consumer: &Consumer,
+        inbox: String,
+    ) -> Self {
+        let (stream, name) = (&options.stream, &options.consumer);
+        Self {
+            subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),
+            connects: connection.connects(),
+            connection,
+            limit,
+            max_messages: consumer.max_messages,
+            max_bytes: consumer.max_bytes,
+            expires: EXPIRES.min(consumer.max_expires.unwrap_or(EXPIRES)),
+            inbox,
+            pulls: Pulls::default(),
+            scratch: Scratch::default(),
+            heard: Instant::now(),
+            oversize: false,
+            failures: 0,
+            backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
+            paused_until: None,
+        }
+    }
+
+    /// Asks for as much as there is room for, unless that is too little to bother. `used` is what
+    /// has been delivered and has not settled.
+    pub(super) async fn refill(&mut self, used: InFlight) {
+        let now = Instant::now();
+        if self.paused_until.is_some_and(|until| until > now)
+            || self.connection.state() != State::Connected
+            || self.connects != self.connection.connects()
+        {
+            return;
+        }
+        let Some((messages, bytes, max_bytes)) = self.size(used) else {
+            return;
+        };
+        if self.pulls.is_empty() {
+            self.heard = now;
+        }
+        let id = self.pulls.ask(messages, bytes, now);
+        let heartbeat = HEARTBEAT.min(self.expires / 2);
+        let request = format!(
+            "{{\"batch\":{messages},\"max_bytes\":{max_bytes},\"expires\":{},\"idle_heartbeat\":{}}}",
+            self.expires.as_nanos(),
+            heartbeat.as_nanos()
+        );
+        let message = OutboundMessage {
+            subject: self.scratch.subject(&self.subject),
+            reply: Some(self.scratch.format(format_args!("{}.{id}", self.inbox))),
+            payload: Bytes::from(request),
+            headers: None,
+        };
+        if self.connection.publish(message).await.is_err() {
+            self.pulls.clear();
+        }
+    }
+
+    /// Messages, bytes that they may have, and what to tell the server about bytes (0: no limit).
+    fn size(&self, used: InFlight) -> Option<(usize, usize, usize)> {
+        let taken = used.messages + self.pulls.messages();
+        let room = self.limit.messages.saturating_sub(taken);
+        let bytes_room = self
+            .limit
+            .bytes
+            .saturating_sub(used.bytes + self.pulls.bytes());
+        if room < (self.limit.messages / REFILLS).max(1) || bytes_room == 0 {
+            return None;
+        }
+        if self.oversize {
+            // One message may pass the limit by its own size.
+            let alone = (1, bytes_room, self.max_bytes.unwrap_or(0));
+            return self.pulls.is_empty().then_some(alone);
+        }
+        let messages = room
+            .min(PULL_MESSAGES_MAX)
+            .min(self.max_messages.unwrap_or(usize::MAX));
+        let bytes = bytes_room
+            .min(self.byte_share())
+            .min(self.max_bytes.unwrap_or(usize::MAX));
+        Some((messages, bytes, bytes))
+    }
+
+    fn byte_share(&self) -> usize {
+        (self.limit.bytes / BYTE_PARTS).max(1)
+    }
+
+    /// Something came from the server.
+    pub(super) fn heard(&mut self) -> Instant {
+        self.heard = Instant::now();
+        self.heard
+    }
+
+    /// A message of this size came.
+    pub(super) fn came(&mut self, bytes: usize) {
+        self.pulls.came(bytes);
+        self.failures = 0;
+        self.oversize = false;
+    }
+
+    /// The server says something about a request.
+    pub(super) fn status(&mut self, message: &Message) -> Word {
+        let code = message.status.map_or(0, |status| status.as_u16());
+        let text = message.description.as_deref().unwrap_or_default();
+        if code == 100 {
+            return Word::Heard;
+        }
+        let number = |name: &str| {
+            let value = message.headers.as_ref()?.get(name)?;
+            value.as_str().parse::<usize>().ok()
+        };
+        let id = message
+            .subject
+            .rsplit('.')
+            .next()
+            .and_then(|id| id.parse().ok());
+        self.pulls
+            .ended(id.unwrap_or_default(), number("Nats-Pending-Messages"));
+        match (code, text) {
+            // Its time is over, or it is done.
+            (408, _) | (409, "Batch Completed") => self.failures = 0,
+            (409, text) if text.contains("MaxBytes") => {
+                // Where nothing of its bytes was used, the next message is larger than all of them.
+                self.oversize = number("Nats-Pending-Bytes").is_none_or(|left| {
+                    left >= self.byte_share() || self.max_bytes.is_some_and(|most| left >= most)
+                });
+                if !self.oversize {
+                    // The byte credit is nearly used up: let some of it come back first.
+                    self.paused_until = Some(Instant::now() + PAUSE_FIRST);
+                }
+            }
+            _ => {
+                self.failures += 1;
+                self.paused_until = Some(Instant::now() + self.backoff.wait(self.failures));
+                tracing::debug!(code, text, "the consumer ended a request");
+                if code == 503 || text.contains("Deleted") {
+                    return Word::Gone;
+                }
+            }
+        }
+        Word::Heard
+    }
+
+    /// Forgets requests that the server has forgotten.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.pulls.expire(now);
+        if self.connects != self.connection.connects() {
+            self.connects = self.connection.connects();
+            self.pulls.clear();
+        } else if !self.pulls.is_empty() && now.duration_since(self.heard) > SILENCE_MAX {
+            tracing::debug!("neither message nor heartbeat for {SILENCE_MAX:?}; asking anew");
+            self.pulls.clear();
+        }
+    }
+}
