@@ -13,7 +13,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use forebay::{
     batch::{BatchPolicy, Queued, batcher::Batcher},
     block::{Block, Column, Layout, Record, Series, Table},
-    message::{Ack, Message},
+    message::{Ack, Lane, Message},
 };
 
 const COLUMNS: usize = 30;
@@ -65,7 +65,7 @@ fn batches(criterion: &mut Criterion) {
                     for block in blocks {
                         batcher.push(block);
                     }
-                    black_box(batcher.take())
+                    black_box(batcher.take(Lane::First))
                 },
                 BatchSize::SmallInput,
             );

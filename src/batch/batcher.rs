@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Instant};
 
 use super::{BatchPolicy, Queued};
+use crate::message::Lane;
 
 /// Why a batch was closed: the metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +16,19 @@ pub enum Closed {
     Idle,
     /// The pipeline is stopping.
     Drain,
+    /// A message that was delivered again and again goes without company.
+    Alone,
 }
 
 impl Closed {
     /// Every reason, for making one counter each.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Delay, Self::Idle, Self::Drain];
+    pub const ALL: [Self; 5] = [
+        Self::Full,
+        Self::Delay,
+        Self::Idle,
+        Self::Drain,
+        Self::Alone,
+    ];
 
     /// The metric label.
     pub fn name(self) -> &'static str {
@@ -28,6 +37,7 @@ impl Closed {
             Self::Delay => "delay",
             Self::Idle => "idle",
             Self::Drain => "drain",
+            Self::Alone => "alone",
         }
     }
 }
@@ -42,14 +52,23 @@ pub enum Readiness {
         /// When the oldest row will have waited long enough.
         due: Instant,
     },
-    /// Take it.
-    Ready(Closed),
+    /// Take it, from this lane.
+    Ready(Closed, Lane),
 }
 
-/// Rows that wait for an engine.
+/// Rows that wait for an engine, in lanes that do not mix.
 #[derive(Debug)]
 pub struct Batcher {
     policy: BatchPolicy,
+    first: Line,
+    /// Nearly always empty.
+    again: Line,
+    alone: Line,
+}
+
+/// Rows of one lane, in the order they came.
+#[derive(Debug, Default)]
+struct Line {
     waiting: VecDeque<Queued>,
     rows: usize,
 }
@@ -59,51 +78,108 @@ impl Batcher {
     pub fn new(policy: BatchPolicy) -> Self {
         Self {
             policy,
-            waiting: VecDeque::new(),
-            rows: 0,
+            first: Line::default(),
+            again: Line::default(),
+            alone: Line::default(),
         }
     }
 
-    /// Adds a block behind the others.
+    /// Adds a block behind the others of its lane; the lane of a block is that of its first
+    /// message.
     pub fn push(&mut self, queued: Queued) {
+        let first = queued.block.records.first();
+        let lane = first.map_or(Lane::First, |record| record.message.lane());
+        self.line(lane).push(queued);
+    }
+
+    /// What a free engine should do at `now`; `open` is whether more may come. Of several lanes
+    /// that are ready, the one that has waited longest goes.
+    pub fn readiness(&self, now: Instant, open: bool) -> Readiness {
+        let lanes = [
+            (Lane::First, &self.first),
+            (Lane::Again, &self.again),
+            (Lane::Alone, &self.alone),
+        ];
+        let mut ready: Option<(Instant, Closed, Lane)> = None;
+        let mut filling: Option<Instant> = None;
+        for (lane, line) in lanes {
+            let Some(oldest) = line.waiting.front() else {
+                continue;
+            };
+            match self.closed(line, lane, oldest.since, now, open) {
+                Ok(closed) if ready.is_none_or(|(since, ..)| oldest.since < since) => {
+                    ready = Some((oldest.since, closed, lane));
+                }
+                Ok(_) => {}
+                Err(due) => filling = Some(filling.map_or(due, |other| other.min(due))),
+            }
+        }
+        match (ready, filling) {
+            (Some((_, closed, lane)), _) => Readiness::Ready(closed, lane),
+            (None, Some(due)) => Readiness::Filling { due },
+            (None, None) => Readiness::Empty,
+        }
+    }
+
+    /// Why a batch of this line would be closed now, or when it will be.
+    fn closed(
+        &self,
+        line: &Line,
+        lane: Lane,
+        since: Instant,
+        now: Instant,
+        open: bool,
+    ) -> Result<Closed, Instant> {
+        if lane == Lane::Alone {
+            return Ok(Closed::Alone);
+        }
+        if line.rows >= self.policy.max_rows {
+            return Ok(Closed::Full);
+        }
+        if !open {
+            return Ok(Closed::Drain);
+        }
+        if self.policy.max_delay.is_zero() {
+            return Ok(Closed::Idle);
+        }
+        let due = since + self.policy.max_delay;
+        if due <= now {
+            Ok(Closed::Delay)
+        } else {
+            Err(due)
+        }
+    }
+
+    /// Takes at most `max_rows` rows off the front of a lane (or one message, if it alone has
+    /// more), cutting a block between messages where needed. Of [`Lane::Alone`], one message.
+    /// `None` when nothing waits.
+    pub fn take(&mut self, lane: Lane) -> Option<Queued> {
+        let rows = match lane {
+            Lane::First | Lane::Again => self.policy.max_rows,
+            // Nothing fits beside the first message.
+            Lane::Alone => 0,
+        };
+        self.line(lane).take(rows)
+    }
+
+    fn line(&mut self, lane: Lane) -> &mut Line {
+        match lane {
+            Lane::First => &mut self.first,
+            Lane::Again => &mut self.again,
+            Lane::Alone => &mut self.alone,
+        }
+    }
+}
+
+impl Line {
+    fn push(&mut self, queued: Queued) {
         self.rows += queued.block.rows();
         self.waiting.push_back(queued);
     }
 
-    /// Whether there are rows enough for a full batch.
-    pub fn is_full(&self) -> bool {
-        self.rows >= self.policy.max_rows
-    }
-
-    /// What a free engine should do at `now`; `open` is whether more may come.
-    pub fn readiness(&self, now: Instant, open: bool) -> Readiness {
-        let Some(oldest) = self.waiting.front() else {
-            return Readiness::Empty;
-        };
-        if self.is_full() {
-            return Readiness::Ready(Closed::Full);
-        }
-        if !open {
-            return Readiness::Ready(Closed::Drain);
-        }
-        if self.policy.max_delay.is_zero() {
-            return Readiness::Ready(Closed::Idle);
-        }
-        let due = oldest.since + self.policy.max_delay;
-        if due <= now {
-            Readiness::Ready(Closed::Delay)
-        } else {
-            Readiness::Filling { due }
-        }
-    }
-
-    /// Takes at most `max_rows` rows off the front (or one message, if it alone has more),
-    /// cutting a block between messages where needed. `None` when nothing waits.
-    pub fn take(&mut self) -> Option<Queued> {
-        let mut batch = self.cut_front(self.policy.max_rows)?;
-        while let Some(room) = self
-            .policy
-            .max_rows
+    fn take(&mut self, max_rows: usize) -> Option<Queued> {
+        let mut batch = self.cut_front(max_rows)?;
+        while let Some(room) = max_rows
             .checked_sub(batch.block.rows())
             .filter(|room| *room > 0)
         {
@@ -139,7 +215,7 @@ impl Batcher {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use bytes::Bytes;
     use proptest::prelude::*;
@@ -147,15 +223,26 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         block::{Block, Column, Layout, Record, Series, Table},
-        message::{Ack, Message},
+        message::{Ack, Message, Position},
     };
 
     /// A block whose rows are numbered by the message they belong to, in `since`'s order.
     pub(crate) fn queued(rows_of_messages: &[usize], since: Instant) -> Queued {
-        numbered(rows_of_messages, since, 0)
+        numbered(rows_of_messages, since, 0, 1)
     }
 
-    fn numbered(rows_of_messages: &[usize], since: Instant, first: i64) -> Queued {
+    fn position(delivered: u64) -> Arc<Position> {
+        Arc::new(Position {
+            stream: "IN".into(),
+            incarnation: 1,
+            sequence: 1,
+            delivered,
+            again: true,
+            kept: true,
+        })
+    }
+
+    fn numbered(rows_of_messages: &[usize], since: Instant, first: i64, delivered: u64) -> Queued {
         let records = rows_of_messages
             .iter()
             .map(|rows| Record {
@@ -164,7 +251,7 @@ pub(super) mod tests {
                     reply: None,
                     payload: Bytes::new(),
                     headers: None,
-                    position: None,
+                    position: Some(position(delivered)),
                     received: since,
                     ack: Ack::none(),
                 },
@@ -196,45 +283,62 @@ pub(super) mod tests {
         }
     }
 
+    fn lanes(queued: &Queued) -> Vec<Lane> {
+        let records = queued.block.records.iter();
+        records.map(|record| record.message.lane()).collect()
+    }
+
     proptest! {
-        /// Whatever arrives whenever: order is kept, no row is lost, no batch is too big unless
-        /// one message alone is, and no row waits past its delay while an engine is free.
+        /// Whatever arrives whenever: order is kept in each lane, no row is lost, lanes do not
+        /// mix, no batch is too big unless one message alone is, and no row waits past its delay
+        /// while an engine is free.
         #[test]
         fn keeps_order_size_and_deadline(
-            arrivals in prop::collection::vec((0u64..20, prop::collection::vec(0usize..6, 1..6)), 1..60),
+            arrivals in prop::collection::vec(
+                (0u64..20, prop::collection::vec(0usize..6, 1..6), prop_oneof![4 => Just(1u64), 1 => 2u64..5]),
+                1..60,
+            ),
             max_rows in 1usize..9,
             delay in 0u64..30,
         ) {
             let policy = BatchPolicy { max_rows, max_delay: Duration::from_millis(delay) };
             let mut batcher = Batcher::new(policy);
-            let (mut now, mut sent, mut got) = (Instant::now(), 0i64, Vec::new());
+            let (mut now, mut sent) = (Instant::now(), 0i64);
+            let (mut expected, mut got) = (vec![Vec::new(); 3], vec![Vec::new(); 3]);
             let (mut messages_in, mut messages_out) = (0, 0);
-            for (gap, sizes) in arrivals {
+            let mut take = |batcher: &mut Batcher, lane: Lane| {
+                let batch = batcher.take(lane).expect("ready means there is something");
+                let alone = batch.block.records.len() == 1;
+                prop_assert!(batch.block.rows() <= max_rows || alone);
+                prop_assert!(lanes(&batch).iter().all(|other| *other == lane), "one lane");
+                // Messages without rows cost the model nothing.
+                let with_rows = batch.block.records.iter().filter(|record| record.rows > 0);
+                prop_assert!(lane != Lane::Alone || with_rows.count() <= 1);
+                messages_out += batch.block.records.len();
+                got[lane as usize].extend(numbers(&batch));
+                Ok(())
+            };
+            for (gap, sizes, delivered) in arrivals {
                 now += Duration::from_millis(gap);
                 loop {
                     match batcher.readiness(now, true) {
-                        Readiness::Ready(_) => {
-                            let batch = batcher.take().expect("ready means there is something");
-                            prop_assert!(batch.block.rows() <= max_rows || batch.block.records.len() == 1);
-                            messages_out += batch.block.records.len();
-                            got.extend(numbers(&batch));
-                        }
+                        Readiness::Ready(_, lane) => take(&mut batcher, lane)?,
                         Readiness::Filling { due } => { prop_assert!(due > now); break }
                         Readiness::Empty => break,
                     }
                 }
-                batcher.push(numbered(&sizes, now, sent));
-                sent += i64::try_from(sizes.iter().sum::<usize>()).expect("few");
+                batcher.push(numbered(&sizes, now, sent, delivered));
+                let next = sent + i64::try_from(sizes.iter().sum::<usize>()).expect("few");
+                expected[Lane::of(delivered) as usize].extend(sent..next);
+                sent = next;
                 messages_in += sizes.len();
             }
-            while let Readiness::Ready(closed) = batcher.readiness(now, false) {
-                prop_assert!(matches!(closed, Closed::Full | Closed::Drain));
-                let batch = batcher.take().expect("ready means there is something");
-                messages_out += batch.block.records.len();
-                got.extend(numbers(&batch));
+            while let Readiness::Ready(closed, lane) = batcher.readiness(now, false) {
+                prop_assert!(matches!(closed, Closed::Full | Closed::Drain | Closed::Alone));
+                take(&mut batcher, lane)?;
             }
             prop_assert_eq!(batcher.readiness(now, true), Readiness::Empty);
-            prop_assert_eq!(got, (0..sent).collect::<Vec<_>>());
+            prop_assert_eq!(got, expected);
             prop_assert_eq!(messages_out, messages_in);
         }
     }
@@ -247,9 +351,36 @@ pub(super) mod tests {
             max_delay: Duration::ZERO,
         });
         batcher.push(queued(&[1, 9, 2, 2], now));
-        let sizes: Vec<_> = std::iter::from_fn(|| batcher.take())
+        let sizes: Vec<_> = std::iter::from_fn(|| batcher.take(Lane::First))
             .map(|batch| batch.block.rows())
             .collect();
         assert_eq!(sizes, [1, 9, 4]);
+    }
+
+    #[test]
+    fn suspects_go_apart_and_the_oldest_lane_first() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut batcher = Batcher::new(BatchPolicy {
+            max_rows: 4,
+            max_delay: Duration::from_millis(10),
+        });
+        batcher.push(numbered(&[1, 1], at(5), 0, 2));
+        batcher.push(numbered(&[1, 1, 1, 1], at(6), 10, 1));
+        batcher.push(numbered(&[1, 1], at(7), 20, 3));
+        let mut order = Vec::new();
+        while let Readiness::Ready(closed, lane) = batcher.readiness(at(15), true) {
+            let batch = batcher.take(lane).expect("ready");
+            order.push((lane, closed, numbers(&batch)));
+        }
+        assert_eq!(
+            order,
+            [
+                (Lane::Again, Closed::Delay, vec![0, 1]),
+                (Lane::First, Closed::Full, vec![10, 11, 12, 13]),
+                (Lane::Alone, Closed::Alone, vec![20]),
+                (Lane::Alone, Closed::Alone, vec![21]),
+            ]
+        );
     }
 }

@@ -18,7 +18,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 pub use batcher::Closed;
 use batcher::{Batcher, Readiness};
 
-use crate::block::Block;
+use crate::{block::Block, message::Lane};
 
 /// When a batch is worth sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl<R, E> Batches<R, E> {
             let (due, open) = {
                 let mut state = self.lock();
                 match state.batcher.readiness(Instant::now(), state.open) {
-                    Readiness::Ready(closed) => {
-                        if let Some(run) = state.start(closed) {
+                    Readiness::Ready(closed, lane) => {
+                        if let Some(run) = state.start(closed, lane) {
                             return Some(run);
                         }
                         // Who has the engine now takes the batch when it comes back.
@@ -143,9 +143,9 @@ impl<R, E> Batches<R, E> {
 }
 
 impl<E> State<E> {
-    fn start<R>(&mut self, closed: Closed) -> Option<Work<R, E>> {
+    fn start<R>(&mut self, closed: Closed, lane: Lane) -> Option<Work<R, E>> {
         let engine = self.engines.pop()?;
-        let Some(queued) = self.batcher.take() else {
+        let Some(queued) = self.batcher.take(lane) else {
             self.engines.push(engine);
             return None;
         };

@@ -141,6 +141,11 @@ impl Intake {
         self.home.room().saturating_sub(self.pending.len())
     }
 
+    /// Messages in the pipeline, those not yet flushed among them.
+    pub fn in_flight(&self) -> usize {
+        self.home.in_flight().messages + self.pending.len()
+    }
+
     /// Whether the block in the making should be flushed before more is read.
     pub fn is_full(&self) -> bool {
         self.pending.len() >= BLOCK_MESSAGES_MAX || self.pending_bytes >= BLOCK_BYTES_MAX

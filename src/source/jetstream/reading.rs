@@ -20,7 +20,7 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    message::{Home, InFlight, Outcome, Position, Reject, Stage},
+    message::{Home, InFlight, Lane, Outcome, Position, Reject, Stage},
     nats::{Connection, ready, scratch::Scratch},
     source::{Incoming, Intake, SourceError, nats::headers_of},
 };
@@ -41,7 +41,7 @@ pub(super) struct Reading {
     intake: Intake,
     requests: Requests,
     flight: Flight,
-    /// Here, but without credit (bytes ran out meanwhile).
+    /// Here and not let in: bytes ran out meanwhile, or it must go in alone.
     waiting: Waiting,
     scratch: Scratch,
     check: Option<Check>,
@@ -59,11 +59,11 @@ impl Reading {
         Self {
             flight: Flight::new(connection.clone(), options.ack_wait),
             requests: Requests::new(connection.clone(), &options, limit, &consumer, inbox),
+            waiting: Waiting::new(options.max_deliver, options.ack_wait / 3),
             connection,
             options,
             consumer,
             intake,
-            waiting: Waiting::default(),
             scratch: Scratch::default(),
             check: None,
         }
@@ -81,7 +81,9 @@ impl Reading {
             interval((self.options.ack_wait / 12).clamp(Duration::from_millis(5), TICK_MAX));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.requests.refill(self.used()).await;
+            if !self.waiting.is_quarantined() {
+                self.requests.refill(self.used()).await;
+            }
             // Word that is given while disconnected is lost, so outcomes wait.
             let up = self.connection.is_connected();
             tokio::select! {
@@ -214,8 +216,10 @@ impl Reading {
 
     /// Lets in what there is credit for, and sends to the dead letter what comes too often.
     fn admit(&mut self) -> Result<(), SourceError> {
+        let now = Instant::now();
+        let mut lane = Lane::First;
         while self.intake.room() > 0
-            && let Some(incoming) = self.waiting.pop()
+            && let Some(incoming) = self.waiting.pop(self.intake.in_flight(), now)
         {
             let times = self.flight.times(incoming.ticket);
             if times > self.options.max_deliver {
@@ -227,10 +231,11 @@ impl Reading {
                     .reject(incoming, Reject::new(Stage::Source, "deliveries", reason));
                 continue;
             }
-            self.intake.push(incoming);
-            if self.intake.is_full() {
+            // A block is of one lane.
+            if std::mem::replace(&mut lane, Lane::of(times)) != lane || self.intake.is_full() {
                 self.intake.flush()?;
             }
+            self.intake.push(incoming);
         }
         self.intake.flush()
     }

@@ -1,5 +1,7 @@
 //! What flows from the source to the sink: a message, and the promise to say what became of it.
 
+mod lane;
+
 use std::{
     fmt,
     sync::{
@@ -12,6 +14,8 @@ use std::{
 use bytes::Bytes;
 use crossbeam::queue::SegQueue;
 use tokio::sync::Notify;
+
+pub use self::lane::Lane;
 
 /// A stage of the data path. The names are the pipeline file's keys, the metric labels and the
 /// dead letter's `stage`.
