@@ -40,3 +40,4 @@ mod pipeline;
 mod privacy;
 mod sink_trouble;
 mod support;
+mod suspects;

@@ -1,0 +1,90 @@
+//! A row that brings the process down, again and again, does not take the others with it.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{connect, program::Program, server::NatsServer, streams::Streams};
+
+const PIPELINE: &str = "
+name: hanging
+source: { jetstream: { url: '${NATS_URL}', stream: IN, consumer: worker, ack_wait: 1s } }
+batch: { max_rows: 64 }
+models: { hanging: { path: MODEL } }
+sink: { jetstream: { subject: out.results } }
+dead_letter: { jetstream: { subject: dead.letters } }
+encode: { json: { pass: [n] } }
+http: { listen: '${HTTP_LISTEN}' }
+";
+
+const ROWS: usize = 400;
+const CULPRIT: usize = 137;
+/// Nothing came out for so long: whoever watches the process ends it.
+const STUCK_AFTER: Duration = Duration::from_millis(2000);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_row_that_hangs_the_model_takes_no_other_with_it() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let all = [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")];
+    let streams = Streams::with(&connection, &all).await;
+    let rows = (0..ROWS).map(|n| {
+        let x = if n == CULPRIT { 1e15 } else { 3.0 };
+        format!(r#"{{"n":{n},"x":{x}}}"#)
+    });
+    streams.publish("in.n", rows).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pipeline.yaml");
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hanging/model.onnx");
+    std::fs::write(&file, PIPELINE.replace("MODEL", model)).expect("written");
+
+    let mut kills = 0;
+    loop {
+        let mut program = Program::run(&file, &server.url());
+        program.ready().await;
+        if !stuck(&streams).await {
+            program.stop().await;
+            break;
+        }
+        // As whoever watches it would do.
+        drop(program);
+        kills += 1;
+        assert!(kills <= 5, "it is killed for ever");
+    }
+    assert_eq!(kills, 5, "one for each delivery that max_deliver allows");
+    let mut seen: Vec<usize> = streams.read("OUT").await.iter().map(number).collect();
+    seen.sort_unstable();
+    let expected: Vec<_> = (0..ROWS).filter(|n| *n != CULPRIT).collect();
+    assert_eq!(seen, expected);
+    let dead = streams.read("DEAD").await;
+    assert_eq!(dead.iter().map(number).collect::<Vec<_>>(), [CULPRIT]);
+    let headers = dead[0].headers.as_ref().expect("headers");
+    assert_eq!(
+        headers
+            .get("Forebay-Reason")
+            .map(async_nats::HeaderValue::as_str),
+        Some("delivered 5 times and not acknowledged once (max_deliver)")
+    );
+}
+
+fn number(message: &async_nats::jetstream::Message) -> usize {
+    let value: serde_json::Value = serde_json::from_slice(&message.payload).expect("JSON");
+    usize::try_from(value["n"].as_u64().expect("a number")).expect("small")
+}
+
+/// Whether nothing moves although not all is done.
+async fn stuck(streams: &Streams) -> bool {
+    let (mut last, mut moved) = (None, Instant::now());
+    loop {
+        let left = streams.left("IN", "worker").await;
+        if left == Some((0, 0)) {
+            return false;
+        }
+        let now = (left, streams.messages("OUT").await);
+        if last != Some(now) {
+            (last, moved) = (Some(now), Instant::now());
+        }
+        if moved.elapsed() > STUCK_AFTER {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
