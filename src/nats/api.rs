@@ -3,7 +3,10 @@
 
 use std::{fmt::Write, time::Duration};
 
-use async_nats::jetstream::{consumer, stream};
+use async_nats::{
+    jetstream::{consumer, message::StreamMessage, stream},
+    message::OutboundMessage,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -164,6 +167,63 @@ pub(crate) async fn create_stream(
     )
     .await?;
     Ok(())
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    message: stream::RawMessage,
+}
+
+/// The message with this sequence number.
+pub(crate) async fn message_at(
+    connection: &Connection,
+    stream: &str,
+    sequence: u64,
+) -> Result<StreamMessage, ApiError> {
+    stored(connection, stream, &serde_json::json!({ "seq": sequence })).await
+}
+
+/// The first message from this sequence number on with a subject that `subject` covers.
+pub(crate) async fn message_from(
+    connection: &Connection,
+    stream: &str,
+    sequence: u64,
+    subject: &str,
+) -> Result<StreamMessage, ApiError> {
+    let request = serde_json::json!({ "seq": sequence, "next_by_subj": subject });
+    stored(connection, stream, &request).await
+}
+
+async fn stored(
+    connection: &Connection,
+    stream: &str,
+    request: &serde_json::Value,
+) -> Result<StreamMessage, ApiError> {
+    let request = Bytes::from(request.to_string());
+    let stored: Stored = ask(
+        connection,
+        format!("STREAM.MSG.GET.{stream}"),
+        request,
+        WITHIN,
+    )
+    .await?;
+    StreamMessage::try_from(stored.message)
+        .map_err(|error| ApiError::Silent(format!("a message that cannot be read ({error})")))
+}
+
+/// Takes a message out of its stream. Not waited for: should it fail, the message is found again.
+pub(crate) async fn delete_message(connection: &Connection, stream: &str, sequence: u64) {
+    let request = serde_json::json!({ "seq": sequence, "no_erase": true });
+    let message = OutboundMessage {
+        subject: format!("$JS.API.STREAM.MSG.DELETE.{stream}").into(),
+        // The server answers, but nobody needs to hear it.
+        reply: Some(connection.new_inbox().into()),
+        payload: Bytes::from(request.to_string()),
+        headers: None,
+    };
+    if let Err(failure) = connection.publish(message).await {
+        tracing::debug!(?failure, sequence, "a message was not deleted");
+    }
 }
 
 #[derive(Deserialize)]

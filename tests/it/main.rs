@@ -29,6 +29,7 @@ mod examples;
 mod examples_nats;
 mod fakes;
 mod file_lines;
+mod given_up;
 mod jetstream_delivery;
 mod large_letters;
 mod nats_core;

@@ -1,6 +1,6 @@
 //! The durable consumer: found or made, and checked against the pipeline file.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_nats::jetstream::{
     consumer::{AckPolicy, Config, Info},
@@ -28,6 +28,12 @@ pub(super) struct Consumer {
     pub(super) incarnation: u64,
     /// Whether the stream keeps messages that are settled.
     pub(super) kept: bool,
+    /// Whether the stream is a work queue: it keeps what is not settled, whatever its consumer does.
+    pub(super) queue: bool,
+    /// How often the server delivers a message; `None` where it does not give up.
+    pub(super) max_deliver: Option<u64>,
+    /// Where a work queue may hold messages that the server has given up delivering.
+    pub(super) at_rest: Option<RangeInclusive<u64>>,
     /// The most that it gives for one request, where it has such limits.
     pub(super) max_messages: Option<usize>,
     pub(super) max_bytes: Option<usize>,
@@ -97,7 +103,13 @@ pub(super) async fn prepare(
     };
     check(&info.config, options, limit)?;
     let most = |limit: i64| usize::try_from(limit).ok().filter(|&limit| limit > 0);
+    let queue = about.config.retention == RetentionPolicy::WorkQueue;
+    let max_deliver = deliveries(&info.config);
     Ok(Consumer {
+        queue,
+        max_deliver,
+        at_rest: (queue && max_deliver.is_some() && info.num_ack_pending == 0)
+            .then(|| info.ack_floor.stream_sequence + 1..=info.delivered.stream_sequence),
         stream: stream.into(),
         incarnation: incarnation(about.created.unix_timestamp_nanos(), name),
         kept: about.config.retention == RetentionPolicy::Limits,
@@ -202,10 +214,7 @@ fn check(config: &Config, options: &JetStreamOptions, limit: InFlight) -> Result
             show(options.filter_subject.as_deref())
         ));
     }
-    let deliveries = u64::try_from(config.max_deliver)
-        .ok()
-        .filter(|&most| most > 0);
-    if let Some(most) = deliveries.filter(|&most| most <= options.max_deliver) {
+    if let Some(most) = deliveries(config).filter(|&most| most <= options.max_deliver) {
         differs.push(format!(
             "max_deliver is {most}, so the server would give up before the dead letter is written; it must be -1, or above the {} in the pipeline file",
             options.max_deliver
@@ -232,6 +241,13 @@ fn check(config: &Config, options: &JetStreamOptions, limit: InFlight) -> Result
         );
     }
     Ok(())
+}
+
+/// How often the server delivers a message before it gives up.
+fn deliveries(config: &Config) -> Option<u64> {
+    u64::try_from(config.max_deliver)
+        .ok()
+        .filter(|&most| most > 0)
 }
 
 /// Whether the consumer is still there; `Err` says that it is not.

@@ -24,7 +24,8 @@ const RECENT: u64 = 1 << 16;
 /// One delivery. Its reply subject is all that is needed to speak about it.
 #[derive(Debug)]
 pub(super) struct Delivered {
-    pub(super) reply: Subject,
+    /// `None` for what the server has given up: it does not wait for a word.
+    pub(super) reply: Option<Subject>,
     pub(super) sequence: u64,
     pub(super) times: u64,
     /// When the server last heard of it.
@@ -76,7 +77,7 @@ impl Flight {
         let ticket = self.tickets.get(&delivery.sequence);
         if let Some(delivered) = ticket.and_then(|&ticket| self.table.get_mut(ticket)) {
             // The server has just started to wait anew, and for a word on this delivery.
-            delivered.reply = reply;
+            delivered.reply = Some(reply);
             delivered.told = now;
             return true;
         }
@@ -85,6 +86,16 @@ impl Flight {
             self.done_before.push(reply);
         }
         done
+    }
+
+    /// Whether a message is in flight.
+    pub(super) fn holds(&self, sequence: u64) -> bool {
+        self.tickets.contains_key(&sequence)
+    }
+
+    /// Whether a message was done a moment ago.
+    pub(super) fn has_done(&mut self, sequence: u64) -> bool {
+        self.recent.has(sequence)
     }
 
     fn remove(&mut self, ticket: u64) -> Option<Delivered> {
@@ -101,10 +112,9 @@ impl Flight {
     }
 
     /// Tells the server what became of a delivery. Should the word get lost, it delivers again.
-    pub(super) async fn settle(&mut self, ticket: u64, outcome: Outcome) {
-        let Some(delivered) = self.remove(ticket) else {
-            return;
-        };
+    /// Gives back what the server does not wait for.
+    pub(super) async fn settle(&mut self, ticket: u64, outcome: Outcome) -> Option<Delivered> {
+        let delivered = self.remove(ticket)?;
         if outcome == Outcome::Done {
             self.recent.note(delivered.sequence);
         }
@@ -117,18 +127,20 @@ impl Flight {
                 Bytes::from(format!("-NAK {{\"delay\": {}}}", delay.as_nanos()))
             }
         };
-        tell(&self.connection, delivered.reply, word).await;
+        let Some(reply) = delivered.reply else {
+            return Some(delivered);
+        };
+        tell(&self.connection, reply, word).await;
+        None
     }
 
     /// Gives a delivery back, to whoever is free.
     pub(super) async fn give_back(&mut self, ticket: u64) {
-        if let Some(delivered) = self.remove(ticket) {
-            tell(
-                &self.connection,
-                delivered.reply,
-                Bytes::from_static(b"-NAK"),
-            )
-            .await;
+        if let Some(Delivered {
+            reply: Some(reply), ..
+        }) = self.remove(ticket)
+        {
+            tell(&self.connection, reply, Bytes::from_static(b"-NAK")).await;
         }
     }
 
@@ -138,6 +150,9 @@ impl Flight {
             tell(&self.connection, reply, DONE).await;
         }
         for delivered in self.table.values_mut() {
+            let Some(reply) = &delivered.reply else {
+                continue;
+            };
             if now.duration_since(delivered.told) < self.remind {
                 continue;
             }
@@ -145,12 +160,7 @@ impl Flight {
                 return;
             }
             delivered.told = now;
-            tell(
-                &self.connection,
-                delivered.reply.clone(),
-                Bytes::from_static(b"+WPI"),
-            )
-            .await;
+            tell(&self.connection, reply.clone(), Bytes::from_static(b"+WPI")).await;
         }
     }
 }

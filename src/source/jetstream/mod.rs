@@ -2,6 +2,7 @@
 
 mod consumer;
 mod flight;
+mod given_up;
 mod position;
 mod pulls;
 mod reading;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use self::given_up::GivenUp;
 use super::{BoxFuture, Intake, Source, SourceError};
 use crate::{message::InFlight, nats::Connection};
 
@@ -85,7 +87,11 @@ impl Source for JetStreamSource {
                 .subscribe(&format!("{inbox}.*"), None)
                 .await
                 .map_err(SourceError::new)?;
+            let given_up = GivenUp::listen(connection.clone(), &options, &consumer)
+                .await
+                .map_err(SourceError::new)?;
             intake.set_attached(true);
+            let inbox = (inbox, given_up);
             reading::Reading::new(connection, options, max_in_flight, consumer, inbox, intake)
                 .run(subscriber, stop)
                 .await

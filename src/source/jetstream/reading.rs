@@ -15,6 +15,7 @@ use super::{
     JetStreamOptions,
     consumer::{Consumer, still_there},
     flight::{Delivered, Flight},
+    given_up::{GivenUp, Lost},
     position::Delivery,
     requests::{Requests, Word},
     waiting::Waiting,
@@ -29,6 +30,8 @@ use crate::{
 const TURN: usize = 1024;
 const TICK_MAX: Duration = Duration::from_millis(250);
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+/// What the server has given up and we could not get rid of is taken up again after this pause.
+const LOST_AGAIN_AFTER: Duration = Duration::from_secs(30);
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 
 type Check = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -43,6 +46,7 @@ pub(super) struct Reading {
     flight: Flight,
     /// Here and not let in: bytes ran out meanwhile, or it must go in alone.
     waiting: Waiting,
+    given_up: GivenUp,
     scratch: Scratch,
     check: Option<Check>,
 }
@@ -53,7 +57,7 @@ impl Reading {
         options: JetStreamOptions,
         limit: InFlight,
         consumer: Consumer,
-        inbox: String,
+        (inbox, given_up): (String, GivenUp),
         intake: Intake,
     ) -> Self {
         Self {
@@ -64,6 +68,7 @@ impl Reading {
             options,
             consumer,
             intake,
+            given_up,
             scratch: Scratch::default(),
             check: None,
         }
@@ -99,6 +104,7 @@ impl Reading {
                     self.take(message);
                     self.take_ready(&mut subscriber);
                 }
+                lost = self.given_up.next() => self.take_lost(lost).await,
                 checked = checked(&mut self.check) => {
                     self.check = None;
                     checked.map_err(SourceError::unavailable)?;
@@ -132,7 +138,15 @@ impl Reading {
             if let Outcome::Retry { .. } = settled.outcome {
                 self.intake.metrics().retried(1);
             }
-            self.flight.settle(settled.ticket, settled.outcome).await;
+            let lost = self.flight.settle(settled.ticket, settled.outcome).await;
+            match (lost, settled.outcome) {
+                (None, _) => {}
+                (Some(lost), Outcome::Retry { after }) => {
+                    let after = after.unwrap_or(LOST_AGAIN_AFTER);
+                    self.given_up.again(lost.sequence, lost.times - 1, after);
+                }
+                (Some(lost), _) => self.given_up.settled(lost.sequence).await,
+            }
         }
     }
 
@@ -188,12 +202,12 @@ impl Reading {
             }
         }
         let ticket = self.flight.insert(Delivered {
-            reply: self.scratch.subject(reply),
+            reply: Some(self.scratch.subject(reply)),
             sequence: delivery.sequence,
             times: delivery.delivered,
             told: now,
         });
-        self.waiting.push(Incoming {
+        let incoming = Incoming {
             ticket,
             subject: self.scratch.copy(&message.subject),
             // Its reply subject is for acknowledgements; nobody waits there for an answer.
@@ -203,15 +217,53 @@ impl Reading {
                 .headers
                 .as_ref()
                 .map(|headers| headers_of(headers).into()),
-            position: Some(Arc::new(Position {
-                stream: Arc::clone(&self.consumer.stream),
-                incarnation: self.consumer.incarnation,
-                sequence: delivery.sequence,
-                delivered: delivery.delivered,
-                again: true,
-                kept: self.consumer.kept,
-            })),
+            position: Some(self.position(delivery.sequence, delivery.delivered)),
+        };
+        self.waiting.push(incoming);
+    }
+
+    /// Takes in what the server has given up, as if it came once more, and once too often.
+    async fn take_lost(&mut self, lost: Lost) {
+        let (sequence, times) = (lost.message.sequence, lost.deliveries + 1);
+        if self.flight.holds(sequence) {
+            // Its last delivery is not over for us. Look again when it may be.
+            let after = self.options.ack_wait;
+            return self.given_up.again(sequence, lost.deliveries, after);
+        }
+        if self.flight.has_done(sequence) {
+            return self.given_up.settled(sequence).await;
+        }
+        tracing::warn!(
+            sequence,
+            deliveries = lost.deliveries,
+            "the server has given up delivering a message; it goes to the dead letter"
+        );
+        let ticket = self.flight.insert(Delivered {
+            reply: None,
+            sequence,
+            times,
+            told: Instant::now(),
         });
+        let incoming = Incoming {
+            ticket,
+            subject: self.scratch.copy(&lost.message.subject),
+            reply: None,
+            payload: lost.message.payload,
+            headers: Some(headers_of(&lost.message.headers).into()),
+            position: Some(self.position(sequence, times)),
+        };
+        self.waiting.push(incoming);
+    }
+
+    fn position(&self, sequence: u64, delivered: u64) -> Arc<Position> {
+        Arc::new(Position {
+            stream: Arc::clone(&self.consumer.stream),
+            incarnation: self.consumer.incarnation,
+            sequence,
+            delivered,
+            again: true,
+            kept: self.consumer.kept,
+        })
     }
 
     /// Lets in what there is credit for, and sends to the dead letter what comes too often.
