@@ -27,8 +27,12 @@ const UNCONFIRMED_MAX: usize = 4096;
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
 /// Results sent to see whether the trouble is over.
 const PROBES: usize = 16;
+/// What is sent while a stream has no leader is lost without a word: so nobody waits for long
+/// before the next try. The word on an earlier try counts too.
+const PROBED_WITHIN: Duration = Duration::from_millis(500);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_MOST: Duration = Duration::from_secs(5);
+/// When the trouble is over, this much time is lost at most.
+const PAUSE_MOST: Duration = Duration::from_millis(500);
 
 /// One result on its way.
 struct Pending {
@@ -311,8 +315,12 @@ impl Window {
     /// Looks for what is overdue, and tries again when it is time.
     pub(super) async fn tick(&mut self, now: Instant) {
         let connected_again = self.connects != self.connection.connects();
+        let within = match &self.trouble {
+            Some(_) => PROBED_WITHIN,
+            None => CONFIRMED_WITHIN,
+        };
         let overdue = self.pending.keys(|pending| match pending.state {
-            State::Sent(sent) => connected_again || now.duration_since(sent) > CONFIRMED_WITHIN,
+            State::Sent(sent) => connected_again || now.duration_since(sent) > within,
             State::Held => false,
         });
         for key in overdue {

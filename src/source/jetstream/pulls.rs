@@ -12,7 +12,7 @@ use std::{
 /// How long the server keeps a request. Short: a request that it forgot is noticed then at the latest.
 pub(super) const EXPIRES: Duration = Duration::from_secs(10);
 /// How often the server says that it is there while there are no messages.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]

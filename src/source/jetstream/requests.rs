@@ -21,12 +21,17 @@ const REFILLS: usize = 8;
 const PULL_MESSAGES_MAX: usize = 16_384;
 /// Parts of the byte credit that one request may bring.
 const BYTE_PARTS: usize = 4;
-/// A request that has brought neither message nor heartbeat for so long is dead.
+/// A request that has brought neither message nor heartbeat for so long is dead: the server stands
+/// still, or the consumer has lost its leader, which says nothing before it dies.
 const SILENCE_MAX: Duration = HEARTBEAT
     .saturating_mul(2)
-    .saturating_add(Duration::from_secs(1));
+    .saturating_add(Duration::from_millis(250));
+/// While there is silence one message is asked for so often, until somebody answers. All that was
+/// asked for would come at once from a server that only stood still.
+const ASK_AGAIN_EVERY: Duration = Duration::from_millis(500);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_MOST: Duration = Duration::from_secs(5);
+/// When the trouble is over, this much time is lost at most.
+const PAUSE_MOST: Duration = Duration::from_secs(1);
 
 /// What a status means for the source.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub(super) struct Requests {
     /// How often the client had connected when the requests were made.
     connects: u64,
     heard: Instant,
+    /// Nobody answers; the last time that we asked.
+    silent: Option<Instant>,
     /// A message larger than a request's share of the byte credit is next.
     oversize: bool,
     failures: u64,
@@ -81,6 +88,7 @@ impl Requests {
             pulls: Pulls::default(),
             scratch: Scratch::default(),
             heard: Instant::now(),
+            silent: None,
             oversize: false,
             failures: 0,
             backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
@@ -98,9 +106,17 @@ impl Requests {
         {
             return;
         }
-        let Some((messages, bytes, max_bytes)) = self.size(used) else {
+        let Some((mut messages, bytes, max_bytes)) = self.size(used) else {
             return;
         };
+        if let Some(asked) = &mut self.silent {
+            if now.duration_since(*asked) < ASK_AGAIN_EVERY {
+                return;
+            }
+            *asked = now;
+            messages = 1;
+            self.pulls.clear();
+        }
         if self.pulls.is_empty() {
             self.heard = now;
         }
@@ -154,6 +170,7 @@ impl Requests {
     /// Something came from the server.
     pub(super) fn heard(&mut self) -> Instant {
         self.heard = Instant::now();
+        self.silent = None;
         self.heard
     }
 
@@ -213,8 +230,13 @@ impl Requests {
         if self.connects != self.connection.connects() {
             self.connects = self.connection.connects();
             self.pulls.clear();
-        } else if !self.pulls.is_empty() && now.duration_since(self.heard) > SILENCE_MAX {
+            self.silent = None;
+        } else if self.silent.is_none()
+            && !self.pulls.is_empty()
+            && now.duration_since(self.heard) > SILENCE_MAX
+        {
             tracing::debug!("neither message nor heartbeat for {SILENCE_MAX:?}; asking anew");
+            self.silent = Some(now);
             self.pulls.clear();
         }
     }
