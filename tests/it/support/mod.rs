@@ -17,8 +17,13 @@ use forebay::nats::{Auth, Connection, ServerOptions, TlsOptions};
 
 /// Options for one server and nothing else.
 pub(crate) fn options(url: &str) -> ServerOptions {
+    server_options(&[url.to_owned()])
+}
+
+/// Options for several servers of one cluster and nothing else.
+pub(crate) fn server_options(urls: &[String]) -> ServerOptions {
     ServerOptions {
-        urls: vec![url.to_owned()],
+        urls: urls.to_vec(),
         auth: Auth::None,
         tls: TlsOptions::default(),
         inbox_prefix: None,

@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -222,22 +223,8 @@ fn greets(port: u16) -> bool {
 }
 
 fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
-    let binary = binary();
-    // `setpriv` has the kernel end the server with the test; elsewhere a watcher does.
-    let with_kernel = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "true"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    let mut command = if with_kernel {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(&binary);
-        command
-    } else {
-        Command::new(&binary)
-    };
-    let child = command
+    let mut command = Command::new(binary());
+    command
         .args([
             "-a",
             "127.0.0.1",
@@ -252,22 +239,54 @@ fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
         .arg(dir)
         .arg("-l")
         .arg(dir.join("log"))
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("nats-server starts");
-    if !with_kernel {
+        .args(args);
+    spawn_tied(&command, |command| {
+        command.stdout(Stdio::null()).stderr(Stdio::null())
+    })
+}
+
+/// Starts a program that ends with the thread that starts it, whatever ends that. Where its output
+/// goes is for `outputs` to say.
+pub(crate) fn spawn_tied(
+    plain: &Command,
+    outputs: impl FnOnce(&mut Command) -> &mut Command,
+) -> Child {
+    // `setpriv` has the kernel end the program with us; elsewhere a watcher does.
+    static WITH_KERNEL: LazyLock<bool> = LazyLock::new(|| {
+        Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "true"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    let mut command = if *WITH_KERNEL {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL"])
+            .arg(plain.get_program());
+        command
+    } else {
+        Command::new(plain.get_program())
+    };
+    command.args(plain.get_args()).stdin(Stdio::null());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let child = outputs(&mut command).spawn().expect("the program starts");
+    if !*WITH_KERNEL {
         watch(child.id());
     }
     child
 }
 
-/// Ends the server when this process has ended, however it did.
-fn watch(server: u32) {
+/// Ends a program when this process has ended, however it did.
+fn watch(program: u32) {
     let script = format!(
-        "(while kill -0 {} 2>/dev/null && kill -0 {server} 2>/dev/null; do sleep 1; done; kill -9 {server}) &",
+        "(while kill -0 {} 2>/dev/null && kill -0 {program} 2>/dev/null; do sleep 1; done; kill -9 {program}) &",
         std::process::id()
     );
     Command::new("sh")
