@@ -73,7 +73,8 @@ impl Fleet {
         let log = self.folder.join(format!("worker-{}.log", self.started));
         self.started += 1;
         let file = File::create(&log).expect("a log file");
-        let command: Command = forebay(&["run", place.file.to_str().expect("a path in UTF-8")]);
+        let mut command = forebay(&["run", place.file.to_str().expect("a path in UTF-8")]);
+        command.env("FOREBAY_LOG", "info,forebay::sink=debug");
         let child = spawn_tied(&command, |command| {
             let copy = file.try_clone().expect("a second handle");
             command.stdout(copy).stderr(file)
@@ -148,21 +149,26 @@ impl Fleet {
 
     /// Lines of the workers' logs that say that the program itself is broken.
     pub(crate) fn bugs(&self) -> Vec<String> {
-        let logs = fs::read_dir(&self.folder).expect("the folder is there");
-        let texts = logs.flatten().filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let text = fs::read_to_string(entry.path()).ok()?;
-            name.starts_with("worker-").then_some((name, text))
-        });
-        texts
-            .flat_map(|(name, text)| {
-                let bad = text
-                    .lines()
-                    .filter(|line| line.contains("panicked") || line.contains("is a bug"));
-                bad.map(|line| format!("{name}: {line}"))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        self.lines_with(|line| line.contains("panicked") || line.contains("is a bug"))
+    }
+
+    /// How often the broker told a worker that it had stored a result before. The log of a worker
+    /// that was killed says so too, its metrics do not.
+    pub(crate) fn duplicates(&self) -> usize {
+        self.lines_with(|line| line.contains("was stored before"))
+            .len()
+    }
+
+    fn lines_with(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let log = |index| format!("worker-{index}.log");
+        let mut found = Vec::new();
+        for name in (0..self.started).map(log) {
+            let text = fs::read(self.folder.join(&name)).expect("a log of ours");
+            let text = String::from_utf8_lossy(&text);
+            let lines = text.lines().filter(|line| wanted(line));
+            found.extend(lines.map(|line| format!("{name}: {line}")));
+        }
+        found
     }
 }
 

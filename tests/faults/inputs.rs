@@ -116,7 +116,7 @@ pub(crate) fn model() -> Vec<u8> {
 /// The pipeline file. Its source and its sinks are at `NATS_URLS` and `SINK_URLS`.
 pub(crate) fn pipeline(source: &[String], sink: &[String], ack_wait_ms: u128) -> String {
     format!(
-        r#"name: faults
+        "name: faults
 source:
   jetstream:
     url: {source:?}
@@ -138,7 +138,7 @@ sink:
 dead_letter:
   jetstream: {{ url: {sink:?}, subject: dead.letters }}
 shutdown_grace: 10s
-"#,
+",
         most = RANGE - 1
     )
 }

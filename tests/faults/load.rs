@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -150,53 +150,17 @@ async fn send(client: &Client, plan: &Plan, inbox: &str, id: u64) {
     drop(tokio::time::timeout(Duration::from_secs(2), sent).await);
 }
 
-/// Counts what the server says to the workers: that it had a result already.
-pub(crate) struct Duplicates {
-    task: JoinHandle<()>,
-    count: Arc<AtomicU64>,
-}
-
-impl Duplicates {
-    /// Hears what the servers send to inboxes, while it is connected itself: those of the load are
-    /// elsewhere.
-    pub(crate) async fn start(urls: &[String]) -> Self {
-        let client = client(urls, "_LOOKS").await;
-        let mut answers = client.subscribe("_INBOX.>").await.expect("subscribed");
-        let count = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&count);
-        let task = tokio::spawn(async move {
-            let _client = client;
-            while let Some(answer) = answers.next().await {
-                if find(&answer.payload, br#""duplicate""#) {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        Self { task, count }
-    }
-
-    pub(crate) fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Duplicates {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// Notes when the consumer's leader answers: the broker's own pause on the side of the input.
 pub(crate) struct ConsumerAnswers {
     task: JoinHandle<()>,
-    answered: Arc<std::sync::Mutex<Vec<Moment>>>,
+    answered: Arc<Mutex<Vec<Moment>>>,
 }
 
 impl ConsumerAnswers {
     pub(crate) async fn start(urls: &[String]) -> Self {
         const EVERY: Duration = Duration::from_millis(50);
         let client = client(urls, "_LOOKS").await;
-        let answered = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let answered = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&answered);
         let task = tokio::spawn(async move {
             loop {
@@ -213,10 +177,9 @@ impl ConsumerAnswers {
         Self { task, answered }
     }
 
-    /// When it answered for the first time after `moment`.
-    pub(crate) fn first_after(&self, moment: Moment) -> Option<Moment> {
-        let answered = self.answered.lock().expect("lock");
-        answered.iter().copied().find(|&at| at > moment)
+    /// When it answered, in order.
+    pub(crate) fn answered(&self) -> Vec<Moment> {
+        self.answered.lock().expect("lock").clone()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::recovery::Moment;
+use crate::{
+    recovery::{Moment, median_and_worst},
+    spaced::target,
+};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,7 +49,7 @@ pub(crate) struct Report {
     pub(crate) letters: usize,
     pub(crate) tally: Tally,
     pub(crate) redeliveries: u64,
-    pub(crate) duplicates: u64,
+    pub(crate) duplicates: usize,
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
     pub(crate) wrong: usize,
@@ -56,17 +59,14 @@ pub(crate) struct Report {
     pub(crate) settled: Duration,
     /// How workers ended that nobody had asked to.
     pub(crate) ended: Vec<String>,
+    /// When results were stored, in order.
     pub(crate) stored: Vec<Moment>,
+    /// When inputs were stored, in order.
+    pub(crate) arrived: Vec<Moment>,
+    /// When messages of a bare publisher were stored beside the results, in order.
     pub(crate) probes: Vec<Moment>,
     /// Everything that is wrong, in words.
     pub(crate) findings: Vec<String>,
-}
-
-impl Report {
-    /// Fails when anything is wrong.
-    pub(crate) fn assert_clean(&self) {
-        assert!(self.findings.is_empty(), "{self}");
-    }
 }
 
 /// Findings that are shown; there may be thousands.
@@ -101,4 +101,117 @@ impl fmt::Display for Report {
             more => write!(f, "\n  and {more} more"),
         }
     }
+}
+
+/// How long it took until it went on as before.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    pub(crate) kind: &'static str,
+    /// From the moment that what had failed was back; `None` where it never did.
+    pub(crate) took: Option<Duration>,
+    /// The broker's own pause, in a cluster.
+    pub(crate) broker: Option<Duration>,
+}
+
+/// The campaigns as a table in Markdown.
+pub(crate) fn campaigns_table(reports: &[Report]) -> String {
+    let mut table = "| campaign | messages | dead letters | workers killed (stopped) | servers killed | frozen, lame ducks | cuts, jams | redeliveries | duplicates suppressed | lost | doubled | wrong | longest pause |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n".to_owned();
+    for report in reports {
+        let tally = &report.tally;
+        table.push_str(&format!(
+            "| {} | {} | {} | {} ({}) | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s |\n",
+            report.name,
+            report.messages,
+            report.letters,
+            tally.worker_kills,
+            tally.worker_stops,
+            tally.server_kills,
+            tally.freezes + tally.lame_ducks,
+            tally.cuts + tally.jams,
+            report.redeliveries,
+            report.duplicates,
+            report.lost,
+            report.doubled,
+            report.wrong,
+            report.longest_pause.as_secs_f64(),
+        ));
+    }
+    table
+}
+
+/// The recoveries as a table in Markdown: one row for each kind of fault.
+pub(crate) fn recoveries_table(recoveries: &[Recovery]) -> String {
+    let mut table =
+        "| fault | times | median | worst | the broker's own pause (median, worst) | target | met |\n|---|--:|--:|--:|--:|---|---|\n"
+            .to_owned();
+    let mut kinds: Vec<_> = recoveries.iter().map(|one| one.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for kind in kinds {
+        let of_kind: Vec<_> = recoveries.iter().filter(|one| one.kind == kind).collect();
+        let took: Vec<_> = of_kind.iter().filter_map(|one| one.took).collect();
+        let broker: Vec<_> = of_kind.iter().filter_map(|one| one.broker).collect();
+        let target_of = |one: &Recovery| Some(target(kind)? + one.broker.unwrap_or_default());
+        let met = of_kind.iter().filter(|one| {
+            let Some(target) = target_of(one) else {
+                return true;
+            };
+            one.took.is_some_and(|took| took <= target)
+        });
+        let met = met.count();
+        let target = match (target(kind), broker.is_empty()) {
+            (None, _) => "–".to_owned(),
+            (Some(most), true) => format!("≤ {}", seconds(most)),
+            (Some(most), false) => format!("≤ the broker's + {}", seconds(most)),
+        };
+        table.push_str(&format!(
+            "| {kind} | {} | {} | {} | {target} | {met} of {} |\n",
+            of_kind.len(),
+            pair(&took).join(" | "),
+            match pair(&broker) {
+                [median, worst] if !broker.is_empty() => format!("{median}, {worst}"),
+                _ => "–".to_owned(),
+            },
+            of_kind.len(),
+        ));
+    }
+    table
+}
+
+fn pair(durations: &[Duration]) -> [String; 2] {
+    match median_and_worst(durations) {
+        Some((median, worst)) => [seconds(median), seconds(worst)],
+        None => ["–", "–"].map(ToOwned::to_owned),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+#[test]
+fn recoveries_become_rows() {
+    let one = |kind, took, broker| Recovery {
+        kind,
+        took: Some(Duration::from_millis(took)),
+        broker: (broker > 0).then(|| Duration::from_millis(broker)),
+    };
+    let killed = "the only worker is killed and started again";
+    let leader = "the leader of the output's stream is killed";
+    let never = Recovery {
+        took: None,
+        ..one(killed, 0, 0)
+    };
+    let all = [
+        one(killed, 900, 0),
+        one(killed, 1100, 0),
+        never,
+        one(leader, 5900, 5000),
+    ];
+    insta::assert_snapshot!(recoveries_table(&all), @r"
+    | fault | times | median | worst | the broker's own pause (median, worst) | target | met |
+    |---|--:|--:|--:|--:|---|---|
+    | the leader of the output's stream is killed | 1 | 5.90 s | 5.90 s | 5.00 s, 5.00 s | ≤ the broker's + 1.00 s | 1 of 1 |
+    | the only worker is killed and started again | 3 | 1.10 s | 1.10 s | – | ≤ 1.00 s | 1 of 3 |
+    ");
 }

@@ -13,7 +13,7 @@ use crate::{
     audit::{Audit, Input, Letter},
     fleet::Fleet,
     inputs,
-    load::{Duplicates, Load, Plan},
+    load::{Load, Plan},
     random::Random,
     recovery::{Moment, longest_pause, now},
     report::{Report, Tally},
@@ -31,8 +31,9 @@ use crate::{
 pub(crate) struct Setup {
     pub(crate) name: &'static str,
     pub(crate) seed: u64,
-    /// Places for workers; how many run at first.
+    /// Places for workers.
     pub(crate) workers: usize,
+    /// How many of them have a worker at first.
     pub(crate) at_first: usize,
     pub(crate) messages: u64,
     pub(crate) per_second: u64,
@@ -41,6 +42,24 @@ pub(crate) struct Setup {
     pub(crate) link: Link,
     /// Say now and then how far it is.
     pub(crate) talk: bool,
+}
+
+impl Setup {
+    /// Three workers on one server, with nothing between them.
+    pub(crate) fn new(name: &'static str, seed: u64) -> Self {
+        Self {
+            name,
+            seed,
+            workers: 3,
+            at_first: 3,
+            messages: u64::MAX,
+            per_second: 1000,
+            ack_wait: Duration::from_secs(2),
+            servers: 1,
+            link: Link::Direct,
+            talk: false,
+        }
+    }
 }
 
 /// How workers reach the broker.
@@ -68,14 +87,13 @@ pub(crate) struct Rig {
     pub(crate) streams: Streams,
     pub(crate) load: Load,
     pub(crate) tally: Tally,
-    duplicates: Duplicates,
     folder: TempDir,
     began: Moment,
     said: Instant,
 }
 
 /// What is in flight when the faults are over has this long to settle.
-const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+const SETTLES_WITHIN: Duration = Duration::from_mins(1);
 
 /// The streams of all campaigns, with their subjects.
 const STREAMS: [(&str, &str); 3] = [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")];
@@ -116,7 +134,6 @@ impl Rig {
         let (proxies, pipelines) = pipelines(&setup, &broker).await;
         let mut fleet = Fleet::new(folder.path(), &pipelines);
         (0..setup.at_first).for_each(|index| fleet.start(index));
-        let duplicates = Duplicates::start(&urls).await;
         support::eventually("the consumer is there", async || {
             streams.left("IN", "worker").await.is_some()
         })
@@ -138,7 +155,6 @@ impl Rig {
             streams,
             load,
             tally: Tally::default(),
-            duplicates,
             folder,
             began: now(),
             said: Instant::now(),
@@ -172,10 +188,10 @@ impl Rig {
         let count = self.streams.messages("OUT");
         let stored = tokio::time::timeout(Duration::from_millis(200), count).await;
         println!(
-            "  {}: {} of {} published, {} stored; {}",
+            "  {}: {} messages published, {} again; {} results stored; {}",
             self.setup.name,
             self.load.confirmed(),
-            self.setup.messages,
+            self.load.again(),
             stored.map_or("?".to_owned(), |stored| stored.to_string()),
             self.tally
         );
@@ -219,7 +235,10 @@ impl Rig {
             self.fleet.tend();
             self.progress(Duration::from_secs(5)).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
-            left = self.streams.left("IN", "worker").await; if std::env::var_os("DEBUGX").is_some() { println!("{:?} {left:?}", healed.elapsed()); }
+            left = self.streams.left("IN", "worker").await;
+            if std::env::var_os("DEBUGX").is_some() {
+                println!("{:?} {left:?}", healed.elapsed());
+            }
         }
         let settled = healed.elapsed();
         self.fleet.stop_all().await;
@@ -245,7 +264,7 @@ impl Rig {
             messages: stored.inputs.len(),
             letters: stored.letters.len(),
             redeliveries: deliveries.saturating_sub(stored.inputs.len() as u64),
-            duplicates: self.duplicates.count(),
+            duplicates: self.fleet.duplicates(),
             lost: audit.lost(),
             doubled: audit.doubled(),
             wrong: audit.wrong(),
@@ -255,6 +274,7 @@ impl Rig {
             tally: self.tally,
             probes: stored.probes,
             stored: stored.at,
+            arrived: stored.arrived,
             findings,
         };
         println!("{report}");
@@ -351,6 +371,8 @@ impl Broker {
 /// Everything that lies in the streams at the end.
 struct Stored {
     inputs: Vec<Input>,
+    /// When inputs were stored, in order.
+    arrived: Vec<Moment>,
     results: Vec<Vec<u8>>,
     letters: Vec<Letter>,
     /// When results were stored, in order.
@@ -373,7 +395,7 @@ impl Stored {
                 expected: inputs::expected(seed, id),
             }
         };
-        let inputs = streams.read("IN").await.iter().map(input).collect();
+        let inputs = streams.read("IN").await;
         let (probes, results): (Vec<_>, Vec<_>) = (streams.read("OUT").await.into_iter())
             .partition(|message| message.subject.as_str() == "out.probe");
         let letters = streams.read("DEAD").await;
@@ -392,7 +414,8 @@ impl Stored {
             moments
         };
         Self {
-            inputs,
+            arrived: moments(&inputs),
+            inputs: inputs.iter().map(input).collect(),
             at: moments(&results),
             probes: moments(&probes),
             results: results

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    rig::{Broker, Rig, stream_config},
-    support::eventually,
+    recovery::{Moment, now},
+    rig::{Rig, stream_config},
+    support::{eventually, proxy::Proxy},
 };
 
 /// Workers die, and are started again at once.
@@ -89,7 +90,7 @@ pub(crate) async fn network(rig: &mut Rig) {
             _ => proxy.cut_after(rig.random.below(20_000)),
         }
     }
-    rig.tally.cuts += rig.proxies.iter().map(|proxy| proxy.cuts()).sum::<u64>();
+    rig.tally.cuts += rig.proxies.iter().map(Proxy::cuts).sum::<u64>();
 }
 
 /// The streams of results and of dead letters are full, again and again, and slow in between;
@@ -157,24 +158,26 @@ pub(crate) async fn cluster(rig: &mut Rig) {
     }
 }
 
-/// Kills the leader of a stream, and starts that server again when there is another leader.
-pub(crate) async fn kill_leader(rig: &mut Rig, stream: &str) {
+/// Kills the leader of a stream, and starts that server again when there is another leader. Says
+/// when it was dead.
+pub(crate) async fn kill_leader(rig: &mut Rig, stream: &str) -> Moment {
     let cluster = rig.broker.many();
     let leader = cluster.leader_of(stream).await;
     cluster.kill(leader);
+    let at = now();
     rig.tally.server_kills += 1;
     rig.pause(100..500).await;
     let cluster = rig.broker.many();
     cluster.leader_of(stream).await;
     cluster.restart(leader);
     cluster.wait_healthy().await;
+    at
 }
 
-/// The server with most of the workers' connections stops as servers do that are asked to.
-async fn lame_duck(rig: &mut Rig) {
-    let Broker::Many(cluster) = &mut rig.broker else {
-        return;
-    };
+/// The server with most of the workers' connections stops as servers do that are asked to. Says when
+/// it began.
+pub(crate) async fn lame_duck(rig: &mut Rig) -> Moment {
+    let cluster = rig.broker.many();
     let workers = |index: &usize| {
         let connections = cluster.node(*index).monitor("/connz");
         connections.matches(r#""name": "faults"#).count()
@@ -182,6 +185,7 @@ async fn lame_duck(rig: &mut Rig) {
     let victim = (0..cluster.urls().len()).max_by_key(workers);
     let victim = victim.expect("there are servers");
     assert!(workers(&victim) > 0, "no worker is connected anywhere");
+    let at = now();
     cluster.lame_duck(victim);
     rig.tally.lame_ducks += 1;
     rig.pause(1500..2500).await;
@@ -191,4 +195,5 @@ async fn lame_duck(rig: &mut Rig) {
         rig.streams.messages("OUT").await > 0
     })
     .await;
+    at
 }
