@@ -22,6 +22,8 @@ pub(crate) struct Fleet {
     started: usize,
     /// How workers ended that nobody had asked to.
     pub(crate) ended: Vec<String>,
+    /// How workers ended that were asked to, and did not finish what they had.
+    unfinished: Vec<String>,
 }
 
 struct Place {
@@ -53,6 +55,7 @@ impl Fleet {
             places: pipelines.iter().enumerate().map(place).collect(),
             started: 0,
             ended: Vec::new(),
+            unfinished: Vec::new(),
         }
     }
 
@@ -93,13 +96,10 @@ impl Fleet {
 
     /// As the kernel does it when memory runs out.
     pub(crate) fn kill(&mut self, index: usize) {
-        if let Some(mut worker) = self.places[index].worker.take() {
-            worker.child.kill().expect("it can be killed");
-            worker.child.wait().expect("it can be waited for");
-        }
+        drop(self.places[index].worker.take());
     }
 
-    /// Asks a worker to stop; fails unless it does, with everything settled.
+    /// Asks a worker to stop, and waits until it has; fails unless it does.
     pub(crate) async fn stop(&mut self, index: usize) {
         self.places[index].again = None;
         let Some(mut worker) = self.places[index].worker.take() else {
@@ -120,7 +120,9 @@ impl Fleet {
         };
         // Before it has got as far as to listen for it, the signal just ends it.
         if status.code() != Some(0) && status.signal() != Some(15) {
-            self.ended.push(words(status, &worker.said()));
+            let words = words(status, &worker.said());
+            self.unfinished
+                .push(format!("a worker that was asked to stop: {words}"));
         }
     }
 
@@ -147,9 +149,12 @@ impl Fleet {
         }
     }
 
-    /// Lines of the workers' logs that say that the program itself is broken.
+    /// Stops that did not finish, and lines of the workers' logs that say that the program itself is
+    /// broken.
     pub(crate) fn bugs(&self) -> Vec<String> {
-        self.lines_with(|line| line.contains("panicked") || line.contains("is a bug"))
+        let bug = |line: &str| line.contains("panicked") || line.contains("is a bug");
+        let lines = self.lines_with(bug);
+        [self.unfinished.clone(), lines].concat()
     }
 
     /// How often the broker told a worker that it had stored a result before. The log of a worker
@@ -190,10 +195,9 @@ fn words(status: ExitStatus, said: &str) -> String {
     format!("{status}: {last}")
 }
 
-impl Drop for Fleet {
+impl Drop for Worker {
     fn drop(&mut self) {
-        for index in 0..self.places.len() {
-            self.kill(index);
-        }
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }

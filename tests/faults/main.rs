@@ -26,4 +26,5 @@ mod rig;
 mod short;
 mod soak;
 mod spaced;
+mod stored;
 mod storms;
