@@ -11,7 +11,7 @@ REFERENCE := docs/pipeline-file.md
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-scripts lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup build demo test test-scripts soak lint bench schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -37,6 +37,9 @@ test: check-rust setup test-scripts ## run every test
 
 test-scripts: check-python
 	@$(PYTHON) scripts/test_setup.py
+
+soak: check-rust setup ## kill, freeze and cut off real processes for ten minutes, and count; writes docs/soak.md
+	@$(CARGO) test --release --locked --test faults -- --ignored --exact --nocapture soak::soak
 
 lint: check-rust ## check format, lints, and the dependencies' licences and sources
 	@$(CARGO) fmt --check

@@ -72,6 +72,7 @@ async fn a_result_that_is_sent_twice_is_stored_once() {
         line.counter("forebay_results_total") == 50
     })
     .await;
+    assert_eq!(line.counter("forebay_duplicates_total"), 50);
     streams.audit(50).await;
     line.finish().await;
 }

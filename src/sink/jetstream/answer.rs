@@ -6,8 +6,11 @@ use serde::Deserialize;
 /// The broker's word on one publish.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Stored, now or before.
-    Stored,
+    /// Stored.
+    Stored {
+        /// Not now: it was stored before.
+        duplicate: bool,
+    },
     /// Not now: time may help.
     NotNow(String),
     /// Never this message.
@@ -27,6 +30,8 @@ struct PubAck<'a> {
     error: Option<Problem<'a>>,
     #[serde(default)]
     stream: Option<&'a str>,
+    #[serde(default)]
+    duplicate: bool,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +65,8 @@ impl Answer {
             Ok(PubAck {
                 error: None,
                 stream: Some(_),
-            }) => Self::Stored,
+                duplicate,
+            }) => Self::Stored { duplicate },
             // A responder that is no stream listens on this subject.
             Ok(_) | Err(_) => {
                 Self::NotNow("something other than a stream answers on the subject".to_owned())
@@ -107,10 +113,13 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        assert_eq!(answer(r#"{"stream":"S","seq":7}"#), Answer::Stored);
+        assert_eq!(
+            answer(r#"{"stream":"S","seq":7}"#),
+            Answer::Stored { duplicate: false }
+        );
         assert_eq!(
             answer(r#"{"stream":"S","seq":7,"duplicate":true,"domain":"d"}"#),
-            Answer::Stored
+            Answer::Stored { duplicate: true }
         );
         assert_eq!(
             answer(

@@ -242,7 +242,11 @@ impl Window {
             Purpose::DeadLetter => "dead letter",
         };
         match Answer::read(message, what) {
-            Answer::Stored => {
+            Answer::Stored { duplicate } => {
+                if duplicate {
+                    tracing::debug!("the {what} was stored before");
+                    self.metrics.duplicate();
+                }
                 let Some(Pending {
                     outgoing,
                     taken,

@@ -12,9 +12,9 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 pub use recorder::install;
 use recorder::{
     BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, DEAD_LETTERS, DEAD_LETTERS_LOST, DECODE, DROPPED,
-    ENCODE, END_TO_END, IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE, MESSAGE_BYTES,
-    MESSAGES, NON_FINITE, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS, RESULT_BYTES, RESULTS,
-    RETRIES, ROW_REJECTS, ROWS, STEP_INFO,
+    DUPLICATES, ENCODE, END_TO_END, IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE,
+    MESSAGE_BYTES, MESSAGES, NON_FINITE, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS, RESULT_BYTES,
+    RESULTS, RETRIES, ROW_REJECTS, ROWS, STEP_INFO,
 };
 
 use crate::message::{InFlight, Reject, Stage};
@@ -74,6 +74,7 @@ impl PipelineMetrics {
                 publish: histogram!(PUBLISH, "pipeline" => label()),
                 end_to_end: histogram!(END_TO_END, "pipeline" => label()),
                 retries: counter!(RETRIES, "pipeline" => label(), "stage" => "sink"),
+                duplicates: counter!(DUPLICATES, "pipeline" => label(), "stage" => "sink"),
                 lost: Counter::noop(),
             },
             dead_letter: SinkMetrics {
@@ -82,6 +83,7 @@ impl PipelineMetrics {
                 publish: Histogram::noop(),
                 end_to_end: Histogram::noop(),
                 retries: counter!(RETRIES, "pipeline" => label(), "stage" => "dead_letter"),
+                duplicates: counter!(DUPLICATES, "pipeline" => label(), "stage" => "dead_letter"),
                 lost: counter!(DEAD_LETTERS_LOST, "pipeline" => label()),
             },
             rejects: RejectMetrics { pipeline: label() },
@@ -199,6 +201,7 @@ pub struct SinkMetrics {
     publish: Histogram,
     end_to_end: Histogram,
     retries: Counter,
+    duplicates: Counter,
     lost: Counter,
 }
 
@@ -218,6 +221,11 @@ impl SinkMetrics {
     /// Publishing failed and the messages were given back.
     pub fn retried(&self, messages: u64) {
         self.retries.increment(messages);
+    }
+
+    /// The broker had stored what was published to it before.
+    pub fn duplicate(&self) {
+        self.duplicates.increment(1);
     }
 
     /// A dead letter could not be published, and its message is gone.

@@ -24,6 +24,7 @@ pub(super) const ROWS: &str = "forebay_rows_total";
 pub(super) const REJECTS: &str = "forebay_rejects_total";
 pub(super) const ROW_REJECTS: &str = "forebay_row_rejects_total";
 pub(super) const RETRIES: &str = "forebay_retries_total";
+pub(super) const DUPLICATES: &str = "forebay_duplicates_total";
 pub(super) const REDELIVERED: &str = "forebay_redelivered_total";
 pub(super) const DROPPED: &str = "forebay_dropped_total";
 pub(super) const DEAD_LETTERS: &str = "forebay_dead_letters_total";
@@ -67,6 +68,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         RETRIES,
         "Messages given back to be delivered again, by stage",
+    ),
+    (
+        DUPLICATES,
+        "Results and dead letters that the broker had stored before and did not store again, by stage",
     ),
     (REDELIVERED, "Messages that had been delivered before"),
     (

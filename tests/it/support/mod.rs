@@ -1,6 +1,9 @@
-//! What the tests stand on: a nats-server per test, a proxy that misbehaves, a pipeline of nothing
-//! but a source and a sink, the real program, and the examples.
+//! What the tests stand on: a nats-server per test or three in a cluster, a proxy that misbehaves, a
+//! pipeline of nothing but a source and a sink, the real program, and the examples. Shared by the
+//! binaries `it` and `faults`.
 
+#[allow(dead_code, reason = "one of the binaries that share it needs it")]
+pub(crate) mod cluster;
 pub(crate) mod examples;
 pub(crate) mod line;
 pub(crate) mod program;
@@ -14,8 +17,13 @@ use forebay::nats::{Auth, Connection, ServerOptions, TlsOptions};
 
 /// Options for one server and nothing else.
 pub(crate) fn options(url: &str) -> ServerOptions {
+    server_options(&[url.to_owned()])
+}
+
+/// Options for several servers of one cluster and nothing else.
+pub(crate) fn server_options(urls: &[String]) -> ServerOptions {
     ServerOptions {
-        urls: vec![url.to_owned()],
+        urls: urls.to_vec(),
         auth: Auth::None,
         tls: TlsOptions::default(),
         inbox_prefix: None,

@@ -19,6 +19,7 @@ use tokio::{
 const PASS: u8 = 0;
 const SWALLOW: u8 = 1;
 const CUT: u8 = 2;
+const UNLIMITED: u64 = u64::MAX;
 
 /// A proxy in front of one port.
 #[derive(Debug, Clone)]
@@ -27,17 +28,45 @@ pub(crate) struct Proxy {
     orders: Arc<Orders>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Orders {
     mode: AtomicU8,
     delay_us: AtomicU64,
+    /// Bytes that still pass before a connection is cut.
+    budget: AtomicU64,
+    cuts: AtomicU64,
+}
+
+impl Orders {
+    /// How many of these bytes pass; fewer than all means that the connection is cut behind them.
+    fn allow(&self, length: usize) -> usize {
+        let wanted = length as u64;
+        let left = |budget| match budget {
+            UNLIMITED => None,
+            budget if budget < wanted => Some(UNLIMITED),
+            budget => Some(budget - wanted),
+        };
+        let (relaxed, budget) = (Ordering::Relaxed, &self.budget);
+        match budget.fetch_update(relaxed, relaxed, left) {
+            Ok(budget) if budget < wanted => {
+                self.cuts.fetch_add(1, relaxed);
+                usize::try_from(budget).unwrap_or(length)
+            }
+            Ok(_) | Err(_) => length,
+        }
+    }
 }
 
 impl Proxy {
     pub(crate) async fn start(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        let orders = Arc::new(Orders::default());
+        let orders = Arc::new(Orders {
+            mode: AtomicU8::new(PASS),
+            delay_us: AtomicU64::new(0),
+            budget: AtomicU64::new(UNLIMITED),
+            cuts: AtomicU64::new(0),
+        });
         let served = Arc::clone(&orders);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -71,6 +100,18 @@ impl Proxy {
         self.order(CUT);
     }
 
+    /// Cuts one connection after so many more bytes, wherever in a message that is; later ones pass.
+    #[allow(dead_code, reason = "one of the binaries that share it needs it")]
+    pub(crate) fn cut_after(&self, bytes: u64) {
+        self.orders.budget.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How many connections [`Proxy::cut_after`] has cut.
+    #[allow(dead_code, reason = "one of the binaries that share it needs it")]
+    pub(crate) fn cuts(&self) -> u64 {
+        self.orders.cuts.load(Ordering::Relaxed)
+    }
+
     /// Holds back each chunk for this long.
     pub(crate) fn delay(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).expect("a short delay");
@@ -102,7 +143,8 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, orders: &Orders) 
         if delay > 0 {
             tokio::time::sleep(Duration::from_micros(delay)).await;
         }
-        if to.write_all(&chunk[..length]).await.is_err() {
+        let passes = orders.allow(length);
+        if to.write_all(&chunk[..passes]).await.is_err() || passes < length {
             return;
         }
     }

@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -70,6 +71,25 @@ impl NatsServer {
         server
     }
 
+    /// Starts a server with JetStream on a port of one's choice.
+    ///
+    /// # Errors
+    /// With its log, when it does not get ready: the port may have been taken meanwhile.
+    pub(crate) fn on_port(port: u16, args: &[String]) -> Result<Self, String> {
+        let args: Vec<_> = [vec!["-js".to_owned()], args.to_vec()].concat();
+        let dir = TempDir::new().expect("a temporary folder");
+        let child = spawn(dir.path(), i32::from(port), &args);
+        let mut server = Self {
+            child,
+            port,
+            monitor: 0,
+            dir,
+            args,
+        };
+        server.get_ready()?;
+        Ok(server)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
@@ -116,15 +136,21 @@ impl NatsServer {
 
     /// All connections with their subscriptions, as the server's monitor tells it.
     fn connections(&self) -> String {
+        // The monitor writes `>` as an escape.
+        self.monitor("/connz?subs=1").replace("\\u003e", ">")
+    }
+
+    /// What the server's monitor answers, with the status line; nothing where it does not.
+    pub(crate) fn monitor(&self, path: &str) -> String {
         let mut answer = String::new();
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.monitor)) {
-            let request = "GET /connz?subs=1 HTTP/1.0\r\n\r\n";
-            if stream.write_all(request.as_bytes()).is_ok() {
+            let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+            let wait = stream.set_read_timeout(Some(Duration::from_secs(2)));
+            if wait.is_ok() && stream.write_all(request.as_bytes()).is_ok() {
                 stream.read_to_string(&mut answer).ok();
             }
         }
-        // The monitor writes `>` as an escape.
-        answer.replace("\\u003e", ">")
+        answer
     }
 
     fn signal(&self, name: &str) {
@@ -138,21 +164,34 @@ impl NatsServer {
     }
 
     fn wait_ready(&mut self) {
+        if let Err(sentence) = self.get_ready() {
+            panic!("{sentence}");
+        }
+    }
+
+    fn get_ready(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
             if let Some((port, monitor)) = self.ports()
                 && greets(port)
             {
                 (self.port, self.monitor) = (port, monitor);
-                return;
+                return Ok(());
             }
             let ended = self.child.try_wait().expect("the server can be asked");
             if ended.is_some() || started.elapsed() > READY_WITHIN {
-                let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-                panic!("nats-server did not get ready ({ended:?}):\n{log}");
+                return Err(format!(
+                    "nats-server did not get ready ({ended:?}):\n{}",
+                    self.log()
+                ));
             }
             std::thread::sleep(Duration::from_millis(3));
         }
+    }
+
+    /// What the server has written into its log.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
     fn ports(&self) -> Option<(u16, u16)> {
@@ -184,22 +223,8 @@ fn greets(port: u16) -> bool {
 }
 
 fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
-    let binary = binary();
-    // `setpriv` has the kernel end the server with the test; elsewhere a watcher does.
-    let with_kernel = Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "true"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    let mut command = if with_kernel {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(&binary);
-        command
-    } else {
-        Command::new(&binary)
-    };
-    let child = command
+    let mut command = Command::new(binary());
+    command
         .args([
             "-a",
             "127.0.0.1",
@@ -214,22 +239,54 @@ fn spawn(dir: &Path, port: i32, args: &[String]) -> Child {
         .arg(dir)
         .arg("-l")
         .arg(dir.join("log"))
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("nats-server starts");
-    if !with_kernel {
+        .args(args);
+    spawn_tied(&command, |command| {
+        command.stdout(Stdio::null()).stderr(Stdio::null())
+    })
+}
+
+/// Starts a program that ends with the thread that starts it, whatever ends that. Where its output
+/// goes is for `outputs` to say.
+pub(crate) fn spawn_tied(
+    plain: &Command,
+    outputs: impl FnOnce(&mut Command) -> &mut Command,
+) -> Child {
+    // `setpriv` has the kernel end the program with us; elsewhere a watcher does.
+    static WITH_KERNEL: LazyLock<bool> = LazyLock::new(|| {
+        Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "true"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    let mut command = if *WITH_KERNEL {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL"])
+            .arg(plain.get_program());
+        command
+    } else {
+        Command::new(plain.get_program())
+    };
+    command.args(plain.get_args()).stdin(Stdio::null());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let child = outputs(&mut command).spawn().expect("the program starts");
+    if !*WITH_KERNEL {
         watch(child.id());
     }
     child
 }
 
-/// Ends the server when this process has ended, however it did.
-fn watch(server: u32) {
+/// Ends a program when this process has ended, however it did.
+fn watch(program: u32) {
     let script = format!(
-        "(while kill -0 {} 2>/dev/null && kill -0 {server} 2>/dev/null; do sleep 1; done; kill -9 {server}) &",
+        "(while kill -0 {} 2>/dev/null && kill -0 {program} 2>/dev/null; do sleep 1; done; kill -9 {program}) &",
         std::process::id()
     );
     Command::new("sh")
