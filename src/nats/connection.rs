@@ -3,7 +3,6 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
-    io,
     pin::pin,
     sync::{Arc, atomic::Ordering},
     task::Poll,
@@ -13,14 +12,15 @@ use std::{
 use async_nats::{
     Client, ConnectErrorKind, HeaderMap, Message, PublishErrorKind, Request, RequestErrorKind,
     Subscriber, client::traits::Publisher, connection::State as ClientState,
-    message::OutboundMessage, rustls,
+    message::OutboundMessage,
 };
 use bytes::Bytes;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     ServerOptions, State,
-    options::{Addresses, client_options, plain},
+    cause::{cause, tls_cause},
+    options::{Addresses, client_options},
     status::{Status, refused},
 };
 
@@ -158,7 +158,7 @@ impl Connection {
             ))),
             _ => match tls_cause(&error) {
                 Some(cause) => Err(ConnectError::new(format!(
-                    "cannot talk TLS with NATS at {server}: {cause}; does the server use TLS, and do `ca_file` and the client certificate fit it?"
+                    "cannot talk TLS with NATS at {server}: {cause}"
                 ))),
                 None => Ok(Err(cause(&error))),
             },
@@ -353,38 +353,4 @@ pub(crate) fn wire_len(headers: &HeaderMap) -> usize {
             .map(move |value| name.len() + value.as_str().len() + 4)
     });
     12 + lines.sum::<usize>()
-}
-
-fn sources<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        // An I/O error hides the error that it wraps from `source`.
-        error
-            .downcast_ref::<io::Error>()
-            .and_then(|error| {
-                error
-                    .get_ref()
-                    .map(|inner| inner as &(dyn std::error::Error + 'static))
-            })
-            .or_else(|| error.source())
-    })
-}
-
-fn tls_cause(error: &async_nats::ConnectError) -> Option<String> {
-    let tls = sources(error).find_map(|error| error.downcast_ref::<rustls::Error>());
-    match (tls, error.kind()) {
-        (Some(tls), _) => Some(tls.to_string()),
-        (None, ConnectErrorKind::Tls) => Some(cause(error)),
-        (None, _) => None,
-    }
-}
-
-fn cause(error: &async_nats::ConnectError) -> String {
-    if error.kind() == ConnectErrorKind::Dns {
-        return "the host's name is not known".to_owned();
-    }
-    sources(error)
-        .find_map(|error| error.downcast_ref::<io::Error>())
-        .map_or_else(|| error.to_string(), plain)
 }

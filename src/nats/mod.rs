@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod backoff;
+mod cause;
 mod connection;
 mod options;
 mod ready;

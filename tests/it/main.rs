@@ -31,6 +31,7 @@ mod fakes;
 mod file_lines;
 mod jetstream_delivery;
 mod large_letters;
+mod nats_auth;
 mod nats_core;
 mod nats_errors;
 mod new_names;

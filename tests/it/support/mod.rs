@@ -2,6 +2,7 @@
 //! but a source and a sink, the real program, and the examples.
 
 pub(crate) mod examples;
+pub(crate) mod identities;
 pub(crate) mod line;
 pub(crate) mod program;
 pub(crate) mod proxy;
