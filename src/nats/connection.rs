@@ -225,6 +225,22 @@ impl Connection {
         self.inner.status.borrow().forbidden.contains(subject)
     }
 
+    /// Asking this is a courtesy: not being allowed to is no error, and ends the request at once.
+    pub(crate) fn may_ask(&self, subject: &str) {
+        self.inner.status.send_modify(|status| {
+            status.courtesies.insert(subject.to_owned());
+        });
+    }
+
+    /// Waits until the server refuses a courtesy.
+    async fn forbidden(&self, subject: &str) {
+        let mut status = self.inner.status.subscribe();
+        let refused = status.wait_for(|status| status.forbidden.contains(subject));
+        if refused.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         self.inner.client.connection_state() == ClientState::Connected
     }
@@ -327,7 +343,12 @@ impl Connection {
             .payload(payload)
             .timeout(None)
             .inbox(self.new_inbox());
-        match timeout(within, self.inner.client.send_request(subject, request)).await {
+        let send = self.inner.client.send_request(subject.clone(), request);
+        let answer = tokio::select! {
+            answer = timeout(within, send) => answer,
+            () = self.forbidden(&subject) => return Err("not allowed to ask".to_owned()),
+        };
+        match answer {
             Ok(Ok(message)) => Ok(Some(message)),
             Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(None),
             Ok(Err(error)) => Err(error.to_string()),

@@ -114,6 +114,11 @@ impl NatsServer {
         .await;
     }
 
+    /// How many clients are connected.
+    pub(crate) fn clients(&self) -> usize {
+        self.connections().matches("\"cid\"").count()
+    }
+
     /// All connections with their subscriptions, as the server's monitor tells it.
     fn connections(&self) -> String {
         let mut answer = String::new();
