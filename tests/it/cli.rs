@@ -1,22 +1,11 @@
 //! The program as a user sees it: its words and its exit codes.
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use clap::CommandFactory as _;
 use forebay::cli::Cli;
 
-pub(crate) fn forebay(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
-    command
-        .args(args)
-        .env_remove("NATS_URL")
-        .env_remove("FOREBAY_LOG")
-        .env_remove("FOREBAY_ONNXRUNTIME")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
+pub(crate) use crate::support::program::forebay;
 
 pub(crate) fn run(args: &[&str]) -> Output {
     forebay(args).output().expect("the program runs")

@@ -1,6 +1,9 @@
-//! What the tests stand on: a nats-server per test, a proxy that misbehaves, a pipeline of nothing
-//! but a source and a sink, the real program, and the examples.
+//! What the tests stand on: a nats-server per test or three in a cluster, a proxy that misbehaves, a
+//! pipeline of nothing but a source and a sink, the real program, and the examples. Shared by the
+//! binaries `it` and `faults`.
 
+#[allow(dead_code, reason = "one of the binaries that share it needs it")]
+pub(crate) mod cluster;
 pub(crate) mod examples;
 pub(crate) mod identities;
 pub(crate) mod line;

@@ -4,17 +4,30 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use super::eventually;
-use crate::cli::forebay;
 
 /// The longest that any program of these tests may run on after it should have ended.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
+/// The program with these arguments, and nothing of what our own environment says to it.
+pub(crate) fn forebay(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+    command
+        .args(args)
+        .env_remove("NATS_URL")
+        .env_remove("FOREBAY_LOG")
+        .env_remove("FOREBAY_ONNXRUNTIME")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
 
 /// A running `forebay`.
 pub(crate) struct Program {

@@ -70,6 +70,25 @@ impl NatsServer {
         server
     }
 
+    /// Starts a server with JetStream on a port of one's choice.
+    ///
+    /// # Errors
+    /// With its log, when it does not get ready: the port may have been taken meanwhile.
+    pub(crate) fn on_port(port: u16, args: &[String]) -> Result<Self, String> {
+        let args: Vec<_> = [vec!["-js".to_owned()], args.to_vec()].concat();
+        let dir = TempDir::new().expect("a temporary folder");
+        let child = spawn(dir.path(), i32::from(port), &args);
+        let mut server = Self {
+            child,
+            port,
+            monitor: 0,
+            dir,
+            args,
+        };
+        server.get_ready()?;
+        Ok(server)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
@@ -121,15 +140,21 @@ impl NatsServer {
 
     /// All connections with their subscriptions, as the server's monitor tells it.
     fn connections(&self) -> String {
+        // The monitor writes `>` as an escape.
+        self.monitor("/connz?subs=1").replace("\\u003e", ">")
+    }
+
+    /// What the server's monitor answers, with the status line; nothing where it does not.
+    pub(crate) fn monitor(&self, path: &str) -> String {
         let mut answer = String::new();
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.monitor)) {
-            let request = "GET /connz?subs=1 HTTP/1.0\r\n\r\n";
-            if stream.write_all(request.as_bytes()).is_ok() {
+            let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+            let wait = stream.set_read_timeout(Some(Duration::from_secs(2)));
+            if wait.is_ok() && stream.write_all(request.as_bytes()).is_ok() {
                 stream.read_to_string(&mut answer).ok();
             }
         }
-        // The monitor writes `>` as an escape.
-        answer.replace("\\u003e", ">")
+        answer
     }
 
     fn signal(&self, name: &str) {
@@ -143,21 +168,34 @@ impl NatsServer {
     }
 
     fn wait_ready(&mut self) {
+        if let Err(sentence) = self.get_ready() {
+            panic!("{sentence}");
+        }
+    }
+
+    fn get_ready(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
             if let Some((port, monitor)) = self.ports()
                 && greets(port)
             {
                 (self.port, self.monitor) = (port, monitor);
-                return;
+                return Ok(());
             }
             let ended = self.child.try_wait().expect("the server can be asked");
             if ended.is_some() || started.elapsed() > READY_WITHIN {
-                let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-                panic!("nats-server did not get ready ({ended:?}):\n{log}");
+                return Err(format!(
+                    "nats-server did not get ready ({ended:?}):\n{}",
+                    self.log()
+                ));
             }
             std::thread::sleep(Duration::from_millis(3));
         }
+    }
+
+    /// What the server has written into its log.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
     fn ports(&self) -> Option<(u16, u16)> {
