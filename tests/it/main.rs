@@ -31,6 +31,7 @@ mod examples_nats;
 mod fakes;
 mod file_lines;
 mod jetstream_delivery;
+mod lame_duck;
 mod large_letters;
 mod nats_auth;
 mod nats_core;
