@@ -35,6 +35,13 @@ pub struct CheckArgs {
     /// Print each pipeline whole, with everything that was left out filled in
     #[arg(long)]
     pub resolved: bool,
+    /// Also ask the servers named in the files: is everything there, and does it keep the promise?
+    #[arg(long, conflicts_with_all = ["resolved", "permissions"])]
+    pub connect: bool,
+    /// Print what the pipelines' NATS users must be allowed to do, and no more, ready to paste into
+    /// a server's configuration
+    #[arg(long, conflicts_with = "resolved")]
+    pub permissions: bool,
 }
 
 pub(super) fn check_examples() -> String {
@@ -42,6 +49,8 @@ pub(super) fn check_examples() -> String {
         "forebay check pipeline.yaml               silent and 0 when it is right",
         "forebay check pipelines/*/pipeline.yaml   all reports at once",
         "forebay check pipeline.yaml --resolved    what the defaults turned out to be",
+        "forebay check pipeline.yaml --connect     are the streams there, and do they keep what is stored?",
+        "forebay check pipeline.yaml --permissions what to allow the pipeline's NATS user",
     )
 }
 

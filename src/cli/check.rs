@@ -1,30 +1,71 @@
 //! `forebay check FILE…`: says what is wrong with pipeline files.
 
-use super::{CheckArgs, Failure, Globals, output, plans};
-use crate::config::{
-    self, Plan,
-    plan::{SinkPlan, SourcePlan},
+use super::{CheckArgs, Exit, Failure, Globals, block_on, output, permissions, plans};
+use crate::{
+    config::{
+        self, Plan,
+        plan::{SinkPlan, SourcePlan},
+    },
+    pipeline::{
+        broker::{self, Finding, Severity},
+        permissions::permissions,
+    },
 };
 
-/// Checks the files, models included, without connecting to anything.
+/// Checks the files, models included; connects to nothing unless told to.
 ///
 /// # Errors
-/// The reports of all files that are wrong (exit 78).
+/// The reports of all files that are wrong (exit 78), or what the servers lack (exit 69).
 pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
     let plans = plans::load(&args.files, globals)?;
+    if args.permissions {
+        return output::print(&permissions::render(&permissions(&plans)));
+    }
+    if args.connect {
+        return block_on(connect(&plans));
+    }
     for plan in &plans {
         if args.resolved {
             output::print(&config::resolved(plan))?;
         } else {
-            output::print(&summary(plan))?;
+            output::print(&summary(plan, "ok"))?;
         }
     }
     Ok(())
 }
 
+const UNREADY: &str = "the file is right, but the servers are not ready for it";
+
+/// Asks the servers, prints what they say, and fails where a pipeline could not run.
+async fn connect(plans: &[Plan]) -> Result<(), Failure> {
+    let mut errors = Vec::new();
+    for plan in plans {
+        let found = broker::inspect(plan).await;
+        let fails = found.iter().any(|one| one.severity == Severity::Error);
+        let mut text = summary(plan, if fails { UNREADY } else { "ok" });
+        for Finding {
+            severity,
+            text: said,
+        } in found
+        {
+            match severity {
+                Severity::Error => errors.push(format!("error: pipeline `{}`: {said}", plan.name)),
+                Severity::Warning => text += &format!("  warning: {said}\n"),
+                Severity::Note => text += &format!("  note: {said}\n"),
+            }
+        }
+        output::print(&text)?;
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::rendered(Exit::Unavailable, errors.join("\n")))
+    }
+}
+
 /// What the pipeline will do, and what it does not promise.
-fn summary(plan: &Plan) -> String {
-    let mut lines = vec![format!("{}: ok", plan.file.display())];
+fn summary(plan: &Plan, verdict: &str) -> String {
+    let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
     for step in &plan.steps {
         let why = step.device.reason();
         lines.push(format!("  model {} runs on the cpu ({why})", step.model));

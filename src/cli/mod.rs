@@ -8,6 +8,7 @@ mod exit;
 pub mod latency;
 pub mod new;
 mod output;
+mod permissions;
 mod plans;
 pub mod run;
 pub mod schema;

@@ -30,7 +30,7 @@ pub struct ServerArgs {
     /// A .creds file that says who we are
     #[arg(long, value_name = "FILE")]
     pub creds: Option<PathBuf>,
-    /// A PEM file with a root certificate to trust beside the system's
+    /// A PEM file with a root certificate to trust instead of the system's
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 }

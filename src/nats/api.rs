@@ -24,6 +24,8 @@ pub(crate) enum ApiError {
     },
     /// Nobody listens: no JetStream, or not yet.
     NoJetStream,
+    /// The user may not ask this, on this subject.
+    Forbidden(String),
     /// Time may help.
     Silent(String),
 }
@@ -43,6 +45,9 @@ impl ApiError {
             Self::Refused { description, .. } => format!("{what}: {description}"),
             Self::NoJetStream => format!(
                 "{what}: NATS at {server} has no JetStream; start it with `nats-server -js`"
+            ),
+            Self::Forbidden(subject) => format!(
+                "{what}: not allowed to publish to `{subject}` at {server}; add the subject to the publish permissions of the NATS user"
             ),
             Self::Silent(cause) => format!(
                 "{what}: {cause}; is NATS at {server} healthy, and may the user use JetStream?"
@@ -70,11 +75,12 @@ async fn ask<T: DeserializeOwned>(
     payload: Bytes,
     within: Duration,
 ) -> Result<T, ApiError> {
-    let answer = connection
-        .request(format!("$JS.API.{subject}"), payload, within)
-        .await
-        .map_err(ApiError::Silent)?
-        .ok_or(ApiError::NoJetStream)?;
+    let subject = format!("$JS.API.{subject}");
+    let answer = match connection.request(subject.clone(), payload, within).await {
+        Ok(answer) => answer.ok_or(ApiError::NoJetStream)?,
+        Err(_) if connection.is_forbidden(&subject) => return Err(ApiError::Forbidden(subject)),
+        Err(cause) => return Err(ApiError::Silent(cause)),
+    };
     if let Ok(Failure {
         error: Some(problem),
     }) = serde_json::from_slice(&answer.payload)
@@ -232,23 +238,55 @@ struct Names {
     streams: Option<Vec<String>>,
 }
 
-/// The streams that take `subject`, or all streams. A courtesy: `None` where the user may not ask.
+/// The same, asked once.
+pub(crate) async fn quick_stream_info(
+    connection: &Connection,
+    stream: &str,
+) -> Result<stream::Info, ApiError> {
+    let subject = format!("STREAM.INFO.{stream}");
+    ask(connection, subject, Bytes::new(), COURTESY_WITHIN).await
+}
+
+/// The same for a stream that the pipeline could do without asking about.
+pub(crate) async fn courteous_stream_info(
+    connection: &Connection,
+    stream: &str,
+) -> Result<stream::Info, ApiError> {
+    connection.may_ask(&format!("$JS.API.STREAM.INFO.{stream}"));
+    quick_stream_info(connection, stream).await
+}
+
+/// The same for a consumer.
+pub(crate) async fn courteous_consumer_info(
+    connection: &Connection,
+    stream: &str,
+    consumer: &str,
+) -> Result<consumer::Info, ApiError> {
+    let subject = format!("CONSUMER.INFO.{stream}.{consumer}");
+    connection.may_ask(&format!("$JS.API.{subject}"));
+    ask(connection, subject, Bytes::new(), COURTESY_WITHIN).await
+}
+
+/// The streams that take `subject`, or all streams. A courtesy.
+pub(crate) async fn find_streams(
+    connection: &Connection,
+    subject: Option<&str>,
+) -> Result<Vec<String>, ApiError> {
+    let request = subject.map_or_else(Bytes::new, |subject| {
+        Bytes::from(serde_json::json!({ "subject": subject }).to_string())
+    });
+    let api = "STREAM.NAMES";
+    connection.may_ask(&format!("$JS.API.{api}"));
+    let names: Names = ask(connection, api.to_owned(), request, COURTESY_WITHIN).await?;
+    Ok(names.streams.unwrap_or_default())
+}
+
+/// As [`find_streams`]; `None` where that cannot be known.
 pub(crate) async fn stream_names(
     connection: &Connection,
     subject: Option<&str>,
 ) -> Option<Vec<String>> {
-    let request = subject.map_or_else(Bytes::new, |subject| {
-        Bytes::from(serde_json::json!({ "subject": subject }).to_string())
-    });
-    let names: Names = ask(
-        connection,
-        "STREAM.NAMES".to_owned(),
-        request,
-        COURTESY_WITHIN,
-    )
-    .await
-    .ok()?;
-    Some(names.streams.unwrap_or_default())
+    find_streams(connection, subject).await.ok()
 }
 
 /// `; there are the streams A, B`, or nothing where that is not known.

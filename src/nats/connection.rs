@@ -2,25 +2,21 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    io,
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-    task::Poll,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use async_nats::{
-    Client, ConnectErrorKind, HeaderMap, Message, PublishErrorKind, Request, RequestErrorKind,
-    Subscriber, client::traits::Publisher, connection::State as ClientState,
-    message::OutboundMessage, rustls,
-};
-use bytes::Bytes;
+use async_nats::{Client, ConnectErrorKind, connection::State as ClientState};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     ServerOptions, State,
-    options::{Addresses, client_options, plain},
+    cause::{cause, tls_cause},
+    lame_duck,
+    options::{Addresses, client_options},
     status::{Status, refused},
 };
 
@@ -43,15 +39,41 @@ impl ConnectError {
 /// A connection to NATS. Clones share it.
 #[derive(Clone)]
 pub struct Connection {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    client: Client,
-    server: String,
-    status: watch::Sender<Status>,
+pub(super) struct Inner {
+    pub(super) client: Client,
+    pub(super) server: String,
+    pub(super) status: watch::Sender<Status>,
     options: ServerOptions,
     name: String,
+    /// Published, and not confirmed by the server.
+    unconfirmed: AtomicUsize,
+    /// How often the client had connected when its server said that it would stop.
+    lame_since: AtomicU64,
+}
+
+/// How many messages a sink has published that the server has not confirmed.
+#[derive(Debug)]
+pub(crate) struct Unconfirmed {
+    connection: Connection,
+    count: usize,
+}
+
+impl Unconfirmed {
+    /// Says how many there are now.
+    pub(crate) fn set(&mut self, count: usize) {
+        let all = &self.connection.inner.unconfirmed;
+        all.fetch_add(count.wrapping_sub(self.count), Ordering::Relaxed);
+        self.count = count;
+    }
+}
+
+impl Drop for Unconfirmed {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -66,20 +88,6 @@ impl fmt::Debug for Connection {
 /// How long a first connection may take: long enough for a server that starts beside us.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const CONNECT_PAUSE: Duration = Duration::from_millis(200);
-/// The longest wait for the client to take a message while the connection is up.
-const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
-
-/// Why the client did not take a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum PublishFailure {
-    /// Larger than the server allows.
-    Size,
-    /// Not a subject that can be published to.
-    Subject,
-    /// Disconnected, or stuck: time may help.
-    Later,
-}
-
 impl Connection {
     /// Connects, and tries for ten seconds.
     ///
@@ -118,15 +126,23 @@ impl Connection {
             }
             tokio::time::sleep(CONNECT_PAUSE).await;
         };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                client,
-                server: addresses.shown,
-                status,
-                options: options.clone(),
-                name: name.to_owned(),
-            }),
-        })
+        let (watched, name) = (status.subscribe(), name.to_owned());
+        let inner = Arc::new(Inner {
+            client,
+            server: addresses.shown,
+            status,
+            options: options.clone(),
+            name,
+            unconfirmed: AtomicUsize::new(0),
+            lame_since: AtomicU64::new(0),
+        });
+        // Ends with the connection.
+        tokio::spawn(lame_duck::watch(Arc::downgrade(&inner), watched));
+        Ok(Self { inner })
+    }
+
+    pub(super) fn upgrade(inner: &Weak<Inner>) -> Option<Self> {
+        inner.upgrade().map(|inner| Self { inner })
     }
 
     /// One try. The outer error is final, the inner one is the cause of a failure that may pass.
@@ -158,7 +174,7 @@ impl Connection {
             ))),
             _ => match tls_cause(&error) {
                 Some(cause) => Err(ConnectError::new(format!(
-                    "cannot talk TLS with NATS at {server}: {cause}; does the server use TLS, and do `ca_file` and the client certificate fit it?"
+                    "cannot talk TLS with NATS at {server}: {cause}"
                 ))),
                 None => Ok(Err(cause(&error))),
             },
@@ -190,11 +206,36 @@ impl Connection {
         // Events can be lost in a flood, the client's own state cannot.
         match self.inner.client.connection_state() {
             ClientState::Connected => match self.inner.status.borrow().state {
-                State::LameDuck => State::LameDuck,
-                State::Connected | State::Disconnected => State::Connected,
+                // It is not, where the client has connected anew since.
+                State::LameDuck if [0, self.connects()].contains(&self.lame_since()) => {
+                    State::LameDuck
+                }
+                State::LameDuck | State::Connected | State::Disconnected => State::Connected,
             },
             ClientState::Pending | ClientState::Disconnected => State::Disconnected,
         }
+    }
+
+    fn lame_since(&self) -> u64 {
+        self.inner.lame_since.load(Ordering::Relaxed)
+    }
+
+    /// The server that the client is with has said that it will stop.
+    pub(super) fn note_lame_duck(&self) {
+        let connects = self.connects();
+        self.inner.lame_since.store(connects, Ordering::Relaxed);
+    }
+
+    /// A count of messages that are published on this connection and not confirmed.
+    pub(crate) fn count_unconfirmed(&self) -> Unconfirmed {
+        Unconfirmed {
+            connection: self.clone(),
+            count: 0,
+        }
+    }
+
+    pub(super) fn unconfirmed(&self) -> usize {
+        self.inner.unconfirmed.load(Ordering::Relaxed)
     }
 
     /// Resolves, with a sentence, when only the operator can help: permission denied, or
@@ -223,6 +264,13 @@ impl Connection {
     /// Whether the server has refused something on this subject, which is not fatal.
     pub(crate) fn is_forbidden(&self, subject: &str) -> bool {
         self.inner.status.borrow().forbidden.contains(subject)
+    }
+
+    /// Asking this is a courtesy: not being allowed to is no error, and ends the request at once.
+    pub(crate) fn may_ask(&self, subject: &str) {
+        self.inner.status.send_modify(|status| {
+            status.courtesies.insert(subject.to_owned());
+        });
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -264,127 +312,4 @@ impl Connection {
     pub(crate) fn new_inbox(&self) -> String {
         self.inner.client.new_inbox()
     }
-
-    /// Subscribes, alone or in a queue group.
-    pub(crate) async fn subscribe(
-        &self,
-        subject: &str,
-        queue_group: Option<&str>,
-    ) -> Result<Subscriber, String> {
-        let subscribe = async {
-            match queue_group {
-                Some(group) => {
-                    self.inner
-                        .client
-                        .queue_subscribe(subject.to_owned(), group.to_owned())
-                        .await
-                }
-                None => self.inner.client.subscribe(subject.to_owned()).await,
-            }
-        };
-        match timeout(PUBLISH_WITHIN, subscribe).await {
-            Ok(Ok(subscriber)) => Ok(subscriber),
-            Ok(Err(error)) => Err(format!("cannot subscribe to `{subject}`: {error}")),
-            Err(_) => Err(format!(
-                "cannot subscribe to `{subject}`: the connection to {} is down",
-                self.inner.server
-            )),
-        }
-    }
-
-    /// Hands a message to the client; `Later` at once while disconnected, because what the client
-    /// holds then may be lost.
-    pub(crate) async fn publish(&self, message: OutboundMessage) -> Result<(), PublishFailure> {
-        if !self.is_connected() {
-            return Err(PublishFailure::Later);
-        }
-        let mut publish = pin!(self.inner.client.publish_message(message));
-        // Nearly always there is room, and then no timer is needed.
-        let first = poll_fn(|context| Poll::Ready(publish.as_mut().poll(context))).await;
-        let result = match first {
-            Poll::Ready(result) => result,
-            Poll::Pending => match timeout(PUBLISH_WITHIN, publish).await {
-                Ok(result) => result,
-                Err(_) => return Err(PublishFailure::Later),
-            },
-        };
-        result.map_err(|error| match error.kind() {
-            PublishErrorKind::MaxPayloadExceeded => PublishFailure::Size,
-            PublishErrorKind::InvalidSubject => PublishFailure::Subject,
-            PublishErrorKind::Send => PublishFailure::Later,
-        })
-    }
-
-    /// Asks a question; `Ok(None)` when nobody is there to answer.
-    pub(crate) async fn request(
-        &self,
-        subject: String,
-        payload: Bytes,
-        within: Duration,
-    ) -> Result<Option<Message>, String> {
-        // An inbox of its own: the client's shared one leaks an entry for every timeout.
-        let request = Request::new()
-            .payload(payload)
-            .timeout(None)
-            .inbox(self.new_inbox());
-        match timeout(within, self.inner.client.send_request(subject, request)).await {
-            Ok(Ok(message)) => Ok(Some(message)),
-            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(None),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", within.as_secs())),
-        }
-    }
-
-    /// Waits until the socket has taken everything, for as long as `within`; says whether it has.
-    pub(crate) async fn flush(&self, within: Duration) -> bool {
-        matches!(timeout(within, self.inner.client.flush()).await, Ok(Ok(())))
-    }
-}
-
-/// The bytes that `headers` take on the wire, as the server counts them against `max_payload`.
-pub(crate) fn wire_len(headers: &HeaderMap) -> usize {
-    if headers.is_empty() {
-        return 0;
-    }
-    let lines = headers.iter().flat_map(|(name, values)| {
-        let name: &str = name.as_ref();
-        values
-            .iter()
-            .map(move |value| name.len() + value.as_str().len() + 4)
-    });
-    12 + lines.sum::<usize>()
-}
-
-fn sources<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        // An I/O error hides the error that it wraps from `source`.
-        error
-            .downcast_ref::<io::Error>()
-            .and_then(|error| {
-                error
-                    .get_ref()
-                    .map(|inner| inner as &(dyn std::error::Error + 'static))
-            })
-            .or_else(|| error.source())
-    })
-}
-
-fn tls_cause(error: &async_nats::ConnectError) -> Option<String> {
-    let tls = sources(error).find_map(|error| error.downcast_ref::<rustls::Error>());
-    match (tls, error.kind()) {
-        (Some(tls), _) => Some(tls.to_string()),
-        (None, ConnectErrorKind::Tls) => Some(cause(error)),
-        (None, _) => None,
-    }
-}
-
-fn cause(error: &async_nats::ConnectError) -> String {
-    if error.kind() == ConnectErrorKind::Dns {
-        return "the host's name is not known".to_owned();
-    }
-    sources(error)
-        .find_map(|error| error.downcast_ref::<io::Error>())
-        .map_or_else(|| error.to_string(), plain)
 }

@@ -2,21 +2,25 @@
 
 pub(crate) mod api;
 pub(crate) mod backoff;
+mod cause;
 mod connection;
+mod lame_duck;
 mod options;
 mod ready;
 pub(crate) mod scratch;
 pub(crate) mod slab;
 mod status;
 pub(crate) mod subject;
+mod traffic;
 
 use std::{fmt, path::PathBuf};
 
+pub(crate) use connection::Unconfirmed;
 pub use connection::{ConnectError, Connection};
-pub(crate) use connection::{PublishFailure, wire_len};
 pub(crate) use options::plain;
 pub(crate) use ready::ready;
 pub use status::State;
+pub(crate) use traffic::{PublishFailure, wire_len};
 
 /// Which servers, and who we are to them.
 #[derive(Debug, Clone, PartialEq, Eq)]

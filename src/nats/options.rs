@@ -91,12 +91,12 @@ fn tls(mut client: ConnectOptions, tls: &TlsOptions) -> Result<ConnectOptions, C
         client = client.require_tls(true);
     }
     if let Some(path) = &tls.ca_file {
-        readable(path, "certificate authority's file")?;
+        holds(path, "certificate authority's file", CERTIFICATE)?;
         client = client.add_root_certificates(path.clone());
     }
     if let Some((certificate, key)) = &tls.client {
-        readable(certificate, "client certificate")?;
-        readable(key, "client certificate's key")?;
+        holds(certificate, "client certificate", CERTIFICATE)?;
+        holds(key, "client certificate's key", KEY)?;
         client = client.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(client)
@@ -145,10 +145,24 @@ async fn authenticate(
     })
 }
 
-fn readable(path: &Path, what: &str) -> Result<(), ConnectError> {
-    std::fs::File::open(path)
-        .map(drop)
-        .map_err(|error| unreadable(path, what, &error))
+/// What the line before a certificate or a key ends with.
+const CERTIFICATE: &str = "CERTIFICATE-----";
+const KEY: &str = "PRIVATE KEY-----";
+
+/// The client takes a file without certificates for one that trusts nobody, and says so of the server.
+fn holds(path: &Path, what: &str, label: &str) -> Result<(), ConnectError> {
+    let text = std::fs::read(path).map_err(|error| unreadable(path, what, &error))?;
+    let begins = |line: &[u8]| line.starts_with(b"-----BEGIN ") && line.ends_with(label.as_bytes());
+    if text
+        .split(|byte| *byte == b'\n')
+        .any(|line| begins(line.trim_ascii_end()))
+    {
+        return Ok(());
+    }
+    Err(ConnectError::new(format!(
+        "the {what} `{}` is not a PEM file that holds one: it needs a line `-----BEGIN {label}`",
+        path.display()
+    )))
 }
 
 async fn read(path: &Path, what: &str) -> Result<String, ConnectError> {

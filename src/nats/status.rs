@@ -28,6 +28,8 @@ pub(crate) struct Status {
     pub(crate) foreign_subjects: bool,
     /// Subjects that the pipeline file names, which must not fail.
     pub(crate) fixed: Vec<String>,
+    /// Look-ups that only make a message better. Not being allowed to is no error.
+    pub(crate) courtesies: HashSet<String>,
     /// Subjects that we were not allowed to publish to, the last of them.
     pub(crate) forbidden: HashSet<String>,
 }
@@ -38,8 +40,6 @@ const REFUSALS_MAX: u32 = 3;
 const FORBIDDEN_MAX: usize = 1024;
 /// What this program itself publishes to. All other subjects with `$` are a sender's idea.
 const OURS: [&str; 2] = ["$JS.ACK.", "$JS.API."];
-/// Look-ups that only make an error message better. Not being allowed to is no error.
-const COURTESIES: [&str; 1] = ["$JS.API.STREAM.NAMES"];
 
 impl Status {
     /// Takes in an event; says whether anything changed.
@@ -79,19 +79,11 @@ impl Status {
             Verb::Publish => ("publish to", "publish"),
             Verb::Subscribe => ("subscribe to", "subscribe"),
         };
-        if violation.verb == Verb::Publish
-            && (COURTESIES.contains(&violation.subject) || self.is_foreign(violation.subject))
-        {
-            if self.forbidden.len() >= FORBIDDEN_MAX {
-                self.forbidden.clear();
+        if violation.verb == Verb::Publish {
+            let courtesy = self.courtesies.contains(violation.subject);
+            if courtesy || self.is_foreign(violation.subject) {
+                return self.forbid(violation.subject, courtesy);
             }
-            if self.forbidden.insert(violation.subject.to_owned()) {
-                tracing::warn!(
-                    subject = violation.subject,
-                    "not allowed to {verb} this subject"
-                );
-            }
-            return false;
         }
         let subject = general(violation.subject);
         let or = if subject.starts_with("_INBOX") {
@@ -105,6 +97,20 @@ impl Status {
             "not allowed to {verb} `{subject}` at {server}; add the subject to the {allow} permissions of the NATS user{or}"
         ));
         true
+    }
+
+    /// Remembers a refusal that is no error; says whether it is news.
+    fn forbid(&mut self, subject: &str, courtesy: bool) -> bool {
+        if self.forbidden.len() >= FORBIDDEN_MAX {
+            self.forbidden.clear();
+        }
+        let news = self.forbidden.insert(subject.to_owned());
+        if news && courtesy {
+            tracing::debug!(subject, "not allowed to publish to this subject");
+        } else if news {
+            tracing::warn!(subject, "not allowed to publish to this subject");
+        }
+        news
     }
 
     /// Whether somebody else than the operator chose this subject.
@@ -232,11 +238,14 @@ mod tests {
     #[test]
     fn a_courtesy_is_not_fatal() {
         let mut status = Status::default();
+        let names = "$JS.API.STREAM.NAMES";
+        status.courtesies.insert(names.into());
         status.apply(
             &violation(r#"Permissions Violation for Publish to "$JS.API.STREAM.NAMES""#),
             "s",
         );
         assert_eq!(status.fatal, None);
+        assert!(status.forbidden.contains(names));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! From a plan to the rooms: connects, loads models, makes one of each per thread.
 
-use std::{num::NonZero, sync::Arc, thread::available_parallelism};
+use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
-use super::{Check, Parts, Status};
+use super::{Check, Parts, Status, broker};
 use crate::{
     block::{Series, Table},
     config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
@@ -31,7 +31,7 @@ pub enum BuildError {
     /// A model that cannot be served.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A stream that could not be made.
+    /// A stream that could not be made, or that would lose everything.
     #[error("{0}")]
     Stream(String),
 }
@@ -60,6 +60,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     }
     let home = Home::new(plan.in_flight);
     let mut connections = Connections::default();
+    broker::warn(plan, &mut connections).await?;
     let source = source(plan, &mut connections).await?;
     let (sink, dead_letter) = (
         sink(plan, &plan.sink, &mut connections).await?,
@@ -167,7 +168,7 @@ async fn source(
 }
 
 /// All subjects on `server` that the pipeline can publish to by itself.
-fn own_subjects(plan: &Plan, server: &ServerOptions) -> Vec<String> {
+pub(super) fn own_subjects(plan: &Plan, server: &ServerOptions) -> Vec<String> {
     let subject = |target: &SinkPlan| match target {
         SinkPlan::JetStream(at, target) if at == server => Some(target.subject.pattern()),
         SinkPlan::Nats(at, NatsTarget::Subject(subject)) if at == server => Some(subject.pattern()),
@@ -204,9 +205,19 @@ pub(super) struct Connections {
     all: Vec<(ServerOptions, Connection)>,
     /// What the sinks on them say.
     held: Vec<Held>,
+    /// How long to try to connect, where not for as long as a start may.
+    within: Option<Duration>,
 }
 
 impl Connections {
+    /// Tries to connect for no longer than this.
+    pub(super) fn within(within: Duration) -> Self {
+        Self {
+            within: Some(within),
+            ..Self::default()
+        }
+    }
+
     pub(super) async fn get(
         &mut self,
         server: &ServerOptions,
@@ -215,7 +226,10 @@ impl Connections {
         if let Some((_, connection)) = self.all.iter().find(|(known, _)| known == server) {
             return Ok(connection.clone());
         }
-        let connection = Connection::connect(server, name).await?;
+        let connection = match self.within {
+            Some(within) => Connection::connect_within(server, name, within).await?,
+            None => Connection::connect(server, name).await?,
+        };
         self.all.push((server.clone(), connection.clone()));
         Ok(connection)
     }

@@ -12,7 +12,9 @@
 //! Shutdown is the source closing its door: each room drains, drops its sender, and the next room
 //! sees its channel close. There is no other stop signal on the data path.
 
+pub mod broker;
 pub mod build;
+pub mod permissions;
 mod rejects;
 mod status;
 pub mod streams;

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::build::{BuildError, Connections};
+use super::{
+    broker,
+    build::{BuildError, Connections},
+};
 use crate::{
     config::plan::{Plan, SinkPlan, SourcePlan},
     nats::{
@@ -13,7 +16,7 @@ use crate::{
 };
 
 /// Long enough for every delivery of a message under the defaults (30 s × 5), and outages between.
-const DUPLICATE_WINDOW: Duration = Duration::from_mins(10);
+const DUPLICATE_WINDOW_MIN: Duration = Duration::from_mins(10);
 
 /// Makes what is missing, and says what was made: `ROWS (rows.income.>)`.
 ///
@@ -21,6 +24,9 @@ const DUPLICATE_WINDOW: Duration = Duration::from_mins(10);
 /// No broker, no JetStream, or it refuses: another stream has the subject, say.
 pub async fn create_missing(plan: &Plan) -> Result<Vec<String>, BuildError> {
     let (mut made, mut connections) = (Vec::new(), Connections::default());
+    let window = broker::horizon(plan).map_or(DUPLICATE_WINDOW_MIN, |horizon| {
+        horizon.saturating_mul(2).max(DUPLICATE_WINDOW_MIN)
+    });
     if let SourcePlan::JetStream(server, options) = &plan.source {
         let connection = connections.get(server, &plan.name).await?;
         let missing = matches!(
@@ -30,26 +36,30 @@ pub async fn create_missing(plan: &Plan) -> Result<Vec<String>, BuildError> {
         if missing {
             let subject = options.filter_subject.clone();
             let subject = subject.unwrap_or_else(|| format!("{}.>", options.stream));
-            made.push(create(&connection, &options.stream, &subject).await?);
+            made.push(create(&connection, &options.stream, &subject, window).await?);
         }
     }
     for target in [Some(&plan.sink), plan.dead_letter.as_ref()] {
         if let Some(SinkPlan::JetStream(server, target)) = target {
             let connection = connections.get(server, &plan.name).await?;
-            made.extend(create_for(&connection, &target.subject.pattern()).await?);
+            made.extend(create_for(&connection, &target.subject.pattern(), window).await?);
         }
     }
     Ok(made)
 }
 
 /// Makes a stream for a subject that none takes. Its name is made of the subject's fixed tokens.
-async fn create_for(connection: &Connection, subject: &str) -> Result<Option<String>, BuildError> {
+async fn create_for(
+    connection: &Connection,
+    subject: &str,
+    window: Duration,
+) -> Result<Option<String>, BuildError> {
     let takers = api::stream_names(connection, Some(subject)).await;
     if takers.is_none_or(|names| !names.is_empty()) {
         return Ok(None);
     }
     let name = name_for(subject);
-    create(connection, &name, subject).await.map(Some)
+    create(connection, &name, subject, window).await.map(Some)
 }
 
 fn name_for(subject: &str) -> String {
@@ -68,8 +78,13 @@ fn name_for(subject: &str) -> String {
     }
 }
 
-async fn create(connection: &Connection, name: &str, subject: &str) -> Result<String, BuildError> {
-    api::create_stream(connection, name, subject, DUPLICATE_WINDOW)
+async fn create(
+    connection: &Connection,
+    name: &str,
+    subject: &str,
+    window: Duration,
+) -> Result<String, BuildError> {
+    api::create_stream(connection, name, subject, window)
         .await
         .map_err(|error| {
             let what = format!("cannot make the stream `{name}` for `{subject}`");

@@ -161,7 +161,7 @@ pub(in crate::config) struct TlsKeys {
     /// Demand TLS even where the URL does not.
     #[serde(default)]
     pub(in crate::config) required: bool,
-    /// Root certificates (PEM) to trust beside the system's.
+    /// Root certificates (PEM) to trust instead of the system's.
     pub(in crate::config) ca_file: Option<At<FilePath>>,
     /// Our certificate (PEM), where the server wants one; goes with `key_file`.
     pub(in crate::config) cert_file: Option<At<FilePath>>,

@@ -8,7 +8,7 @@ use super::{Purpose, answer::Answer};
 use crate::{
     message::{Position, Reject, Stage},
     nats::{
-        Connection, PublishFailure,
+        Connection, PublishFailure, Unconfirmed,
         backoff::{Backoff, Seldom},
         scratch::Scratch,
         slab::Slab,
@@ -83,6 +83,7 @@ pub(super) struct Window {
     backoff: Backoff,
     complaint: Seldom,
     connects: u64,
+    unconfirmed: Unconfirmed,
 }
 
 impl Window {
@@ -97,6 +98,7 @@ impl Window {
     ) -> Self {
         Self {
             connects: connection.connects(),
+            unconfirmed: connection.count_unconfirmed(),
             connection,
             subjects,
             purpose,
@@ -318,6 +320,7 @@ impl Window {
 
     /// Looks for what is overdue, and tries again when it is time.
     pub(super) async fn tick(&mut self, now: Instant) {
+        self.unconfirmed.set(self.pending.len());
         let connected_again = self.connects != self.connection.connects();
         let within = match &self.trouble {
             Some(_) => PROBED_WITHIN,

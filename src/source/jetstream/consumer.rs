@@ -120,7 +120,7 @@ pub(super) async fn prepare(
 }
 
 /// Refuses a pipeline that would read what it writes: one message would go round for ever.
-fn no_circle(
+pub(crate) fn no_circle(
     stream_subjects: &[String],
     options: &JetStreamOptions,
     own_subjects: &[String],
@@ -184,7 +184,11 @@ async fn no_stream(connection: &Connection, options: &JetStreamOptions) -> Strin
 }
 
 /// Says why a consumer that was found will not do.
-fn check(config: &Config, options: &JetStreamOptions, limit: InFlight) -> Result<(), String> {
+pub(crate) fn check(
+    config: &Config,
+    options: &JetStreamOptions,
+    limit: InFlight,
+) -> Result<(), String> {
     let mut differs = Vec::new();
     if config.deliver_subject.is_some() {
         differs.push("it is a push consumer, and a pull consumer is needed".to_owned());

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "one of the binaries that share it needs it")]
 pub(crate) mod cluster;
 pub(crate) mod examples;
+pub(crate) mod identities;
 pub(crate) mod line;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -119,6 +119,11 @@ impl Program {
         .await;
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it can be asked").is_some()
+    }
+
     /// What it has said on standard error.
     pub(crate) fn said(&self) -> String {
         self.stderr.so_far()

@@ -134,6 +134,11 @@ impl NatsServer {
         .await;
     }
 
+    /// How many clients are connected.
+    pub(crate) fn clients(&self) -> usize {
+        self.connections().matches("\"cid\"").count()
+    }
+
     /// All connections with their subscriptions, as the server's monitor tells it.
     fn connections(&self) -> String {
         // The monitor writes `>` as an escape.

@@ -1,0 +1,136 @@
+//! What goes over a connection; every wait has an end.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+
+use async_nats::{
+    HeaderMap, Message, PublishErrorKind, Request, RequestErrorKind, Subscriber,
+    client::traits::Publisher, message::OutboundMessage,
+};
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::connection::Connection;
+
+/// The longest wait for the client to take a message while the connection is up.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why the client did not take a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PublishFailure {
+    /// Larger than the server allows.
+    Size,
+    /// Not a subject that can be published to.
+    Subject,
+    /// Disconnected, or stuck: time may help.
+    Later,
+}
+
+impl Connection {
+    /// Subscribes, alone or in a queue group.
+    pub(crate) async fn subscribe(
+        &self,
+        subject: &str,
+        queue_group: Option<&str>,
+    ) -> Result<Subscriber, String> {
+        let subscribe = async {
+            match queue_group {
+                Some(group) => {
+                    self.inner
+                        .client
+                        .queue_subscribe(subject.to_owned(), group.to_owned())
+                        .await
+                }
+                None => self.inner.client.subscribe(subject.to_owned()).await,
+            }
+        };
+        match timeout(PUBLISH_WITHIN, subscribe).await {
+            Ok(Ok(subscriber)) => Ok(subscriber),
+            Ok(Err(error)) => Err(format!("cannot subscribe to `{subject}`: {error}")),
+            Err(_) => Err(format!(
+                "cannot subscribe to `{subject}`: the connection to {} is down",
+                self.inner.server
+            )),
+        }
+    }
+
+    /// Hands a message to the client; `Later` at once while disconnected, because what the client
+    /// holds then may be lost.
+    pub(crate) async fn publish(&self, message: OutboundMessage) -> Result<(), PublishFailure> {
+        if !self.is_connected() {
+            return Err(PublishFailure::Later);
+        }
+        let mut publish = pin!(self.inner.client.publish_message(message));
+        // Nearly always there is room, and then no timer is needed.
+        let first = poll_fn(|context| Poll::Ready(publish.as_mut().poll(context))).await;
+        let result = match first {
+            Poll::Ready(result) => result,
+            Poll::Pending => match timeout(PUBLISH_WITHIN, publish).await {
+                Ok(result) => result,
+                Err(_) => return Err(PublishFailure::Later),
+            },
+        };
+        result.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => PublishFailure::Size,
+            PublishErrorKind::InvalidSubject => PublishFailure::Subject,
+            PublishErrorKind::Send => PublishFailure::Later,
+        })
+    }
+
+    /// Asks a question; `Ok(None)` when nobody is there to answer.
+    pub(crate) async fn request(
+        &self,
+        subject: String,
+        payload: Bytes,
+        within: Duration,
+    ) -> Result<Option<Message>, String> {
+        // An inbox of its own: the client's shared one leaks an entry for every timeout.
+        let request = Request::new()
+            .payload(payload)
+            .timeout(None)
+            .inbox(self.new_inbox());
+        let send = self.inner.client.send_request(subject.clone(), request);
+        let answer = tokio::select! {
+            answer = timeout(within, send) => answer,
+            () = self.forbidden(&subject) => return Err("not allowed to ask".to_owned()),
+        };
+        match answer {
+            Ok(Ok(message)) => Ok(Some(message)),
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(None),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", within.as_secs())),
+        }
+    }
+
+    /// Waits until the socket has taken everything, for as long as `within`; says whether it has.
+    pub(crate) async fn flush(&self, within: Duration) -> bool {
+        matches!(timeout(within, self.inner.client.flush()).await, Ok(Ok(())))
+    }
+
+    /// Waits until the server refuses a courtesy.
+    async fn forbidden(&self, subject: &str) {
+        let mut status = self.inner.status.subscribe();
+        let refused = status.wait_for(|status| status.forbidden.contains(subject));
+        if refused.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The bytes that `headers` take on the wire, as the server counts them against `max_payload`.
+pub(crate) fn wire_len(headers: &HeaderMap) -> usize {
+    if headers.is_empty() {
+        return 0;
+    }
+    let lines = headers.iter().flat_map(|(name, values)| {
+        let name: &str = name.as_ref();
+        values
+            .iter()
+            .map(move |value| name.len() + value.as_str().len() + 4)
+    });
+    12 + lines.sum::<usize>()
+}

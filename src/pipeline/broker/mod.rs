@@ -1,0 +1,313 @@
+//! The broker's side of a pipeline: is everything there, and does it keep what the pipeline promises?
+//!
+//! All questions are courtesies: a user who may not ask them can run the pipeline all the same.
+
+mod settings;
+
+use std::{future::Future, time::Duration};
+
+use super::build::{BuildError, Connections, own_subjects};
+use crate::{
+    config::plan::{Plan, SinkPlan, SourcePlan},
+    nats::{
+        Connection, ServerOptions,
+        api::{
+            ApiError, CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, courteous_consumer_info,
+            courteous_stream_info, existing_streams, find_streams, quick_stream_info,
+        },
+    },
+    sink::jetstream::Purpose,
+    source::jetstream::{JetStreamOptions, check as check_consumer, no_circle},
+};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The pipeline cannot run.
+    Error,
+    /// It runs, and may lose something or store it twice.
+    Warning,
+    /// To be known.
+    Note,
+}
+
+/// One thing that the broker's answers tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, and what to do.
+    pub text: String,
+}
+
+impl Finding {
+    fn error(text: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            text: text.into(),
+        }
+    }
+
+    fn warning(text: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            text: text.into(),
+        }
+    }
+
+    fn note(text: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
+            text: text.into(),
+        }
+    }
+}
+
+/// How long `inspect` tries to connect: a person waits.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+const ASK: &str = "; see `forebay check --permissions`";
+
+/// Connects, and looks for everything that the pipeline needs: streams, consumer, settings. Makes
+/// and changes nothing.
+pub async fn inspect(plan: &Plan) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut connections = Connections::within(CONNECT_WITHIN);
+    for server in servers(plan) {
+        let connection = match connections.get(server, &plan.name).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                found.push(Finding::error(error.message));
+                continue;
+            }
+        };
+        let looked = async {
+            let mut here = Vec::new();
+            if let SourcePlan::JetStream(at, options) = &plan.source
+                && at == server
+            {
+                here.extend(look_at_source(&connection, plan, options).await);
+            }
+            let targets = look_at_targets(&connection, plan, server).await;
+            here.extend(targets.missing);
+            here.extend(targets.settings);
+            here
+        };
+        found.extend(unless_fatal(&connection, looked).await);
+    }
+    found.sort_by_key(|finding| finding.severity);
+    found
+}
+
+/// At the start of a run: warns of settings that break the promise. What is missing, the rooms say.
+///
+/// # Errors
+/// A stream under which nothing could ever be settled.
+pub(super) async fn warn(plan: &Plan, connections: &mut Connections) -> Result<(), BuildError> {
+    for server in servers(plan) {
+        let connection = connections.get(server, &plan.name).await?;
+        let looked = async {
+            let mut here = look_at_targets(&connection, plan, server).await.settings;
+            if let SourcePlan::JetStream(at, options) = &plan.source
+                && at == server
+                && let Ok(info) = quick_stream_info(&connection, &options.stream).await
+            {
+                here.extend(settings::input(&info));
+            }
+            here
+        };
+        // What is fatal, the rooms say in their own words.
+        let found = tokio::select! {
+            found = looked => found,
+            _ = connection.fatal() => continue,
+        };
+        for Finding { severity, text } in found {
+            match severity {
+                Severity::Error => return Err(BuildError::Stream(text)),
+                Severity::Warning => tracing::warn!(pipeline = plan.name, "{text}"),
+                Severity::Note => tracing::info!(pipeline = plan.name, "{text}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn unless_fatal(
+    connection: &Connection,
+    looked: impl Future<Output = Vec<Finding>>,
+) -> Vec<Finding> {
+    tokio::select! {
+        found = looked => found,
+        sentence = connection.fatal() => vec![Finding::error(format!("{sentence}{ASK}"))],
+    }
+}
+
+/// All servers of a pipeline, each once.
+fn servers(plan: &Plan) -> Vec<&ServerOptions> {
+    let source = match &plan.source {
+        SourcePlan::Nats(server, _) | SourcePlan::JetStream(server, _) => Some(server),
+        SourcePlan::File(_) => None,
+    };
+    let target = |target| match target {
+        &SinkPlan::Nats(ref server, _) | &SinkPlan::JetStream(ref server, _) => Some(server),
+        SinkPlan::File(_) => None,
+    };
+    let ends = [
+        source,
+        target(&plan.sink),
+        plan.dead_letter.as_ref().and_then(target),
+    ];
+    let mut servers: Vec<&ServerOptions> = Vec::new();
+    for server in ends.into_iter().flatten() {
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    servers
+}
+
+/// How long a message may come again, where it does.
+pub(super) fn horizon(plan: &Plan) -> Option<Duration> {
+    match &plan.source {
+        SourcePlan::JetStream(_, options) => {
+            let times = u32::try_from(options.max_deliver).unwrap_or(u32::MAX);
+            Some(options.ack_wait.saturating_mul(times))
+        }
+        SourcePlan::Nats(..) | SourcePlan::File(_) => None,
+    }
+}
+
+async fn look_at_source(
+    connection: &Connection,
+    plan: &Plan,
+    options: &JetStreamOptions,
+) -> Vec<Finding> {
+    let (stream, name) = (&options.stream, &options.consumer);
+    let server = connection.server();
+    let info = match courteous_stream_info(connection, stream).await {
+        Ok(info) => info,
+        Err(ApiError::Refused {
+            code: STREAM_NOT_FOUND,
+            ..
+        }) => {
+            return vec![Finding::error(format!(
+                "there is no stream `{stream}` at {server}{}; make it, or let `forebay run --create-streams` make what is missing",
+                existing_streams(connection).await
+            ))];
+        }
+        Err(error) => {
+            return vec![problem(
+                &error,
+                &format!("cannot look up the stream `{stream}`"),
+                server,
+            )];
+        }
+    };
+    let mut found = settings::input(&info);
+    let own = match &plan.source {
+        SourcePlan::JetStream(server, _) => own_subjects(plan, server),
+        SourcePlan::Nats(..) | SourcePlan::File(_) => Vec::new(),
+    };
+    found.extend(
+        no_circle(&info.config.subjects, options, &own)
+            .err()
+            .map(Finding::error),
+    );
+    match courteous_consumer_info(connection, stream, name).await {
+        Ok(info) => {
+            let misfit = check_consumer(&info.config, options, plan.in_flight).err();
+            found.extend(misfit.map(Finding::error));
+            found.extend(settings::durable(&info.config));
+        }
+        Err(ApiError::Refused {
+            code: CONSUMER_NOT_FOUND,
+            ..
+        }) => found.push(Finding::note(format!(
+            "the stream `{stream}` has no consumer `{name}`; `forebay run` makes it"
+        ))),
+        Err(error) => {
+            let what = format!("cannot look up the consumer `{name}` of the stream `{stream}`");
+            found.push(problem(&error, &what, server));
+        }
+    }
+    found
+}
+
+fn problem(error: &ApiError, what: &str, server: &str) -> Finding {
+    let hint = if matches!(error, ApiError::Forbidden(_)) {
+        ASK
+    } else {
+        ""
+    };
+    Finding::error(format!("{}{hint}", error.sentence(what, server)))
+}
+
+/// What the streams that take results or dead letters tell.
+#[derive(Default)]
+struct Targets {
+    /// What is not there, or cannot be looked up.
+    missing: Vec<Finding>,
+    settings: Vec<Finding>,
+}
+
+async fn look_at_targets(connection: &Connection, plan: &Plan, server: &ServerOptions) -> Targets {
+    let mut found = Targets::default();
+    let mut streams: Vec<(String, &str)> = Vec::new();
+    for (subject, what) in targets(plan, server) {
+        match find_streams(connection, Some(&subject)).await {
+            Ok(names) if names.is_empty() => found.missing.push(Finding::error(format!(
+                "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, or let `forebay run --create-streams` make what is missing",
+                connection.server()
+            ))),
+            Ok(names) => {
+                for name in names {
+                    match streams.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, both)) => *both = "results and dead letters",
+                        None => streams.push((name, what)),
+                    }
+                }
+            }
+            Err(error) => found.missing.push(unasked(
+                &error,
+                &format!("cannot look up which stream takes the {what}"),
+                connection.server(),
+            )),
+        }
+    }
+    for (name, what) in streams {
+        match courteous_stream_info(connection, &name).await {
+            Ok(info) => found
+                .settings
+                .extend(settings::output(&info, what, horizon(plan))),
+            Err(error) => found.missing.push(unasked(
+                &error,
+                &format!("cannot look up how the stream `{name}` keeps {what}"),
+                connection.server(),
+            )),
+        }
+    }
+    found
+}
+
+/// The subjects at `server` that must be stored, and what goes there.
+fn targets(plan: &Plan, server: &ServerOptions) -> Vec<(String, &'static str)> {
+    let ends = [Some(&plan.sink), plan.dead_letter.as_ref()];
+    let target = |end: &SinkPlan| match end {
+        SinkPlan::JetStream(at, target) if at == server => {
+            let what = match target.purpose {
+                Purpose::Result => "results",
+                Purpose::DeadLetter => "dead letters",
+            };
+            Some((target.subject.pattern(), what))
+        }
+        _ => None,
+    };
+    ends.into_iter().flatten().filter_map(target).collect()
+}
+
+/// The pipeline runs without this answer, so not being allowed to ask is no error.
+fn unasked(error: &ApiError, what: &str, server: &str) -> Finding {
+    match error {
+        ApiError::Forbidden(_) => Finding::note(format!("{}{ASK}", error.sentence(what, server))),
+        _ => Finding::error(error.sentence(what, server)),
+    }
+}
