@@ -44,7 +44,7 @@ fn entry(allow: &Allow) -> String {
         optional,
     } = allow;
     if *optional {
-        format!("      # not needed, but of use: {purpose}\n      # \"{subject}\"\n")
+        format!("      # optional: {purpose}\n      # \"{subject}\"\n")
     } else {
         format!("      # {purpose}\n      \"{subject}\"\n")
     }

@@ -81,6 +81,9 @@ fn core_source(user: &mut Permissions, options: &NatsOptions) {
     user.subscribe(subject, purpose);
 }
 
+/// What the source does where the consumer is one that gives up.
+const GIVEN_UP: &str = "needed only where the consumer has a `max_deliver` of its own: a dead letter for what the server gives up delivering";
+
 fn stream_source(user: &mut Permissions, server: &ServerOptions, options: &JetStreamOptions) {
     let (stream, consumer) = (&options.stream, &options.consumer);
     let path = format!("{stream}.{consumer}");
@@ -101,6 +104,15 @@ fn stream_source(user: &mut Permissions, server: &ServerOptions, options: &JetSt
     user.publish(
         format!("$JS.ACK.*.*.{path}.>"),
         "the same, for servers that put domain and account first",
+    );
+    // A consumer that forebay makes does not give up; one that somebody else made may.
+    user.optional(format!("$JS.API.STREAM.MSG.GET.{stream}"), GIVEN_UP);
+    user.optional(format!("$JS.API.STREAM.MSG.DELETE.{stream}"), GIVEN_UP);
+    add(
+        &mut user.subscribe,
+        format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{path}"),
+        GIVEN_UP,
+        true,
     );
     // More that the source asks of its stream goes here.
     inbox(user, server);

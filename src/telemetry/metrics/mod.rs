@@ -13,8 +13,8 @@ pub use recorder::install;
 use recorder::{
     BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, DEAD_LETTERS, DEAD_LETTERS_LOST, DECODE, DROPPED,
     DUPLICATES, ENCODE, END_TO_END, IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE,
-    MESSAGE_BYTES, MESSAGES, NON_FINITE, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS, RESULT_BYTES,
-    RESULTS, RETRIES, ROW_REJECTS, ROWS, STEP_INFO,
+    MESSAGE_BYTES, MESSAGES, NON_FINITE, PENDING, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS,
+    RESULT_BYTES, RESULTS, RETRIES, ROW_REJECTS, ROWS, STEP_INFO, UNACKNOWLEDGED,
 };
 
 use crate::message::{InFlight, Reject, Stage};
@@ -51,6 +51,7 @@ impl PipelineMetrics {
                 redelivered: counter!(REDELIVERED, "pipeline" => label()),
                 dropped: counter!(DROPPED, "pipeline" => label()),
                 retries: counter!(RETRIES, "pipeline" => label(), "stage" => "source"),
+                pipeline: label(),
             },
             decode: DecodeMetrics {
                 queue: histogram!(QUEUE, "pipeline" => label()),
@@ -106,9 +107,17 @@ pub struct SourceMetrics {
     redelivered: Counter,
     dropped: Counter,
     retries: Counter,
+    pipeline: String,
 }
 
 impl SourceMetrics {
+    /// How many messages the consumer has not given out, and how many it has that are not settled.
+    /// Asked for every few seconds, and only where there is a consumer.
+    pub fn left(&self, pending: u64, unacknowledged: u64) {
+        gauge!(PENDING, "pipeline" => self.pipeline.clone()).set(pending as f64);
+        gauge!(UNACKNOWLEDGED, "pipeline" => self.pipeline.clone()).set(unacknowledged as f64);
+    }
+
     /// A block was read.
     pub fn read(&self, messages: usize, bytes: usize) {
         self.messages.increment(messages as u64);

@@ -43,6 +43,8 @@ pub(super) const END_TO_END: &str = "forebay_end_to_end_seconds";
 pub(super) const IN_FLIGHT: &str = "forebay_in_flight_messages";
 pub(super) const IN_FLIGHT_BYTES: &str = "forebay_in_flight_bytes";
 pub(super) const IN_FLIGHT_LIMIT: &str = "forebay_in_flight_messages_limit";
+pub(super) const PENDING: &str = "forebay_pending_messages";
+pub(super) const UNACKNOWLEDGED: &str = "forebay_unacknowledged_messages";
 pub(super) const READY: &str = "forebay_ready";
 pub(super) const STEP_INFO: &str = "forebay_step_info";
 pub(super) const BUILD_INFO: &str = "forebay_build_info";
@@ -116,6 +118,14 @@ const GAUGES: &[(&str, &str)] = &[
     (IN_FLIGHT, "Messages in the pipeline now"),
     (IN_FLIGHT_BYTES, "Payload bytes in the pipeline now"),
     (IN_FLIGHT_LIMIT, "Most messages that may be in the pipeline"),
+    (
+        PENDING,
+        "Messages that the JetStream consumer has not given to any process yet",
+    ),
+    (
+        UNACKNOWLEDGED,
+        "Messages that the JetStream consumer has given out, to any process, and that are not settled",
+    ),
     (READY, "1 when connected, consumer there and models warm"),
     (
         STEP_INFO,
@@ -183,6 +193,7 @@ mod tests {
             all.source.redelivered(1);
             all.source.dropped_in_all(1);
             all.source.retried(1);
+            all.source.left(1, 1);
             all.decode.decoded(now, now, now);
             all.engine.closed("full").increment(1);
             all.engine.formed(3, 4, ms);
