@@ -22,8 +22,8 @@ pub(super) use self::{
         AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys,
     },
     value::{
-        BrokerName, DeviceName, FilePath, Listen, PipelineName, Subject, SubjectTemplate, TypeName,
-        Url,
+        BrokerName, DeviceName, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
+        TypeName, Url,
     },
 };
 
@@ -43,6 +43,10 @@ pub(super) struct Pipeline {
     /// What a row is: the fields that a message must bring. Where left out, one field for each
     /// model input, with its name, type and shape.
     pub(super) fields: Option<At<Named<At<Field>>>>,
+    /// Keeps the results of messages with the same key in the order in which the messages stand
+    /// in the source: a token of their subject, `"{2}"`, or the name of a field (no float, and the
+    /// same value in all rows of a message). Where left out, no order is promised.
+    pub(super) order_by: Option<At<OrderKey>>,
     /// How batches are formed.
     #[serde(default)]
     pub(super) batch: Batch,

@@ -1,6 +1,7 @@
 //! Messages from a JetStream stream: a durable pull consumer, acknowledged after the result is out.
 
 mod consumer;
+mod earlier;
 mod flight;
 mod position;
 mod pulls;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use self::earlier::Earlier;
 use super::{BoxFuture, Intake, Source, SourceError};
 use crate::{message::InFlight, nats::Connection};
 
@@ -37,6 +39,7 @@ pub struct JetStreamSource {
     options: JetStreamOptions,
     max_in_flight: InFlight,
     own_subjects: Vec<String>,
+    in_order: bool,
 }
 
 impl JetStreamSource {
@@ -47,7 +50,17 @@ impl JetStreamSource {
             options,
             max_in_flight,
             own_subjects: Vec::new(),
+            in_order: false,
         }
+    }
+
+    /// Lets messages in only in the order of the stream, also after a crash or a lost connection:
+    /// what was delivered before and not acknowledged is waited for, up to about `ack_wait`. Only
+    /// for the one process that reads the consumer.
+    #[must_use]
+    pub fn in_order(mut self, in_order: bool) -> Self {
+        self.in_order = in_order;
+        self
     }
 
     /// Where this pipeline publishes to on the same servers. The source refuses to read what would
@@ -71,6 +84,7 @@ impl Source for JetStreamSource {
                 options,
                 max_in_flight,
                 own_subjects,
+                in_order,
             } = *self;
             let consumer = tokio::select! {
                 biased;
@@ -86,7 +100,10 @@ impl Source for JetStreamSource {
                 .await
                 .map_err(SourceError::new)?;
             intake.set_attached(true);
+            let earlier = in_order
+                .then(|| Earlier::new(connection.clone(), options.clone(), consumer.before));
             reading::Reading::new(connection, options, max_in_flight, consumer, inbox, intake)
+                .keeping_order(earlier)
                 .run(subscriber, stop)
                 .await
         })

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     JetStreamOptions,
     consumer::{Consumer, still_there},
+    earlier::Earlier,
     flight::{Delivered, Flight},
     position::Delivery,
     requests::{Requests, Word},
@@ -45,6 +46,8 @@ pub(super) struct Reading {
     waiting: Waiting,
     scratch: Scratch,
     check: Option<Check>,
+    /// Where results stay in order.
+    earlier: Option<Earlier>,
 }
 
 impl Reading {
@@ -66,7 +69,13 @@ impl Reading {
             waiting: Waiting::default(),
             scratch: Scratch::default(),
             check: None,
+            earlier: None,
         }
+    }
+
+    pub(super) fn keeping_order(mut self, earlier: Option<Earlier>) -> Self {
+        self.earlier = earlier;
+        self
     }
 
     pub(super) async fn run(
@@ -81,7 +90,8 @@ impl Reading {
             interval((self.options.ack_wait / 12).clamp(Duration::from_millis(5), TICK_MAX));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.requests.refill(self.used()).await;
+            let few = self.few();
+            self.requests.refill(self.used(), few).await;
             // Word that is given while disconnected is lost, so outcomes wait.
             let up = self.connection.is_connected();
             tokio::select! {
@@ -96,6 +106,11 @@ impl Reading {
                     };
                     self.take(message);
                     self.take_ready(&mut subscriber);
+                }
+                answer = answered(&mut self.earlier) => {
+                    if let Some(earlier) = &mut self.earlier {
+                        earlier.answered(answer, self.flight.tally());
+                    }
                 }
                 checked = checked(&mut self.check) => {
                     self.check = None;
@@ -140,6 +155,14 @@ impl Reading {
         self.requests.tick(now);
     }
 
+    /// How many to ask for, where order does not let us ask for all that there is room for.
+    fn few(&mut self) -> Option<usize> {
+        let (now, room) = (Instant::now(), self.intake.room() > self.waiting.len());
+        let earlier = self.earlier.as_mut()?;
+        earlier.tick(self.flight.tally(), now);
+        earlier.few(room, now)
+    }
+
     /// What has been delivered and has not settled.
     fn used(&self) -> InFlight {
         let admitted = self.intake.home().in_flight();
@@ -178,6 +201,9 @@ impl Reading {
             tracing::warn!(subject = %message.subject, "a message that is no delivery came to the source's inbox");
             return;
         };
+        if let Some(earlier) = &mut self.earlier {
+            earlier.came(delivery, now);
+        }
         if delivery.delivered > 1 {
             self.intake.metrics().redelivered(1);
             let reply = self.scratch.subject(reply);
@@ -214,6 +240,14 @@ impl Reading {
 
     /// Lets in what there is credit for, and sends to the dead letter what comes too often.
     fn admit(&mut self) -> Result<(), SourceError> {
+        if let Some(earlier) = &mut self.earlier {
+            if earlier.holds() {
+                return Ok(());
+            }
+            if earlier.is_over() {
+                self.sort_waiting();
+            }
+        }
         while self.intake.room() > 0
             && let Some(incoming) = self.waiting.pop()
         {
@@ -235,6 +269,16 @@ impl Reading {
         self.intake.flush()
     }
 
+    /// Puts what was held into the order of the stream.
+    fn sort_waiting(&mut self) {
+        let mut all = Vec::from(self.waiting.take());
+        let sequence = |incoming: &Incoming| incoming.position.as_ref().map(|at| at.sequence);
+        all.sort_by_key(sequence);
+        for incoming in all {
+            self.waiting.push(incoming);
+        }
+    }
+
     /// Ends all requests, and gives back what was not let in, so that another process has it at once.
     async fn give_back(&mut self, mut subscriber: Subscriber) {
         let rest = async {
@@ -248,6 +292,14 @@ impl Reading {
         for incoming in self.waiting.take() {
             self.flight.give_back(incoming.ticket).await;
         }
+    }
+}
+
+/// Waits for what the consumer says about its deliveries, where it was asked.
+async fn answered(earlier: &mut Option<Earlier>) -> Option<usize> {
+    match earlier {
+        Some(earlier) => earlier.answer().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -89,8 +89,9 @@ impl Requests {
     }
 
     /// Asks for as much as there is room for, unless that is too little to bother. `used` is what
-    /// has been delivered and has not settled.
-    pub(super) async fn refill(&mut self, used: InFlight) {
+    /// has been delivered and has not settled. `few` asks for so many instead, whatever room there
+    /// is, and only when no other request is under way.
+    pub(super) async fn refill(&mut self, used: InFlight, few: Option<usize>) {
         let now = Instant::now();
         if self.paused_until.is_some_and(|until| until > now)
             || self.connection.state() != State::Connected
@@ -98,7 +99,15 @@ impl Requests {
         {
             return;
         }
-        let Some((messages, bytes, max_bytes)) = self.size(used) else {
+        let size = match few {
+            None => self.size(used),
+            Some(few) => {
+                let asks = few > 0 && self.pulls.is_empty();
+                let few = few.min(self.max_messages.unwrap_or(usize::MAX));
+                asks.then_some((few, self.byte_share(), self.max_bytes.unwrap_or(0)))
+            }
+        };
+        let Some((messages, bytes, max_bytes)) = size else {
             return;
         };
         if self.pulls.is_empty() {
