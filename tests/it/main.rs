@@ -36,6 +36,8 @@ mod nats_errors;
 mod new_names;
 mod new_places;
 mod new_runs;
+mod order;
+mod order_restart;
 mod pipeline;
 mod privacy;
 mod sink_trouble;

@@ -35,10 +35,11 @@ impl Resolver<'_> {
                 Some(OrderBy::Token(number - 1))
             }
             OrderKey::Field(name) => {
-                let series = self.order_field(name, &span, fields)?;
-                if let Some(used) = steps.used.get_mut(series) {
+                let used = fields.find(name);
+                if let Some(used) = used.and_then(|series| steps.used.get_mut(series)) {
                     *used = true;
                 }
+                let series = self.order_field(name, &span, fields)?;
                 Some(OrderBy::Field {
                     series,
                     name: name.clone(),

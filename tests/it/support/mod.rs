@@ -3,6 +3,7 @@
 
 pub(crate) mod examples;
 pub(crate) mod line;
+pub(crate) mod ordered;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod server;
