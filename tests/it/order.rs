@@ -1,7 +1,7 @@
 //! `order_by` between two streams: the results of each key stand in the order of its messages,
 //! whatever happens in between.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream;
 use forebay::{nats::Connection, source::jetstream::JetStreamSource};
@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 fn in_order(connection: &Connection) -> JetStreamSource {
-    source(connection).in_order(std::env::var("X_OUT").is_err())
+    source(connection).in_order(true)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,4 +162,79 @@ async fn a_stop_and_a_start_do_not_change_the_order() {
     let pipeline = Ordered::start(LOAD, in_order(&connection), sink(&connection));
     streams.audit_order(3000, 13, None).await;
     pipeline.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_does_not_change_the_order() {
+    let mut server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::make(&connection).await;
+    streams.feed_keys(0..4000, 17).await;
+    let pipeline = Ordered::start(LOAD, in_order(&connection), sink(&connection));
+    for part in 1..=2 {
+        eventually("some results", async || {
+            streams.messages("OUT").await >= part * 1000
+        })
+        .await;
+        server.kill();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.restart();
+    }
+    streams.audit_order(4000, 17, None).await;
+    pipeline.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_on_one_consumer_go_on_after_a_while() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::make(&connection).await;
+    let start = || Ordered::start(LOAD, in_order(&connection), sink(&connection));
+    let both = [start(), start()];
+    streams.feed_keys(0..3000, 5).await;
+    streams.done("IN", "worker").await;
+    assert_eq!(streams.messages("OUT").await, 3000);
+    for pipeline in both {
+        pipeline.finish().await;
+    }
+}
+
+/// Results per second with `order_by` and without, for the documentation.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures; run it alone: cargo nextest run --run-ignored only --no-capture -E 'test(what_order_costs)'"]
+#[expect(clippy::print_stdout, reason = "that is what it is for")]
+async fn what_order_costs() {
+    const ROUNDS: usize = 3;
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::make(&connection).await;
+    for _ in 0..ROUNDS {
+        for (order, keys, count) in [
+            (false, 1000, 20_000),
+            (true, 1000, 20_000),
+            (true, 100, 20_000),
+            (true, 10, 10_000),
+            (true, 1, 3_000),
+        ] {
+            for name in ["IN", "OUT"] {
+                let stream = streams.js.get_stream(name).await.expect("the stream");
+                stream.purge().await.expect("purged");
+            }
+            streams.feed_keys(0..count, keys).await;
+            let load = Load {
+                order,
+                takes: Duration::ZERO,
+                messages: 512,
+                max_rows: 256,
+                ..LOAD
+            };
+            let source = source(&connection).in_order(order);
+            let started = Instant::now();
+            let pipeline = Ordered::start(load, source, sink(&connection));
+            streams.done("IN", "worker").await;
+            let rate = count as f64 / started.elapsed().as_secs_f64();
+            println!("order_by {order}, {keys} keys: {rate:.0} messages/s");
+            pipeline.finish().await;
+        }
+    }
 }

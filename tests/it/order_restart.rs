@@ -72,7 +72,7 @@ async fn a_program_that_is_killed_or_stopped_goes_on_in_order() {
     let sent = feed(&streams).await;
     let many = pipeline("max_in_flight: 400");
     // Bytes run out first, so that some of what was delivered waits outside, and is given back.
-    let few = pipeline("max_in_flight: 400\nmax_in_flight_bytes: 10KiB");
+    let few = pipeline("max_in_flight: 400\nmax_in_flight_bytes: 30KiB");
     for (part, signal, pipeline) in [
         (1, "KILL", &many),
         (2, "TERM", &few),

@@ -45,7 +45,12 @@ pub(super) struct Pipeline {
     pub(super) fields: Option<At<Named<At<Field>>>>,
     /// Keeps the results of messages with the same key in the order in which the messages stand
     /// in the source: a token of their subject, `"{2}"`, or the name of a field (no float, and the
-    /// same value in all rows of a message). Where left out, no order is promised.
+    /// same value in all rows of a message). Run one process per consumer or queue group then:
+    /// each keeps the order only of what it gets. Into a stream, the next result of a key is
+    /// published when the one before it is stored; with ten keys or more that left 0.75 to 0.9 of
+    /// the messages per second, and with a single key 0.18. After a crash or a cut connection, new
+    /// messages from a stream wait for those before them, up to `ack_wait` and a little, so set
+    /// that low. Where `order_by` is left out, no order is promised.
     pub(super) order_by: Option<At<OrderKey>>,
     /// How batches are formed.
     #[serde(default)]
