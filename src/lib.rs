@@ -3,6 +3,7 @@
 //! The rooms, in the order of the data:
 //!
 //! - [`message`], [`block`], [`contract`]: what flows, and what a row is
+//! - [`turns`]: who may go out when
 //! - [`nats`]: the connection to the broker
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
@@ -31,3 +32,4 @@ pub mod pipeline;
 pub mod sink;
 pub mod source;
 pub mod telemetry;
+pub mod turns;

@@ -87,6 +87,15 @@ fn notes(plan: &Plan) -> Vec<&'static str> {
     ) {
         notes.push("the sink is core NATS, which confirms nothing: a message is acknowledged once its result was handed to the connection");
     }
+    if plan.order_by.is_some() {
+        notes.push(match &plan.source {
+            SourcePlan::JetStream(..) => "`order_by`: run one process per consumer, for each keeps the order only of what it gets; after a crash or a cut connection new messages wait until those before them have come again, up to `ack_wait`, so set that low",
+            _ => "`order_by`: the order is that in which messages arrive here; each process keeps the order only of what it gets",
+        });
+        if matches!(plan.sink, SinkPlan::JetStream(..)) {
+            notes.push("`order_by`: the next result of a key is published when the one before it is stored, so a single key gets no more results per second than the broker can store one after another");
+        }
+    }
     if plan.dead_letter.is_none() {
         notes.push("there is no `dead_letter`: rejected messages are counted, logged and dropped");
     }

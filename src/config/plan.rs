@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use crate::{
     batch::BatchPolicy,
     contract::{Dtype, Field},
+    decode::key::OrderBy,
     encode::OutputField,
     engine::{EngineSpec, OutputInfo},
     message::InFlight,
@@ -29,6 +30,8 @@ pub struct Plan {
     /// Keys of the input that are carried into the result as they are; each is a string series of
     /// JSON text behind the fields in every table.
     pub passed: Vec<String>,
+    /// By what results are kept in order; `None` promises none.
+    pub order_by: Option<OrderBy>,
     /// How batches are formed.
     pub batch: BatchPolicy,
     /// The most that may be in the pipeline at once.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     contract::{Field, Scalar},
+    decode::key::OrderBy,
     encode::OutputField,
     engine::{ColumnRef, OutputRef},
     nats::{Auth, ServerOptions},
@@ -23,6 +24,13 @@ pub fn resolved(plan: &Plan) -> String {
     out.open(0, "fields");
     for field in &plan.fields {
         out.line(1, &text(&field.name), &contract(field, &plan.decode));
+    }
+    match &plan.order_by {
+        Some(OrderBy::Token(index)) => {
+            out.line(0, "order_by", &text(&format!("{{{}}}", index + 1)));
+        }
+        Some(OrderBy::Field { name, .. }) => out.line(0, "order_by", &text(name)),
+        None => {}
     }
     let batch = plan.batch;
     let delay = Time(batch.max_delay);

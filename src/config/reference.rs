@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 use super::schema::schema;
 
 /// Keys of the file in the order of the data; the schema has them by the alphabet.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "name",
     "source",
     "decode",
     "fields",
+    "order_by",
     "batch",
     "max_in_flight",
     "max_in_flight_bytes",

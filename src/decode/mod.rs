@@ -3,6 +3,7 @@
 
 mod breach;
 pub mod json;
+pub mod key;
 pub mod msgpack;
 mod order;
 mod row;

@@ -16,6 +16,7 @@ use crossbeam::queue::SegQueue;
 use tokio::sync::Notify;
 
 pub use self::lane::Lane;
+use crate::turns::{Place, Turn};
 
 /// A stage of the data path. The names are the pipeline file's keys, the metric labels and the
 /// dead letter's `stage`.
@@ -162,6 +163,8 @@ impl Message {
 /// Several messages that were read together; what travels from the source to the decoders.
 #[derive(Debug)]
 pub struct RawBlock {
+    /// The source's number for it, from 0 and without a gap.
+    pub number: u64,
     /// Never empty.
     pub messages: Vec<Message>,
 }
@@ -174,6 +177,7 @@ pub struct Ack {
     home: Option<Arc<Home>>,
     ticket: u64,
     bytes: usize,
+    turn: Option<Turn>,
 }
 
 impl Ack {
@@ -183,7 +187,23 @@ impl Ack {
             home: None,
             ticket: 0,
             bytes: 0,
+            turn: None,
         }
+    }
+
+    /// Gives the message its turn, which it keeps until it is settled.
+    pub fn keep_turn(&mut self, turn: Turn) {
+        self.turn = Some(turn);
+    }
+
+    /// Gives the turn up: there will be no result.
+    pub fn leave_line(&mut self) {
+        self.turn = None;
+    }
+
+    /// Where the message stands among those with its key, where order is kept.
+    pub fn place(&self) -> Option<Place> {
+        self.turn.as_ref().map(Turn::place)
     }
 
     /// Whether a source waits for it.
@@ -194,6 +214,7 @@ impl Ack {
     /// Says what became of the message.
     pub fn resolve(mut self, outcome: Outcome) {
         self.settle(outcome);
+        self.leave_line();
     }
 
     fn settle(&mut self, outcome: Outcome) {
@@ -214,6 +235,9 @@ impl Ack {
 impl Drop for Ack {
     fn drop(&mut self) {
         self.settle(Outcome::Retry { after: None });
+        if let Some(turn) = self.turn.take() {
+            turn.lose();
+        }
     }
 }
 
@@ -325,6 +349,7 @@ impl Home {
             home: Some(Arc::clone(self)),
             ticket,
             bytes,
+            turn: None,
         }
     }
 
@@ -342,53 +367,4 @@ impl Home {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn home() -> Arc<Home> {
-        Home::new(InFlight {
-            messages: 2,
-            bytes: 100,
-        })
-    }
-
-    #[test]
-    fn credit_comes_back_only_when_the_settled_is_dropped() {
-        let home = home();
-        let ack = home.admit(7, 10);
-        assert_eq!(home.room(), 1);
-        ack.resolve(Outcome::Done);
-        let settled = home.next_settled().expect("resolved");
-        assert_eq!((settled.ticket, settled.outcome), (7, Outcome::Done));
-        assert_eq!(home.room(), 1);
-        drop(settled);
-        assert_eq!(home.room(), 2);
-        assert_eq!(
-            home.in_flight(),
-            InFlight {
-                messages: 0,
-                bytes: 0
-            }
-        );
-    }
-
-    #[test]
-    fn bytes_close_the_door_too() {
-        let home = home();
-        let ack = home.admit(1, 100);
-        assert_eq!(home.room(), 0);
-        drop(ack);
-        assert_eq!(home.room(), 0, "the source has not told the broker yet");
-        drop(home.next_settled());
-        assert_eq!(home.room(), 2);
-    }
-
-    #[test]
-    fn a_dropped_ack_is_a_retry() {
-        let home = home();
-        drop(home.admit(3, 1));
-        let settled = home.next_settled().expect("dropping settles");
-        assert_eq!(settled.outcome, Outcome::Retry { after: None });
-        assert!(home.next_settled().is_none(), "exactly once");
-    }
-}
+mod tests;

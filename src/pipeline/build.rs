@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
-use super::{Check, Parts, Status, broker};
+use super::{Check, Order, Parts, Status, broker};
 use crate::{
     block::{Series, Table},
     config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
@@ -20,6 +20,7 @@ use crate::{
     },
     source::{Source, file::FileSource, jetstream::JetStreamSource, nats::NatsSource},
     telemetry::metrics::PipelineMetrics,
+    turns::Follow,
 };
 
 /// Why a pipeline could not be started.
@@ -83,6 +84,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
             .collect(),
         table: table(&plan.fields, plan.passed.len()),
         batch: plan.batch,
+        order: order(plan),
         engines,
         sink,
         replies: matches!(plan.sink, SinkPlan::Nats(_, NatsTarget::Reply)),
@@ -92,6 +94,22 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
         shutdown_grace: plan.shutdown_grace,
     };
     Ok(Built { parts, status })
+}
+
+/// How results are kept in order, where the file says so.
+fn order(plan: &Plan) -> Option<Order> {
+    let by = plan.order_by.clone()?;
+    let follow = match plan.sink {
+        // What the broker did not confirm is sent again, and would come after what follows it.
+        SinkPlan::JetStream(..) => Follow::Settled,
+        SinkPlan::Nats(..) | SinkPlan::File(_) => Follow::Sent,
+    };
+    let comes_again = matches!(plan.source, SourcePlan::JetStream(..));
+    Some(Order {
+        by,
+        follow,
+        comes_again,
+    })
 }
 
 /// Worker threads: one for each engine, and half the cores more that decode meanwhile.
@@ -160,7 +178,8 @@ async fn source(
         }
         SourcePlan::JetStream(server, options) => {
             let connection = connections.get(server, &plan.name).await?;
-            let source = JetStreamSource::new(connection, options.clone(), plan.in_flight);
+            let source = JetStreamSource::new(connection, options.clone(), plan.in_flight)
+                .in_order(plan.order_by.is_some());
             Box::new(source.with_own_subjects(own_subjects(plan, server)))
         }
         SourcePlan::File(options) => Box::new(FileSource::new(options.clone())),

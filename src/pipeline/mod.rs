@@ -14,6 +14,7 @@
 
 pub mod broker;
 pub mod build;
+mod order;
 pub mod permissions;
 mod rejects;
 mod status;
@@ -37,6 +38,8 @@ use crate::{
     source::{Intake, Source, SourceError},
     telemetry::metrics::PipelineMetrics,
 };
+pub use order::Order;
+use order::Ordering;
 use rejects::RejectRoutes;
 pub use status::{Check, Status};
 use supervise::Crew;
@@ -111,6 +114,8 @@ pub struct Parts {
     pub table: crate::block::Table,
     /// When batches are sent.
     pub batch: BatchPolicy,
+    /// How results are kept in order; `None` keeps none.
+    pub order: Option<Order>,
     /// As many batches run at once as there are engines.
     pub engines: Vec<Box<dyn Engine>>,
     /// Where results go.
@@ -150,18 +155,22 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
     let (raw_sender, raw) = bounded(limit);
     let (outgoing_sender, outgoing) = mpsc::channel(limit);
     let desk = Arc::new(Desk::new(parts.batch, raw, parts.engines));
+    let order = parts
+        .order
+        .map(|order| Arc::new(Ordering::new(order, outgoing_sender.clone())));
     for codecs in parts.workers {
         let worker = Worker::new(
             codecs,
             parts.table.empty_like(),
             parts.batch.max_rows,
             rejects.clone(),
+            order.clone(),
             parts.metrics.clone(),
         );
         let (desk, outgoing_sender) = (Arc::clone(&desk), outgoing_sender.clone());
         crew.thread("worker", move || worker.run(&desk, &outgoing_sender))?;
     }
-    drop(desk);
+    drop((desk, order));
 
     let settled = CancellationToken::new();
     let metrics = parts.metrics;

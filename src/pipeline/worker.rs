@@ -1,13 +1,16 @@
 //! The loop of a worker thread: takes a raw block and decodes it, or takes a batch, runs it and
 //! encodes its results; whatever there is to do.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use metrics::Counter;
 use tokio::sync::mpsc;
 
-use super::PipelineError;
+use super::{
+    PipelineError,
+    order::{Keyed, Ordering},
+};
 use crate::{
     batch::{Batch, Batches, Closed, Queued, Work},
     block::{Block, Layout, Record, Scored, Table},
@@ -29,6 +32,7 @@ pub(super) struct Worker {
     empty: Table,
     max_rows: usize,
     rejects: Rejects,
+    order: Option<Arc<Ordering>>,
     metrics: PipelineMetrics,
     closed: [(Closed, Counter); Closed::ALL.len()],
     /// Bytes of the last batch's results: those of one pipeline are about equally long.
@@ -41,6 +45,7 @@ impl Worker {
         empty: Table,
         max_rows: usize,
         rejects: Rejects,
+        order: Option<Arc<Ordering>>,
         metrics: PipelineMetrics,
     ) -> Self {
         Self {
@@ -49,6 +54,7 @@ impl Worker {
             empty,
             max_rows,
             rejects,
+            order,
             closed: Closed::ALL.map(|reason| (reason, metrics.engine.closed(reason.name()))),
             metrics,
             bytes_last: 0,
@@ -63,18 +69,29 @@ impl Worker {
     ) -> Result<(), PipelineError> {
         while let Some(work) = desk.next() {
             match work {
-                Work::Decode(raw) => {
-                    if let Some(queued) = self.decode_block(raw) {
-                        desk.push(queued);
+                Work::Decode(raw) => match self.order.clone() {
+                    None => {
+                        if let Some(Keyed { queued, .. }) = self.decode_block(raw) {
+                            desk.push(queued);
+                        }
                     }
-                }
+                    Some(order) => {
+                        let entry = order.entry(raw.number, desk);
+                        entry.decoded(self.decode_block(raw));
+                    }
+                },
                 Work::Run(batch, mut engine) => {
                     let parts = self.run_batch(batch, &mut *engine)?;
                     // Another worker may have the next batch ready.
                     desk.give_back(engine);
                     for part in parts {
                         let results = self.encode_part(part);
-                        if !results.is_empty() && outgoing.blocking_send(results).is_err() {
+                        let heard = match &self.order {
+                            _ if results.is_empty() => true,
+                            None => outgoing.blocking_send(results).is_ok(),
+                            Some(order) => order.offer(results),
+                        };
+                        if !heard {
                             return Ok(());
                         }
                     }
@@ -84,26 +101,38 @@ impl Worker {
         Ok(())
     }
 
-    fn decode_block(&mut self, raw: RawBlock) -> Option<Queued> {
+    fn decode_block(&mut self, raw: RawBlock) -> Option<Keyed> {
         let started = Instant::now();
         let received = raw
             .messages
             .first()
             .map_or(started, |message| message.received);
-        let block = self.decode(raw);
+        let (block, keys) = self.decode(raw);
         let since = Instant::now();
         self.metrics.decode.decoded(received, started, since);
-        (!block.records.is_empty()).then_some(Queued { block, since })
+        (!block.records.is_empty()).then_some(Keyed {
+            queued: Queued { block, since },
+            keys,
+        })
     }
 
-    fn decode(&mut self, raw: RawBlock) -> Block {
+    /// The rows, and the keys of the messages where order is kept.
+    fn decode(&mut self, raw: RawBlock) -> (Block, Vec<u64>) {
         let mut block = Block {
             records: Vec::with_capacity(raw.messages.len()),
             table: self.empty.empty_like(),
         };
-        let mut rows = 0;
+        let (mut rows, mut keys) = (0, Vec::new());
         for message in raw.messages {
-            match self.decoder.decode(&message, &mut block.table) {
+            let decoded = self.decoder.decode(&message, &mut block.table);
+            let keyed = decoded.and_then(|decoded| {
+                if let Some(order) = &self.order {
+                    let rows = rows..rows + decoded.rows;
+                    keys.push(order.by.key(&message, &block.table, rows)?);
+                }
+                Ok(decoded)
+            });
+            match keyed {
                 Ok(decoded) => {
                     if let Layout::Many { rejected } = &decoded.layout {
                         for (_, reject) in rejected {
@@ -124,7 +153,7 @@ impl Worker {
                 }
             }
         }
-        block
+        (block, keys)
     }
 
     /// Runs a batch; what fails alone is rejected.

@@ -87,6 +87,8 @@ pub struct Incoming {
 pub struct Intake {
     home: Arc<Home>,
     blocks: Option<Sender<RawBlock>>,
+    /// Of the next block.
+    number: u64,
     pending: Vec<Incoming>,
     pending_bytes: usize,
     rejects: Rejects,
@@ -114,6 +116,7 @@ impl Intake {
         Self {
             home,
             blocks: Some(blocks),
+            number: 0,
             pending: Vec::new(),
             pending_bytes: 0,
             rejects,
@@ -172,13 +175,17 @@ impl Intake {
         self.metrics.read(messages.len(), self.pending_bytes);
         self.pending_bytes = 0;
         let blocks = self.blocks.as_ref().ok_or_else(closed)?;
-        blocks.try_send(RawBlock { messages }).map_err(|error| {
-            assert!(
-                matches!(error, TrySendError::Disconnected(_)),
-                "each place in this channel is backed by a credit: this is a bug"
-            );
-            closed()
-        })
+        let number = self.number;
+        self.number += 1;
+        blocks
+            .try_send(RawBlock { number, messages })
+            .map_err(|error| {
+                assert!(
+                    matches!(error, TrySendError::Disconnected(_)),
+                    "each place in this channel is backed by a credit: this is a bug"
+                );
+                closed()
+            })
     }
 
     /// Sends a message straight to the dead letter. Only while [`Intake::room`] is not 0.

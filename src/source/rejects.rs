@@ -17,7 +17,9 @@ impl Rejects {
 
     /// Rejects a message. Never waits: each place in the channel is backed by a credit. When the
     /// far end is gone the message is dropped, which means it is delivered again.
-    pub fn reject(&self, message: Message, reject: Reject) {
+    pub fn reject(&self, mut message: Message, reject: Reject) {
+        // A dead letter that is held must not hold up results.
+        message.ack.leave_line();
         if let Err(mpsc::error::TrySendError::Full(_)) = self.0.try_send((message, reject)) {
             unreachable!("each place in this channel is backed by a credit: this is a bug");
         }

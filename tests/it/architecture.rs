@@ -6,7 +6,8 @@ use std::{fs, path::Path};
 /// For each room, the rooms it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("contract", &[]),
-    ("message", &[]),
+    ("turns", &[]),
+    ("message", &["turns"]),
     ("block", &["contract", "message"]),
     ("nats", &[]),
     ("telemetry", &["message"]),
@@ -39,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sink",
             "source",
             "telemetry",
+            "turns",
         ],
     ),
 ];

@@ -164,7 +164,13 @@ async fn a_full_output_holds_the_input_back_and_memory_down() {
     streams.publish(SUBJECT, (1..=4).flat_map(again)).await;
 
     let pipeline = changed("income/pipeline.yaml", &[LITTLE_IN_FLIGHT]);
-    let program = stuck(&streams, &server, &pipeline).await;
+    let mut program = stuck(&streams, &server, &pipeline).await;
+    let left = |program: &Program| program.metric("forebay_pending_messages", &["income"]);
+    program
+        .wait_for("it says what is left", |program| {
+            left(program) + CREDIT + 10 >= ROWS
+        })
+        .await;
     let before = program.resident();
     for _ in 0..20 {
         let in_flight = program.metric("forebay_in_flight_messages", &["income"]);

@@ -95,6 +95,16 @@ broken! {
     result_comes_back: with_sink("{ nats: { subject: \"rows.>\" } }", "{ nats: { subject: rows.scores } }");
     source_and_sink_in_one_file: with_sink("{ file: { path: ../Cargo.toml } }", "{ file: { path: ../src/../Cargo.toml } }");
     sink_and_dead_letter_in_one_file: with_sink("{ file: { path: \"-\" } }", "{ file: { path: out.jsonl } }\ndead_letter: { file: { path: ./out.jsonl } }");
+    order_by_an_unknown_field: two_columns("{ a: {}, b: {}, device: { dtype: string } }", "encode: { json: { pass: [device] } }\norder_by: devise");
+    order_by_a_float: with("order_by: a");
+    order_by_an_array: two_columns("{ a: {}, b: {}, tags: { dtype: i64, shape: [3] } }", "order_by: tags");
+    order_by_a_token_of_a_file: with("order_by: \"{2}\"");
+    order_by_a_token_not_there: with_source("{ nats: { subject: rows.income } }") + "order_by: \"{3}\"";
+    order_by_two_tokens: with("order_by: \"{1}.{2}\"");
+    order_by_token_zero: with("order_by: \"{0}\"");
+    order_by_nothing: with("order_by: \"\"");
+    order_by_a_list: with("order_by: [a]");
+    order_of_replies: with_sink("{ nats: { subject: rows.x } }", "{ reply: {} }") + "order_by: \"{2}\"";
     batch_never_full: with("batch: { max_rows: 64, max_delay: 2ms }\nmax_in_flight: 16");
     model_missing: with_model("modle.onnx");
     model_broken: with_model("../tests/data/bad_models/truncated.onnx");

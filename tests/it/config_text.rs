@@ -1,5 +1,6 @@
 //! Text of any kind as a pipeline file: a report, never a panic, never a secret.
 
+use forebay::config;
 use proptest::prelude::*;
 
 use crate::config_files::{SERVERS, load, two_columns};
@@ -107,5 +108,27 @@ fn what_the_yaml_reader_refuses_is_said_in_our_words() {
         for word in ["from_str", "breach", "recursi", "polic", "Options"] {
             assert!(!errors.contains(word), "{errors}");
         }
+    }
+}
+
+#[test]
+fn order_by_is_a_token_or_a_field() {
+    for (source, order_by, shown) in [
+        (
+            "{ nats: { subject: \"rows.*\" } }",
+            "\"{2}\"",
+            "order_by: \"{2}\"\n",
+        ),
+        ("{ file: { path: \"-\" } }", "device", "order_by: device\n"),
+    ] {
+        let text = two_columns(
+            "{ a: {}, b: {}, device: { dtype: i64 } }",
+            &format!("encode: {{ json: {{ pass: [device] }} }}\norder_by: {order_by}"),
+        );
+        let plan = load(&text.replacen("{ file: { path: \"-\" } }", source, 1)).expect("a plan");
+        let resolved = config::resolved(&plan);
+        assert!(resolved.contains(shown), "{resolved}");
+        let again = load(&resolved.replace("pipelines/", "")).map(|plan| plan.order_by);
+        assert_eq!(again, Ok(plan.order_by));
     }
 }

@@ -42,6 +42,8 @@ mod nats_errors;
 mod new_names;
 mod new_places;
 mod new_runs;
+mod order;
+mod order_restart;
 mod permissions;
 mod pipeline;
 mod privacy;

@@ -104,6 +104,7 @@ impl Bench {
                 max_rows: self.max_rows,
                 max_delay: Duration::from_millis(1),
             },
+            order: None,
             engines: (0..self.engines)
                 .map(|_| Box::new(self.engine.clone()) as _)
                 .collect(),

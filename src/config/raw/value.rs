@@ -142,6 +142,37 @@ impl SubjectTemplate {
     }
 }
 
+/// By what results are kept in order.
+#[derive(Debug)]
+pub(in crate::config) enum OrderKey {
+    /// The token of the subject with this number, from 1.
+    Token(usize),
+    /// The field of this name.
+    Field(String),
+}
+text!(OrderKey, { "type": "string", "minLength": 1, "examples": ["{2}"] });
+
+impl OrderKey {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("`order_by` names nothing\nwrite a field's name, or a token of the subject: `\"{2}\"`".into());
+        }
+        if !text.contains(['{', '}']) {
+            return Ok(Self::Field(text.to_owned()));
+        }
+        let inside = text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        match inside.and_then(|number| number.parse().ok()) {
+            Some(number @ 1..) => Ok(Self::Token(number)),
+            _ => Err(format!(
+                "`{}` is not one token of the subject\n`\"{{1}}\"` is the first token of the input's subject",
+                clipped(text)
+            )),
+        }
+    }
+}
+
 /// A path; never empty.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct FilePath(pub(in crate::config) String);

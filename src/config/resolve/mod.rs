@@ -5,6 +5,7 @@ mod encode;
 mod fields;
 mod limits;
 mod models;
+mod order;
 mod route;
 mod server;
 mod shape;
@@ -64,7 +65,8 @@ impl Resolver<'_> {
         let models = self.models();
         let step_list = self.step_list(&models);
         let fields = self.fields(&step_list);
-        let steps = self.steps(&step_list, &fields);
+        let mut steps = self.steps(&step_list, &fields);
+        let order_by = self.order_by(&fields, &mut steps);
         let encode = self.encode(&steps);
         self.check_unused(&fields, &steps);
         let workers = self.workers(&step_list);
@@ -80,6 +82,7 @@ impl Resolver<'_> {
             decode: fields.decode?,
             fields: fields.list,
             passed: encode.passed,
+            order_by,
             batch: BatchPolicy {
                 max_rows,
                 max_delay: raw.batch.max_delay.value.0,

@@ -9,6 +9,7 @@ use std::{
 use super::{Resolver, server::ServerKeys};
 use crate::{
     config::{
+        node::Span,
         plan::{SinkPlan, SourcePlan},
         raw::{At, DeadLetter, FileEnd, Sink, Source, Subject, SubjectTemplate, Target},
         report::Report,
@@ -199,7 +200,12 @@ impl Resolver<'_> {
     }
 
     fn target(&mut self, target: &Target, source: Option<&ServerOptions>) -> Option<ServerOptions> {
-        self.check_tokens(&target.subject);
+        let subject = &target.subject;
+        self.check_token(
+            subject.value.template.tokens(),
+            &subject.span(),
+            "write a plain subject",
+        );
         let server = self.server(&ServerKeys::from(target), source)?;
         if source.is_some_and(|source| source.urls == server.urls) {
             self.check_loop(&target.subject);
@@ -216,17 +222,17 @@ impl Resolver<'_> {
         }
     }
 
-    fn check_tokens(&mut self, subject: &At<SubjectTemplate>) {
-        let wanted = subject.value.template.tokens();
+    /// A token that is asked for must be there; `instead` is what to write where there is none.
+    pub(super) fn check_token(&mut self, wanted: usize, span: &Span, instead: &str) {
         if wanted == 0 {
             return;
         }
         let label = format!("asks for token {wanted}");
         let report = if let Source::File(_) = self.raw.source.value {
             Report::new("messages from a file have no subject to take tokens from")
-                .at(&subject.span(), label)
+                .at(span, label)
                 .also(&self.raw.source.span(), "the source")
-                .help("write a plain subject")
+                .help(instead)
         } else {
             // Without a filter, or with `>`, only the messages can tell.
             let Some(source) = self.source_subject() else {
@@ -241,7 +247,7 @@ impl Resolver<'_> {
             Report::new(format!(
                 "the source's subject has {tokens} {noun}, and `{{{wanted}}}` asks for one more than there is"
             ))
-            .at(&subject.span(), label)
+            .at(span, label)
             .also(&source.span(), format!("{tokens} {noun}"))
             .help(format!("`{{1}}` to `{{{tokens}}}` are there"))
         };

@@ -38,6 +38,19 @@ pub(super) struct Consumer {
     pub(super) max_messages: Option<usize>,
     pub(super) max_bytes: Option<usize>,
     pub(super) max_expires: Option<Duration>,
+    /// How it stood with it before our first request.
+    pub(super) before: Before,
+}
+
+/// What a consumer had done before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    /// Its deliveries, all of them.
+    pub(super) deliveries: u64,
+    /// Those not acknowledged.
+    pub(super) unacknowledged: usize,
+    /// Requests of others that wait there.
+    pub(super) requests: usize,
 }
 
 /// What we make where there is none.
@@ -116,6 +129,11 @@ pub(super) async fn prepare(
         max_messages: most(info.config.max_batch),
         max_bytes: most(info.config.max_bytes),
         max_expires: Some(info.config.max_expires).filter(|expires| !expires.is_zero()),
+        before: Before {
+            deliveries: info.delivered.consumer_sequence,
+            unacknowledged: info.num_ack_pending,
+            requests: info.num_waiting,
+        },
     })
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Flight {
     /// Deliveries of what was done before, which the server must be told once more.
     done_before: Vec<Subject>,
     backoff: Backoff,
+    /// How many the server has been told the outcome of.
+    settled: u64,
     /// How long the server waits for a word, and a third of it.
     remind: Duration,
 }
@@ -56,6 +58,7 @@ impl Flight {
             recent: Recent::new(),
             done_before: Vec::new(),
             backoff: Backoff::new(RETRY_FIRST, RETRY_MOST),
+            settled: 0,
             remind: ack_wait / 3,
         }
     }
@@ -98,9 +101,16 @@ impl Flight {
         self.recent.has(sequence)
     }
 
+    /// How many messages are in the table, and how many have left it since the start.
+    pub(super) fn tally(&self) -> (usize, u64) {
+        // Counted by sequence: a server that lost its last writes may have given one twice.
+        (self.tickets.len(), self.settled)
+    }
+
     fn remove(&mut self, ticket: u64) -> Option<Delivered> {
         let delivered = self.table.remove(ticket)?;
         self.tickets.remove(&delivered.sequence);
+        self.settled += 1;
         Some(delivered)
     }
 

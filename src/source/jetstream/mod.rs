@@ -1,8 +1,10 @@
 //! Messages from a JetStream stream: a durable pull consumer, acknowledged after the result is out.
 
 mod consumer;
+mod earlier;
 mod flight;
 mod given_up;
+mod lag;
 mod position;
 mod pulls;
 mod reading;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::consumer::{check, no_circle};
-use self::given_up::GivenUp;
+use self::{earlier::Earlier, given_up::GivenUp};
 use super::{BoxFuture, Intake, Source, SourceError};
 use crate::{message::InFlight, nats::Connection};
 
@@ -40,6 +42,7 @@ pub struct JetStreamSource {
     options: JetStreamOptions,
     max_in_flight: InFlight,
     own_subjects: Vec<String>,
+    in_order: bool,
 }
 
 impl JetStreamSource {
@@ -50,7 +53,17 @@ impl JetStreamSource {
             options,
             max_in_flight,
             own_subjects: Vec::new(),
+            in_order: false,
         }
+    }
+
+    /// Lets messages in only in the order of the stream, also after a crash or a lost connection:
+    /// what was delivered before and not acknowledged is waited for, up to about `ack_wait`. Only
+    /// for the one process that reads the consumer.
+    #[must_use]
+    pub fn in_order(mut self, in_order: bool) -> Self {
+        self.in_order = in_order;
+        self
     }
 
     /// Where this pipeline publishes to on the same servers. The source refuses to read what would
@@ -74,6 +87,7 @@ impl Source for JetStreamSource {
                 options,
                 max_in_flight,
                 own_subjects,
+                in_order,
             } = *self;
             let consumer = tokio::select! {
                 biased;
@@ -93,7 +107,10 @@ impl Source for JetStreamSource {
                 .map_err(SourceError::new)?;
             intake.set_attached(true);
             let inbox = (inbox, given_up);
+            let earlier = in_order
+                .then(|| Earlier::new(connection.clone(), options.clone(), consumer.before));
             reading::Reading::new(connection, options, max_in_flight, consumer, inbox, intake)
+                .keeping_order(earlier)
                 .run(subscriber, stop)
                 .await
         })

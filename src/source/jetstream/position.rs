@@ -7,6 +7,8 @@ pub(super) struct Delivery {
     pub(super) sequence: u64,
     /// This time included.
     pub(super) delivered: u64,
+    /// The consumer's own count of all its deliveries.
+    pub(super) number: u64,
 }
 
 impl Delivery {
@@ -23,6 +25,7 @@ impl Delivery {
         Some(Self {
             delivered: tokens.next()?.parse().ok()?,
             sequence: tokens.next()?.parse().ok()?,
+            number: tokens.next()?.parse().ok()?,
         })
     }
 }
@@ -51,6 +54,7 @@ mod tests {
         let delivery = Some(Delivery {
             sequence: 42,
             delivered: 3,
+            number: 50,
         });
         for subject in [
             "$JS.ACK.ROWS.income.3.42.50.1700000000000000000.7",

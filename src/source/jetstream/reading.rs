@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     JetStreamOptions,
     consumer::{Consumer, still_there},
+    earlier::Earlier,
     flight::{Delivered, Flight},
     given_up::{GivenUp, Lost},
+    lag::Lag,
     position::Delivery,
     requests::{Requests, Word},
     waiting::Waiting,
@@ -47,8 +49,11 @@ pub(super) struct Reading {
     /// Here and not let in: bytes ran out meanwhile, or it must go in alone.
     waiting: Waiting,
     given_up: GivenUp,
+    lag: Lag,
     scratch: Scratch,
     check: Option<Check>,
+    /// Where results stay in order.
+    earlier: Option<Earlier>,
 }
 
 impl Reading {
@@ -63,6 +68,7 @@ impl Reading {
         Self {
             flight: Flight::new(connection.clone(), options.ack_wait),
             requests: Requests::new(connection.clone(), &options, limit, &consumer, inbox),
+            lag: Lag::new(connection.clone(), options.clone()),
             waiting: Waiting::new(options.max_deliver, options.ack_wait / 3),
             connection,
             options,
@@ -71,7 +77,16 @@ impl Reading {
             given_up,
             scratch: Scratch::default(),
             check: None,
+            earlier: None,
         }
+    }
+
+    pub(super) fn keeping_order(mut self, earlier: Option<Earlier>) -> Self {
+        if earlier.is_some() {
+            self.waiting.keep_order();
+        }
+        self.earlier = earlier;
+        self
     }
 
     pub(super) async fn run(
@@ -86,8 +101,9 @@ impl Reading {
             interval((self.options.ack_wait / 12).clamp(Duration::from_millis(5), TICK_MAX));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let few = self.few();
             if !self.waiting.is_quarantined() {
-                self.requests.refill(self.used()).await;
+                self.requests.refill(self.used(), few).await;
             }
             // Word that is given while disconnected is lost, so outcomes wait.
             let up = self.connection.is_connected();
@@ -104,7 +120,17 @@ impl Reading {
                     self.take(message);
                     self.take_ready(&mut subscriber);
                 }
+                left = self.lag.answer() => {
+                    if let Some((pending, unacknowledged)) = left {
+                        self.intake.metrics().left(pending, unacknowledged);
+                    }
+                }
                 lost = self.given_up.next() => self.take_lost(lost).await,
+                answer = answered(&mut self.earlier) => {
+                    if let Some(earlier) = &mut self.earlier {
+                        earlier.answered(answer, self.flight.tally());
+                    }
+                }
                 checked = checked(&mut self.check) => {
                     self.check = None;
                     checked.map_err(SourceError::unavailable)?;
@@ -154,6 +180,15 @@ impl Reading {
         let now = Instant::now();
         self.flight.progress(now).await;
         self.requests.tick(now);
+        self.lag.tick(now);
+    }
+
+    /// How many to ask for, where order does not let us ask for all that there is room for.
+    fn few(&mut self) -> Option<usize> {
+        let (now, room) = (Instant::now(), self.intake.room() > self.waiting.len());
+        let earlier = self.earlier.as_mut()?;
+        earlier.tick(self.flight.tally(), now);
+        earlier.few(room, now)
     }
 
     /// What has been delivered and has not settled.
@@ -194,6 +229,9 @@ impl Reading {
             tracing::warn!(subject = %message.subject, "a message that is no delivery came to the source's inbox");
             return;
         };
+        if let Some(earlier) = &mut self.earlier {
+            earlier.came(delivery, now);
+        }
         if delivery.delivered > 1 {
             self.intake.metrics().redelivered(1);
             let reply = self.scratch.subject(reply);
@@ -268,6 +306,14 @@ impl Reading {
 
     /// Lets in what there is credit for, and sends to the dead letter what comes too often.
     fn admit(&mut self) -> Result<(), SourceError> {
+        if let Some(earlier) = &mut self.earlier {
+            if earlier.holds() {
+                return Ok(());
+            }
+            if earlier.is_over() {
+                self.sort_waiting();
+            }
+        }
         let now = Instant::now();
         let mut lane = Lane::First;
         while self.intake.room() > 0
@@ -292,6 +338,16 @@ impl Reading {
         self.intake.flush()
     }
 
+    /// Puts what was held into the order of the stream.
+    fn sort_waiting(&mut self) {
+        let mut all: Vec<_> = self.waiting.take().collect();
+        let sequence = |incoming: &Incoming| incoming.position.as_ref().map(|at| at.sequence);
+        all.sort_by_key(sequence);
+        for incoming in all {
+            self.waiting.push(incoming);
+        }
+    }
+
     /// Ends all requests, and gives back what was not let in, so that another process has it at once.
     async fn give_back(&mut self, mut subscriber: Subscriber) {
         let rest = async {
@@ -305,6 +361,14 @@ impl Reading {
         for incoming in self.waiting.take() {
             self.flight.give_back(incoming.ticket).await;
         }
+    }
+}
+
+/// Waits for what the consumer says about its deliveries, where it was asked.
+async fn answered(earlier: &mut Option<Earlier>) -> Option<usize> {
+    match earlier {
+        Some(earlier) => earlier.answer().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -97,8 +97,9 @@ impl Requests {
     }
 
     /// Asks for as much as there is room for, unless that is too little to bother. `used` is what
-    /// has been delivered and has not settled.
-    pub(super) async fn refill(&mut self, used: InFlight) {
+    /// has been delivered and has not settled. `few` asks for so many instead, whatever room there
+    /// is, and only when no other request is under way.
+    pub(super) async fn refill(&mut self, used: InFlight, few: Option<usize>) {
         let now = Instant::now();
         if self.paused_until.is_some_and(|until| until > now)
             || self.connection.state() != State::Connected
@@ -106,16 +107,26 @@ impl Requests {
         {
             return;
         }
-        let Some((mut messages, bytes, max_bytes)) = self.size(used) else {
-            return;
-        };
         if let Some(asked) = &mut self.silent {
             if now.duration_since(*asked) < ASK_AGAIN_EVERY {
                 return;
             }
             *asked = now;
-            messages = 1;
             self.pulls.clear();
+        }
+        let size = match few {
+            None => self.size(used),
+            Some(few) => {
+                let asks = few > 0 && self.pulls.is_empty();
+                let few = few.min(self.max_messages.unwrap_or(usize::MAX));
+                asks.then_some((few, self.byte_share(), self.max_bytes.unwrap_or(0)))
+            }
+        };
+        let Some((mut messages, bytes, max_bytes)) = size else {
+            return;
+        };
+        if self.silent.is_some() {
+            messages = 1;
         }
         if self.pulls.is_empty() {
             self.heard = now;

@@ -22,6 +22,8 @@ pub(super) struct Waiting {
     quarantine: BTreeMap<(u64, u64), Incoming>,
     bytes: usize,
     max_deliver: u64,
+    /// Nothing overtakes anything: a suspect goes in alone when it comes to its place.
+    in_order: bool,
     /// How long the others wait for one in quarantine, and it for them. A bound, because a
     /// sink in trouble keeps messages in flight that no model works on.
     patience: Duration,
@@ -38,10 +40,16 @@ impl Waiting {
             quarantine: BTreeMap::new(),
             bytes: 0,
             max_deliver,
+            in_order: false,
             patience,
             since: None,
             alone: false,
         }
+    }
+
+    /// Lets them in as they came, for a pipeline that keeps its results in order.
+    pub(super) fn keep_order(&mut self) {
+        self.in_order = true;
     }
 
     /// How many there are.
@@ -63,11 +71,7 @@ impl Waiting {
     /// Takes in a delivery.
     pub(super) fn push(&mut self, incoming: Incoming) {
         self.bytes += incoming.payload.len();
-        let suspect = incoming.position.as_ref().and_then(|position| {
-            // What was delivered too often is not worked on any more, so it harms nobody.
-            let suspect = position.lane() == Lane::Alone && position.delivered <= self.max_deliver;
-            suspect.then_some((position.delivered, position.sequence))
-        });
+        let suspect = self.suspicion(&incoming).filter(|_| !self.in_order);
         match suspect {
             Some(place) => {
                 if let Some(other) = self.quarantine.insert(place, incoming) {
@@ -79,21 +83,33 @@ impl Waiting {
         }
     }
 
+    /// How often a suspect was delivered, and its sequence. What was delivered too often is not
+    /// worked on any more, so it harms nobody.
+    fn suspicion(&self, incoming: &Incoming) -> Option<(u64, u64)> {
+        let position = incoming.position.as_ref()?;
+        let suspect = position.lane() == Lane::Alone && position.delivered <= self.max_deliver;
+        suspect.then_some((position.delivered, position.sequence))
+    }
+
     /// The next to be let in while `in_flight` others are.
     pub(super) fn pop(&mut self, in_flight: usize, now: Instant) -> Option<Incoming> {
         if in_flight == 0 {
             self.alone = false;
             self.since = None;
         }
-        if (self.alone || self.queue.is_empty() && self.is_quarantined())
+        let suspect = match self.queue.front() {
+            Some(front) => self.suspicion(front).is_some(),
+            None => self.is_quarantined(),
+        };
+        if (self.alone || suspect)
             && in_flight > 0
             && now.duration_since(*self.since.get_or_insert(now)) < self.patience
         {
             return None;
         }
         self.since = None;
+        self.alone = suspect;
         let next = self.queue.pop_front();
-        self.alone = next.is_none() && self.is_quarantined();
         let incoming = next.or_else(|| self.suspect())?;
         self.bytes -= incoming.payload.len();
         Some(incoming)
@@ -195,6 +211,22 @@ mod tests {
         assert_eq!(sequence(waiting.pop(6, now)), None);
         waiting.push(incoming(2, 2));
         assert_eq!(sequence(waiting.pop(6, now)), Some(2));
+    }
+
+    #[test]
+    fn in_order_a_suspect_goes_alone_and_nothing_overtakes_it() {
+        let now = Instant::now();
+        let mut waiting = waiting(&[]);
+        waiting.keep_order();
+        for (sequence, delivered) in [(1, 2), (2, 4), (3, 3), (4, 1)] {
+            waiting.push(incoming(sequence, delivered));
+        }
+        assert!(!waiting.is_quarantined(), "more is asked for");
+        let mut next = |in_flight| sequence(waiting.pop(in_flight, now));
+        assert_eq!([next(0), next(1)], [Some(1), None]);
+        assert_eq!([next(0), next(1)], [Some(2), None]);
+        assert_eq!([next(0), next(1)], [Some(3), None]);
+        assert_eq!([next(0), next(1)], [Some(4), None]);
     }
 
     #[test]
