@@ -158,7 +158,7 @@ mod tests {
             let mut hello = [0; 4096];
             let _read = client.read(&mut hello).await;
             client.write_all(b"PONG\r\n").await.expect("sent");
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
         });
         let options = ServerOptions {
             urls: vec![format!("nats://{address}")],
