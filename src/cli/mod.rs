@@ -129,6 +129,8 @@ impl Cli {
         match (&self.globals.log, &self.command) {
             (Some(level), _) => level,
             (None, Command::Run(_)) => "info",
+            // Its streams are its own, bounded, and gone with it: no promise to keep.
+            (None, Command::Demo(_)) => "warn,forebay::pipeline::broker=error",
             // Their own output says it all.
             (None, _) => "warn",
         }

@@ -1,6 +1,6 @@
 //! `forebay check --permissions FILE…`: what to allow, ready for a server's configuration.
 
-use crate::pipeline::permissions::{Allow, Permissions};
+use crate::pipeline::permissions::{Allow, Need, Permissions};
 
 /// The blocks for all users, each with its heading.
 pub(super) fn render(users: &[Permissions]) -> String {
@@ -13,21 +13,20 @@ pub(super) fn render(users: &[Permissions]) -> String {
 
 fn block(user: &Permissions) -> String {
     let mut text = format!(
-        "# What {} must be allowed at {}\n# for the pipeline {}; goes into the user's entry in the server's configuration.\npermissions: {{\n",
+        "# What {} must be allowed at {}\n# for {}; goes into the user's entry in the server's configuration.\npermissions: {{\n",
         user.user,
         user.server,
         user.pipelines.join(", ")
     );
     for (verb, subjects) in [("publish", &user.publish), ("subscribe", &user.subscribe)] {
         text += &format!("  {verb}: {{\n");
-        if subjects.iter().all(|allow| allow.optional) {
+        if subjects.iter().all(|allow| allow.need == Need::OfUse) {
             text += "    deny: \">\"\n";
         } else {
             text += "    allow: [\n";
-            for allow in subjects.iter().filter(|allow| !allow.optional) {
-                text += &entry(allow);
-            }
-            for allow in subjects.iter().filter(|allow| allow.optional) {
+            let (of_use, needed): (Vec<_>, Vec<_>) =
+                subjects.iter().partition(|allow| allow.need == Need::OfUse);
+            for allow in needed.into_iter().chain(of_use) {
                 text += &entry(allow);
             }
             text += "    ]\n";
@@ -41,9 +40,9 @@ fn entry(allow: &Allow) -> String {
     let Allow {
         subject,
         purpose,
-        optional,
+        need,
     } = allow;
-    if *optional {
+    if *need == Need::OfUse {
         format!("      # optional: {purpose}\n      # \"{subject}\"\n")
     } else {
         format!("      # {purpose}\n      \"{subject}\"\n")

@@ -1,4 +1,4 @@
-//! The few questions that we ask JetStream. Asked by hand rather than through the client's own
+//! The few questions that we ask JetStream, and one about ourselves. Asked by hand rather than through the client's own
 //! JetStream context: every wait has an end, and a source needs no more permissions than these.
 
 use std::{fmt::Write, time::Duration};
@@ -75,7 +75,15 @@ async fn ask<T: DeserializeOwned>(
     payload: Bytes,
     within: Duration,
 ) -> Result<T, ApiError> {
-    let subject = format!("$JS.API.{subject}");
+    ask_at(connection, format!("$JS.API.{subject}"), payload, within).await
+}
+
+async fn ask_at<T: DeserializeOwned>(
+    connection: &Connection,
+    subject: String,
+    payload: Bytes,
+    within: Duration,
+) -> Result<T, ApiError> {
     let answer = match connection.request(subject.clone(), payload, within).await {
         Ok(answer) => answer.ok_or(ApiError::NoJetStream)?,
         Err(_) if connection.is_forbidden(&subject) => return Err(ApiError::Forbidden(subject)),
@@ -173,6 +181,48 @@ pub(crate) async fn create_stream(
     )
     .await?;
     Ok(())
+}
+
+/// What a user may do; everything, where both lists are empty.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct UserPermissions {
+    #[serde(default)]
+    pub(crate) publish: Rules,
+    #[serde(default)]
+    pub(crate) subscribe: Rules,
+}
+
+/// Subjects, some of them with a queue group behind a space.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Rules {
+    #[serde(default)]
+    pub(crate) allow: Vec<String>,
+    #[serde(default)]
+    pub(crate) deny: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct UserInfo {
+    data: UserData,
+}
+
+#[derive(Deserialize)]
+struct UserData {
+    permissions: Option<UserPermissions>,
+}
+
+/// What the server lets us do. A courtesy: servers before 2.10 do not say, nor may every user ask.
+pub(crate) async fn own_permissions(connection: &Connection) -> Option<UserPermissions> {
+    let subject = "$SYS.REQ.USER.INFO";
+    connection.may_ask(subject);
+    let asked = ask_at(
+        connection,
+        subject.to_owned(),
+        Bytes::new(),
+        COURTESY_WITHIN,
+    );
+    let info: UserInfo = asked.await.ok()?;
+    Some(info.data.permissions.unwrap_or_default())
 }
 
 #[derive(Deserialize)]

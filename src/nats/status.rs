@@ -48,6 +48,8 @@ impl Status {
             Event::Connected => {
                 self.state = State::Connected;
                 self.refused = 0;
+                // A server reads permissions anew for each connection.
+                self.forbidden.clear();
             }
             Event::Disconnected | Event::Closed => self.state = State::Disconnected,
             Event::LameDuckMode => self.state = State::LameDuck,
@@ -232,6 +234,8 @@ mod tests {
             status.apply(&violation(&text), "s");
             assert_eq!(status.fatal.is_some(), fatal, "{subject}");
             assert_eq!(status.forbidden.contains(subject), !fatal, "{subject}");
+            status.apply(&Event::Connected, "s");
+            assert!(status.forbidden.is_empty(), "{subject}");
         }
     }
 

@@ -134,3 +134,72 @@ pub(crate) fn wire_len(headers: &HeaderMap) -> usize {
     });
     12 + lines.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::nats::{Auth, ServerOptions, TlsOptions};
+
+    /// A server that says hello and then stands still, and a connection to it.
+    async fn stands_still() -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.expect("a client");
+            let info = b"INFO {\"server_id\":\"x\",\"version\":\"2.15.1\",\"max_payload\":1048576,\"headers\":true,\"proto\":1}\r\n";
+            client.write_all(info).await.expect("sent");
+            let mut hello = [0; 4096];
+            let _read = client.read(&mut hello).await;
+            client.write_all(b"PONG\r\n").await.expect("sent");
+            tokio::time::sleep(Duration::from_mins(1)).await;
+        });
+        let options = ServerOptions {
+            urls: vec![format!("nats://{address}")],
+            auth: Auth::None,
+            tls: TlsOptions::default(),
+            inbox_prefix: None,
+        };
+        Connection::connect(&options, "test").await.expect("hello")
+    }
+
+    /// Whatever waits for a server that takes nothing waits for a bounded time.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_wait_has_an_end() {
+        let connection = stands_still().await;
+        let short = Duration::from_millis(300);
+        let ask = || connection.request("a.b".into(), Bytes::new(), short);
+        assert!(ask().await.is_err());
+        // Fill the socket, then the client's buffer, then its queue.
+        let message = OutboundMessage {
+            subject: "a".into(),
+            reply: None,
+            payload: vec![0; 1 << 20].into(),
+            headers: None,
+        };
+        let started = Instant::now();
+        while connection.publish(message.clone()).await.is_ok() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it takes all");
+        }
+        let started = Instant::now();
+        let (subscribed, published, answer) = tokio::join!(
+            connection.subscribe("x", None),
+            connection.publish(message.clone()),
+            ask(),
+        );
+        assert!(subscribed.is_err() && answer.is_err());
+        assert_eq!(published, Err(PublishFailure::Later));
+        assert!(!connection.flush(short).await);
+        let waited = started.elapsed();
+        assert!(
+            waited < PUBLISH_WITHIN + Duration::from_secs(1),
+            "{waited:?}"
+        );
+    }
+}

@@ -32,8 +32,19 @@ pub struct Allow {
     pub subject: String,
     /// Why it is needed.
     pub purpose: String,
-    /// The pipeline works without it.
-    pub optional: bool,
+    /// Whether the pipeline works without it.
+    pub need: Need,
+}
+
+/// Whether a pipeline works without a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// It does not.
+    Always,
+    /// That depends on the server, or on others.
+    Sometimes,
+    /// It does, and says less.
+    OfUse,
 }
 
 /// What each user of these pipelines must be allowed, in the order of the files.
@@ -92,7 +103,7 @@ fn stream_source(user: &mut Permissions, server: &ServerOptions, options: &JetSt
         "find the source's stream",
     );
     user.publish(format!("$JS.API.CONSUMER.INFO.{path}"), "find its consumer");
-    user.publish(
+    user.sometimes(
         format!("$JS.API.CONSUMER.CREATE.{path}"),
         "make the consumer; remove this where somebody else makes it",
     );
@@ -101,18 +112,18 @@ fn stream_source(user: &mut Permissions, server: &ServerOptions, options: &JetSt
         "ask for messages",
     );
     user.publish(format!("$JS.ACK.{path}.>"), "acknowledge messages");
-    user.publish(
+    user.sometimes(
         format!("$JS.ACK.*.*.{path}.>"),
         "the same, for servers that put domain and account first",
     );
     // A consumer that forebay makes does not give up; one that somebody else made may.
-    user.optional(format!("$JS.API.STREAM.MSG.GET.{stream}"), GIVEN_UP);
-    user.optional(format!("$JS.API.STREAM.MSG.DELETE.{stream}"), GIVEN_UP);
+    user.of_use(format!("$JS.API.STREAM.MSG.GET.{stream}"), GIVEN_UP);
+    user.of_use(format!("$JS.API.STREAM.MSG.DELETE.{stream}"), GIVEN_UP);
     add(
         &mut user.subscribe,
         format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{path}"),
         GIVEN_UP,
-        true,
+        Need::OfUse,
     );
     // More that the source asks of its stream goes here.
     inbox(user, server);
@@ -124,7 +135,7 @@ fn core_sink(user: &mut Permissions, target: &NatsTarget, what: &str) {
         NatsTarget::Subject(template) => publish_results(user, template, what),
         // The source has a connection of its own, and the server counts who may answer by
         // connection: `allow_responses` would not let the sink's answer.
-        NatsTarget::Reply => user.publish(
+        NatsTarget::Reply => user.sometimes(
             "_INBOX.>",
             "answers; where senders have another inbox prefix, that one (`allow_responses` is not enough: requests come in on another connection)",
         ),
@@ -140,7 +151,7 @@ fn stream_sink(
     publish_results(user, &target.subject, what);
     inbox(user, server);
     names(user);
-    user.optional(
+    user.of_use(
         "$JS.API.STREAM.INFO.*",
         "warn of streams that lose what is stored in them",
     );
@@ -151,48 +162,71 @@ fn publish_results(user: &mut Permissions, template: &Template, what: &str) {
 }
 
 fn inbox(user: &mut Permissions, server: &ServerOptions) {
-    let prefix = server.inbox_prefix.as_deref().unwrap_or("_INBOX");
-    user.subscribe(
-        format!("{prefix}.>"),
-        "whatever was asked for comes in here",
-    );
+    let purpose = "whatever was asked for comes in here";
+    match &server.inbox_prefix {
+        Some(prefix) => user.subscribe(format!("{prefix}.>"), purpose),
+        None => user.subscribe(
+            "_INBOX.>",
+            &format!(
+                "{purpose}; with an `inbox_prefix` of its own it could not read others' answers"
+            ),
+        ),
+    }
 }
 
 fn names(user: &mut Permissions) {
-    user.optional(
+    user.of_use(
         "$JS.API.STREAM.NAMES",
         "say which streams there are where one is missing",
+    );
+    user.of_use(
+        "$SYS.REQ.USER.INFO",
+        "have `check --connect` compare these lists with what is allowed",
     );
 }
 
 impl Permissions {
     fn publish(&mut self, subject: impl Into<String>, purpose: &str) {
-        add(&mut self.publish, subject.into(), purpose, false);
+        add(&mut self.publish, subject.into(), purpose, Need::Always);
     }
 
-    fn optional(&mut self, subject: impl Into<String>, purpose: &str) {
-        add(&mut self.publish, subject.into(), purpose, true);
+    fn sometimes(&mut self, subject: impl Into<String>, purpose: &str) {
+        add(&mut self.publish, subject.into(), purpose, Need::Sometimes);
+    }
+
+    fn of_use(&mut self, subject: impl Into<String>, purpose: &str) {
+        add(&mut self.publish, subject.into(), purpose, Need::OfUse);
     }
 
     fn subscribe(&mut self, subject: impl Into<String>, purpose: &str) {
-        add(&mut self.subscribe, subject.into(), purpose, false);
+        add(&mut self.subscribe, subject.into(), purpose, Need::Always);
     }
 }
 
-fn add(list: &mut Vec<Allow>, subject: String, purpose: &str, optional: bool) {
+fn add(list: &mut Vec<Allow>, subject: String, purpose: &str, need: Need) {
     match list.iter_mut().find(|known| known.subject == subject) {
         Some(known) => {
             if !known.purpose.split(", ").any(|part| part == purpose) {
                 known.purpose = format!("{}, {purpose}", known.purpose);
             }
-            known.optional &= optional;
+            known.need = known.need.min(need);
         }
         None => list.push(Allow {
             subject,
             purpose: purpose.to_owned(),
-            optional,
+            need,
         }),
     }
+}
+
+/// What the user of `server` must be allowed for one pipeline, and where nothing is, `None`.
+pub(super) fn permissions_at(plan: &Plan, server: &ServerOptions) -> Option<Permissions> {
+    let mut all = permissions(std::slice::from_ref(plan));
+    let (at, who) = (server.urls.join(", "), who(&server.auth));
+    let index = all
+        .iter()
+        .position(|user| user.server == at && user.user == who)?;
+    Some(all.swap_remove(index))
 }
 
 /// Everybody who signs in anywhere.

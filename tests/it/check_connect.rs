@@ -166,6 +166,8 @@ accounts: { A: { jetstream: enabled, users: [
     { user: admin, password: admin }
     { user: nobody, password: nobody, permissions: { publish: { deny: ">" } } }
     { user: deaf, password: deaf, permissions: { subscribe: { deny: ">" } } }
+    { user: partial, password: partial, permissions: { publish: { allow: [
+        "$JS.API.>", "$JS.ACK.ROWS.income.>", "scores.income.ma", "$SYS.REQ.USER.INFO" ] } } }
     { user: working, password: working, permissions: { publish: { allow: [
         "$JS.API.STREAM.INFO.ROWS", "$JS.API.CONSUMER.*.ROWS.income", "$JS.API.CONSUMER.MSG.NEXT.ROWS.income",
         "$JS.ACK.>", "scores.income.*", "dead.income" ] } } }
@@ -184,6 +186,7 @@ async fn who_may_not_ask_is_told() {
         ("may_nothing", "nobody"),
         ("may_not_listen", "deaf"),
         ("may_work", "working"),
+        ("may_do_some", "partial"),
     ] {
         let streams = connect(&at(&server, "admin")).await;
         Streams::with(&streams, &[("ROWS", "rows.>")]).await;

@@ -27,6 +27,7 @@ fn every_row_comes_back_once_with_the_accuracy_of_the_model() {
     let output = run(&["demo", "--seconds", "2", "--rate", "1000/s"]);
     let text = out(&output);
     assert!(output.status.success(), "{text}{}", err(&output));
+    assert!(!err(&output).contains("WARN"), "{}", err(&output));
     assert!(started.elapsed() < Duration::from_secs(30));
     assert!(text.contains("each has exactly one"), "{text}");
     let first = number_after(&text, "the first result was there");

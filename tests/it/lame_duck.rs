@@ -93,8 +93,10 @@ async fn requests_are_answered_elsewhere() {
     cluster.node(0).subscribed("ask").await;
     // The source has a connection of its own.
     assert_eq!(cluster.node(0).clients(), 2);
+    let said = Instant::now();
     cluster.lame_duck(0);
     eventually("both have gone", async || cluster.node(0).clients() == 0).await;
+    assert!(said.elapsed() < GRACE / 2, "{:?}", said.elapsed());
     eventually("it is answered", async || {
         let answer = asking.client().request("ask", "1".into()).await;
         answer.is_ok_and(|answer| answer.payload == "r:1")

@@ -7,7 +7,7 @@ use forebay::nats::{Auth, Connection, Secret};
 use futures_util::{StreamExt as _, future::join_all};
 
 use crate::{
-    cli::{err, forebay, out},
+    cli::{err, forebay, out, run},
     support::{
         eventually,
         examples::{Changed, changed, lines},
@@ -282,4 +282,42 @@ async fn ask_digits(url: &str, pipeline: &Changed, n: usize) -> String {
         "no answer; {}: {}, {inbox}",
         warned["level"], warned["message"]
     )
+}
+
+/// One block for each user at each server, for all files; and none where no server is used.
+#[test]
+fn every_user_has_a_block() {
+    let other = "subject: \"scores.{3}\"\n    url: nats://other:4222\n    auth: { credentials_file: user.creds }\n    inbox_prefix: _INBOX_scores\n";
+    let files = [
+        changed(
+            "income/pipeline.yaml",
+            &[("subject: \"scores.income.{3}\"", other)],
+        ),
+        changed("penguins/pipeline.nats.yaml", &[]),
+    ];
+    // The url that the sink of the example has, too.
+    let text = std::fs::read_to_string(&files[0].file).expect("readable");
+    let (start, sink) = text.split_once("sink:").expect("a sink");
+    let sink = sink.replacen("    url: \"${NATS_URL:-nats://127.0.0.1:4222}\"\n", "", 1);
+    std::fs::write(&files[0].file, format!("{start}sink:{sink}")).expect("written");
+    let folder = files[0].file.parent().expect("a folder");
+    std::fs::write(folder.join("user.creds"), "x").expect("written");
+    let paths = files
+        .each_ref()
+        .map(|one| one.file.to_str().expect("UTF-8"));
+    let output = run(&["check", "--permissions", paths[0], paths[1]]);
+    assert!(output.status.success(), "{}", err(&output));
+    let text = out(&output).replace(folder.to_str().expect("UTF-8"), "FOLDER");
+    insta::assert_snapshot!("several", text);
+
+    let files = changed(
+        "penguins/pipeline.yaml",
+        &[("path: sample.jsonl", "path: \"-\"")],
+    );
+    let output = run(&[
+        "check",
+        "--permissions",
+        files.file.to_str().expect("UTF-8"),
+    ]);
+    assert_eq!(out(&output), "# No pipeline here uses a NATS server.\n");
 }

@@ -2,18 +2,23 @@
 //!
 //! All questions are courtesies: a user who may not ask them can run the pipeline all the same.
 
+mod allowed;
 mod settings;
 
 use std::{future::Future, time::Duration};
 
-use super::build::{BuildError, Connections, own_subjects};
+use super::{
+    build::{BuildError, Connections, own_subjects},
+    permissions::permissions_at,
+};
 use crate::{
     config::plan::{Plan, SinkPlan, SourcePlan},
     nats::{
         Connection, ServerOptions,
         api::{
             ApiError, CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, courteous_consumer_info,
-            courteous_stream_info, existing_streams, find_streams, quick_stream_info,
+            courteous_stream_info, existing_streams, find_streams, own_permissions,
+            quick_stream_info,
         },
     },
     sink::jetstream::Purpose,
@@ -65,6 +70,8 @@ impl Finding {
 
 /// How long `inspect` tries to connect: a person waits.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// How long a start may be held up by questions that it could do without.
+const LOOK_WITHIN: Duration = Duration::from_secs(3);
 const ASK: &str = "; see `forebay check --permissions`";
 
 /// Connects, and looks for everything that the pipeline needs: streams, consumer, settings. Makes
@@ -81,7 +88,7 @@ pub async fn inspect(plan: &Plan) -> Vec<Finding> {
             }
         };
         let looked = async {
-            let mut here = Vec::new();
+            let mut here = look_at_permissions(&connection, plan, server).await;
             if let SourcePlan::JetStream(at, options) = &plan.source
                 && at == server
             {
@@ -119,6 +126,7 @@ pub(super) async fn warn(plan: &Plan, connections: &mut Connections) -> Result<(
         let found = tokio::select! {
             found = looked => found,
             _ = connection.fatal() => continue,
+            () = tokio::time::sleep(LOOK_WITHIN) => continue,
         };
         for Finding { severity, text } in found {
             match severity {
@@ -174,6 +182,23 @@ pub(super) fn horizon(plan: &Plan) -> Option<Duration> {
         }
         SourcePlan::Nats(..) | SourcePlan::File(_) => None,
     }
+}
+
+/// Only where answers are needed anyway: to ask, one must be allowed to listen for the answer.
+async fn look_at_permissions(
+    connection: &Connection,
+    plan: &Plan,
+    server: &ServerOptions,
+) -> Vec<Finding> {
+    let Some(needed) = permissions_at(plan, server) else {
+        return Vec::new();
+    };
+    let inbox = format!("{}.>", server.inbox_prefix.as_deref().unwrap_or("_INBOX"));
+    if needed.subscribe.iter().all(|allow| allow.subject != inbox) {
+        return Vec::new();
+    }
+    let granted = own_permissions(connection).await;
+    granted.map_or_else(Vec::new, |granted| allowed::compare(&needed, &granted))
 }
 
 async fn look_at_source(

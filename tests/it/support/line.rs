@@ -55,11 +55,20 @@ impl Line {
         credit: InFlight,
         source: impl Source + 'static,
         sink: impl Sink + 'static,
-        mut step: impl FnMut(&Message) -> Step + Send + 'static,
+        step: impl FnMut(&Message) -> Step + Send + 'static,
     ) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
-        let prometheus = recorder.handle();
         let metrics = metrics::with_local_recorder(&recorder, || PipelineMetrics::new("test"));
+        Self::with_metrics(credit, (metrics, recorder.handle()), source, sink, step)
+    }
+
+    pub(crate) fn with_metrics(
+        credit: InFlight,
+        (metrics, prometheus): (PipelineMetrics, PrometheusHandle),
+        source: impl Source + 'static,
+        sink: impl Sink + 'static,
+        mut step: impl FnMut(&Message) -> Step + Send + 'static,
+    ) -> Self {
         let home = Home::new(credit);
         let (blocks, read) = bounded(credit.messages);
         let (rejects, rejected) = Rejects::new(credit.messages);

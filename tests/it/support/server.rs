@@ -139,6 +139,20 @@ impl NatsServer {
         self.connections().matches("\"cid\"").count()
     }
 
+    /// Whether a connection that subscribes to `subject` has been sent this many messages.
+    pub(crate) fn has_sent(&self, subject: &str, count: usize) -> bool {
+        let answer = self.connections();
+        let body = answer.split_once("\r\n\r\n").unwrap_or_default().1;
+        let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let connections = json["connections"].as_array().cloned().unwrap_or_default();
+        let subscribed = serde_json::json!(subject);
+        connections.iter().any(|one| {
+            let subjects = one["subscriptions_list"].as_array();
+            let sent = one["out_msgs"].as_u64().unwrap_or_default();
+            subjects.is_some_and(|subjects| subjects.contains(&subscribed)) && sent >= count as u64
+        })
+    }
+
     /// All connections with their subscriptions, as the server's monitor tells it.
     fn connections(&self) -> String {
         // The monitor writes `>` as an escape.
