@@ -192,8 +192,10 @@ async fn two_processes_on_one_consumer_go_on_after_a_while() {
     let start = || Ordered::start(LOAD, in_order(&connection), sink(&connection));
     let both = [start(), start()];
     streams.feed_keys(0..3000, 5).await;
-    streams.done("IN", "worker").await;
-    assert_eq!(streams.messages("OUT").await, 3000);
+    eventually("all results are stored", async || {
+        streams.messages("OUT").await == 3000
+    })
+    .await;
     for pipeline in both {
         pipeline.finish().await;
     }

@@ -236,6 +236,11 @@ impl Streams {
 
     /// Fails unless each good number below `count` has its result once, in the order of its key.
     pub(crate) async fn audit_order(&self, count: usize, keys: usize, every: Option<usize>) {
+        let good = (0..count).filter(|&n| bad(n, every).is_none()).count() as u64;
+        super::eventually("all results are stored", async || {
+            self.messages("OUT").await >= good
+        })
+        .await;
         self.done("IN", "worker").await;
         let found = self.by_key().await;
         for key in 0..keys {
