@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream;
-use forebay::{nats::Connection, source::jetstream::JetStreamSource};
+use forebay::{message::Stage, nats::Connection, source::jetstream::JetStreamSource};
 
 use crate::support::{
     connect, eventually,
@@ -181,6 +181,26 @@ async fn a_server_that_is_killed_does_not_change_the_order() {
         server.restart();
     }
     streams.audit_order(4000, 17, None).await;
+    pipeline.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_does_not_change_the_order() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::make(&connection).await;
+    streams.feed_keys(0..4000, 3).await;
+    for panics in [(Stage::Engine, 700), (Stage::Decode, 2200)] {
+        let load = Load {
+            panics: Some(panics),
+            ..LOAD
+        };
+        let pipeline = Ordered::start(load, in_order(&connection), sink(&connection));
+        let error = pipeline.ended().await.expect_err("a panic is fatal");
+        assert!(error.to_string().contains("asked to panic"), "{error}");
+    }
+    let pipeline = Ordered::start(LOAD, in_order(&connection), sink(&connection));
+    streams.audit_order(4000, 3, None).await;
     pipeline.finish().await;
 }
 
