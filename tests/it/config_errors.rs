@@ -103,6 +103,7 @@ broken! {
     order_by_two_tokens: with("order_by: \"{1}.{2}\"");
     order_by_token_zero: with("order_by: \"{0}\"");
     order_by_nothing: with("order_by: \"\"");
+    order_by_without_quotes: with("order_by: {2}");
     order_by_a_list: with("order_by: [a]");
     order_of_replies: with_sink("{ nats: { subject: rows.x } }", "{ reply: {} }") + "order_by: \"{2}\"";
     batch_never_full: with("batch: { max_rows: 64, max_delay: 2ms }\nmax_in_flight: 16");

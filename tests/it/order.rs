@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream;
-use forebay::{nats::Connection, source::jetstream::JetStreamSource};
+use forebay::{message::Stage, nats::Connection, source::jetstream::JetStreamSource};
 
 use crate::support::{
     connect, eventually,
@@ -185,6 +185,26 @@ async fn a_server_that_is_killed_does_not_change_the_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_panic_does_not_change_the_order() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::make(&connection).await;
+    streams.feed_keys(0..4000, 3).await;
+    for panics in [(Stage::Engine, 700), (Stage::Decode, 2200)] {
+        let load = Load {
+            panics: Some(panics),
+            ..LOAD
+        };
+        let pipeline = Ordered::start(load, in_order(&connection), sink(&connection));
+        let error = pipeline.ended().await.expect_err("a panic is fatal");
+        assert!(error.to_string().contains("asked to panic"), "{error}");
+    }
+    let pipeline = Ordered::start(LOAD, in_order(&connection), sink(&connection));
+    streams.audit_order(4000, 3, None).await;
+    pipeline.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_on_one_consumer_go_on_after_a_while() {
     let server = NatsServer::start(&[]);
     let connection = connect(&server.url()).await;
@@ -192,8 +212,10 @@ async fn two_processes_on_one_consumer_go_on_after_a_while() {
     let start = || Ordered::start(LOAD, in_order(&connection), sink(&connection));
     let both = [start(), start()];
     streams.feed_keys(0..3000, 5).await;
-    streams.done("IN", "worker").await;
-    assert_eq!(streams.messages("OUT").await, 3000);
+    eventually("all results are stored", async || {
+        streams.messages("OUT").await == 3000
+    })
+    .await;
     for pipeline in both {
         pipeline.finish().await;
     }

@@ -136,6 +136,11 @@ async fn it_says_what_it_waits_for_and_who_else_reads() {
             .contains("messages that were delivered before and not acknowledged, to keep the order")
     })
     .await;
+    next.wait_for("that it goes on", |program| {
+        program.said().contains("nothing is missing any more")
+    })
+    .await;
+    assert!(!next.said().contains("run one process per consumer"));
     streams.done("ROWS", "income").await;
     next.stop().await;
 }

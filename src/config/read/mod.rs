@@ -95,6 +95,10 @@ impl<'a> Reader<'a> {
             Value::Bool(_) | Value::Integer(_) | Value::Float(_) if expected == "text" => {
                 Some("put it in quotes".to_owned())
             }
+            // Without quotes, `{2}` is a mapping.
+            Value::Map(_) if expected == "text" && matches!(self.what, "order_by" | "subject") => {
+                Some("put it in quotes: `\"{2}\"`".to_owned())
+            }
             Value::Null if expected.starts_with("a mapping") && self.what != "the file" => Some(
                 format!("write `{}: {{}}` where there is nothing to set", self.what),
             ),

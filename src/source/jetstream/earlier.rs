@@ -196,7 +196,12 @@ impl Earlier {
         let settled = usize::try_from(tally.1 - question.settled).unwrap_or(usize::MAX);
         let ours = question.held.saturating_sub(settled);
         match unacknowledged.saturating_sub(ours) {
-            0 => self.go_on(),
+            0 => {
+                if missing.count.is_some() {
+                    tracing::info!(waited = ?now - missing.since, "nothing is missing any more; going on in order");
+                }
+                self.go_on();
+            }
             count => {
                 if missing.count.is_none() {
                     tracing::info!(

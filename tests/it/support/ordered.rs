@@ -41,6 +41,8 @@ pub(crate) struct Load {
     pub(crate) takes: Duration,
     /// Every so manieth message is rejected by the decoder, and as many by the model and the encoder.
     pub(crate) bad: Option<usize>,
+    /// The stage that panics at this number.
+    pub(crate) panics: Option<(Stage, usize)>,
     pub(crate) messages: usize,
     pub(crate) max_rows: usize,
 }
@@ -49,6 +51,7 @@ pub(crate) const LOAD: Load = Load {
     order: true,
     takes: Duration::from_millis(3),
     bad: None,
+    panics: None,
     messages: 512,
     max_rows: 8,
 };
@@ -73,8 +76,8 @@ impl Ordered {
         };
         let codecs = || {
             (
-                Box::new(Numbers(load.bad)) as Box<dyn Decode>,
-                Box::new(Numbers(load.bad)) as Box<dyn Encode>,
+                Box::new(Numbers(load)) as Box<dyn Decode>,
+                Box::new(Numbers(load)) as Box<dyn Encode>,
             )
         };
         let parts = Parts {
@@ -108,6 +111,11 @@ impl Ordered {
         Self { stop, task }
     }
 
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(self) -> Result<(), PipelineError> {
+        self.task.await.expect("the panic is caught")
+    }
+
     pub(crate) async fn finish(self) {
         self.stop.cancel();
         self.task.await.expect("no panic").expect("it ends well");
@@ -115,7 +123,13 @@ impl Ordered {
 }
 
 /// Rejects its share.
-struct Numbers(Option<usize>);
+struct Numbers(Load);
+
+impl Load {
+    fn maybe_panic(&self, stage: Stage, n: usize) {
+        assert!(self.panics != Some((stage, n)), "asked to panic");
+    }
+}
 
 /// Which stage rejects this number, where a share is bad.
 fn bad(n: usize, every: Option<usize>) -> Option<Stage> {
@@ -130,7 +144,8 @@ fn bad(n: usize, every: Option<usize>) -> Option<Stage> {
 impl Decode for Numbers {
     fn decode(&mut self, message: &Message, table: &mut Table) -> Result<Decoded, Reject> {
         let n = number(&message.payload);
-        if bad(n, self.0) == Some(Stage::Decode) {
+        self.0.maybe_panic(Stage::Decode, n);
+        if bad(n, self.0.bad) == Some(Stage::Decode) {
             return Err(Reject::new(Stage::Decode, "value", "bad"));
         }
         // Some blocks take longer to decode than those behind them.
@@ -163,7 +178,7 @@ impl Encode for Numbers {
         };
         let n = values[rows.start];
         into.extend_from_slice(n.to_string().as_bytes());
-        if bad(usize::try_from(n).expect("small"), self.0) == Some(Stage::Encode) {
+        if bad(usize::try_from(n).expect("small"), self.0.bad) == Some(Stage::Encode) {
             return Err(Reject::new(Stage::Encode, "value", "bad"));
         }
         Ok(0)
@@ -180,6 +195,10 @@ impl Engine for Unsteady {
         let Column::I64(values) = &input.series[0].values else {
             panic!("the table has one i64 series");
         };
+        for n in values {
+            self.0
+                .maybe_panic(Stage::Engine, usize::try_from(*n).expect("small"));
+        }
         let refuses =
             |n: &i64| bad(usize::try_from(*n).expect("small"), self.0.bad) == Some(Stage::Engine);
         if values.iter().any(refuses) {
@@ -236,6 +255,11 @@ impl Streams {
 
     /// Fails unless each good number below `count` has its result once, in the order of its key.
     pub(crate) async fn audit_order(&self, count: usize, keys: usize, every: Option<usize>) {
+        let good = (0..count).filter(|&n| bad(n, every).is_none()).count() as u64;
+        super::eventually("all results are stored", async || {
+            self.messages("OUT").await >= good
+        })
+        .await;
         self.done("IN", "worker").await;
         let found = self.by_key().await;
         for key in 0..keys {
