@@ -164,8 +164,14 @@ impl Streams {
             .collect()
     }
 
-    /// Waits until the consumer has nothing left to do, then audits the output.
+    /// Waits until the results are there and the consumer has nothing left to do, then audits the
+    /// output.
     pub(crate) async fn audit(&self, count: usize) {
+        // A consumer that does not know yet of what was just stored has nothing left to do either.
+        eventually("all results", async || {
+            self.messages("OUT").await >= count as u64
+        })
+        .await;
         self.done("IN", "worker").await;
         assert_each_once(self.results().await, count);
     }
