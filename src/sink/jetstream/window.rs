@@ -1,6 +1,9 @@
 //! What has been published and not confirmed.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use async_nats::{HeaderMap, Message, Subject, header::NATS_MESSAGE_ID, message::OutboundMessage};
 
@@ -376,5 +379,16 @@ fn message_id(position: &Position, purpose: Purpose) -> String {
         Purpose::Result => "",
         Purpose::DeadLetter => ".dead",
     };
-    format!("{:x}.{}{suffix}", position.incarnation, position.sequence)
+    // Room for two numbers and the rest: growing would cost two more allocations.
+    let mut id = String::with_capacity(48);
+    if write!(
+        id,
+        "{:x}.{}{suffix}",
+        position.incarnation, position.sequence
+    )
+    .is_err()
+    {
+        unreachable!("a growing text takes everything: this is a bug");
+    }
+    id
 }
