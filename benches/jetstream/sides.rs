@@ -138,10 +138,9 @@ pub(crate) fn main(args: &[String]) {
         allocations::answer();
     }
     let job = Job::from_args(&args[2..]);
-    if args[1] == Side::Forebay.name() {
-        in_process(Path::new(&args[6]));
-    } else {
-        bare::main(&args[1], &job);
+    match Side::ALL.into_iter().find(|side| side.name() == args[1]) {
+        Some(Side::Forebay) => in_process(Path::new(&args[6])),
+        side => bare::main(side.unwrap(), &job),
     }
 }
 
