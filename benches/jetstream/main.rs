@@ -39,7 +39,7 @@ fn main() {
     let (rounds, messages) = match args.first().map(String::as_str) {
         Some("side") => return sides::main(&args[1..]),
         Some("--quick") => (1, 40_000),
-        _ => (7, 200_000),
+        _ => (15, 100_000),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
