@@ -51,7 +51,7 @@ lint: check-rust ## check format, lints, and the dependencies' licences and sour
 		echo "lint: the dependencies' licences and sources were not checked, cargo-deny is missing: $(PYTHON) scripts/setup.py --only cargo-deny"; \
 	fi
 
-bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside a bare echo
+bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside bare loops
 	@$(CARGO) bench --locked
 
 schema: check-rust ## write the JSON Schema and the reference of pipeline files anew from the types

@@ -18,11 +18,15 @@
 
 mod load;
 mod peers;
+#[allow(dead_code, reason = "shared with another benchmark")]
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::time::Duration;
 
 use load::Load;
-use peers::{Server, Target, median};
+use peers::Target;
+use support::{Server, machine, median};
 
 const WINDOW: usize = 4096;
 
@@ -69,10 +73,10 @@ fn measure(server: &Server, target: &Target, time: Duration) -> Measured {
 }
 
 fn compare(rounds: usize, time: Duration) {
-    let server = Server::start();
+    let server = Server::start(&[]);
     let echo = Target::echo(&server);
     let forebay = Target::forebay(&server);
-    println!("{}", peers::machine());
+    println!("{}", machine());
     println!(
         "{rounds} rounds of {time:?}, window {WINDOW}; broker, load generator and target share the machine\n"
     );
@@ -111,9 +115,9 @@ fn compare(rounds: usize, time: Duration) {
 }
 
 fn soak(messages: u64) {
-    let server = Server::start();
+    let server = Server::start(&[]);
     let forebay = Target::forebay(&server);
-    println!("{}", peers::machine());
+    println!("{}", machine());
     let load = Load {
         url: server.url(),
         input: forebay.input.clone(),

@@ -1,9 +1,9 @@
-//! What is measured: the broker, the bare echo, forebay, and ONNX Runtime alone.
+//! What is measured: the bare echo, forebay, and ONNX Runtime alone.
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -14,88 +14,12 @@ use forebay::{
 };
 use futures_util::StreamExt;
 
-const FEATURES: usize = 30;
+use crate::support::{Process, Server, root};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+const FEATURES: usize = 30;
 
 fn model() -> PathBuf {
     root().join("tests/data/models/mlp30/model.onnx")
-}
-
-/// Kills its process when it goes.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-pub(crate) struct Server {
-    _process: Process,
-    dir: PathBuf,
-    port: u16,
-}
-
-impl Server {
-    pub(crate) fn start() -> Self {
-        let binary = std::env::var_os("FOREBAY_NATS_SERVER").map_or_else(
-            || root().join(".runtime/nats-server/nats-server"),
-            PathBuf::from,
-        );
-        assert!(
-            binary.exists(),
-            "{} is missing: run `make setup`",
-            binary.display()
-        );
-        let dir = std::env::temp_dir().join(format!("forebay-bench-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let child = Command::new(&binary)
-            .args(["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir"])
-            .arg(&dir)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let ports = dir.join(format!("nats-server_{}.ports", child.id()));
-        let process = Process(child);
-        let start = Instant::now();
-        let port = loop {
-            let text = fs::read_to_string(&ports).unwrap_or_default();
-            let found = text.split("nats://127.0.0.1:").nth(1).and_then(|rest| {
-                rest.split(|c: char| !c.is_ascii_digit())
-                    .next()?
-                    .parse::<u16>()
-                    .ok()
-            });
-            if let Some(port) = found {
-                break port;
-            }
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "nats-server does not start"
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        Self {
-            _process: process,
-            dir,
-            port,
-        }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.dir));
-    }
 }
 
 /// Something that answers messages on `input` with messages on `output`.
@@ -264,24 +188,4 @@ pub(crate) fn runtime_alone() -> Best {
         }
     }
     best
-}
-
-/// The machine and the versions, for the record.
-pub(crate) fn machine() -> String {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find(|line| line.starts_with("model name"))
-        .and_then(|line| line.split(": ").nth(1));
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    format!(
-        "{cores} cores, {}; forebay {}",
-        model.unwrap_or("unknown processor"),
-        env!("CARGO_PKG_VERSION")
-    )
-}
-
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

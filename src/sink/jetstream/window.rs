@@ -1,6 +1,9 @@
 //! What has been published and not confirmed.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use async_nats::{HeaderMap, Message, Subject, header::NATS_MESSAGE_ID, message::OutboundMessage};
 
@@ -38,7 +41,6 @@ const PAUSE_MOST: Duration = Duration::from_millis(500);
 struct Pending {
     outgoing: Outgoing,
     subject: Subject,
-    headers: Option<HeaderMap>,
     state: State,
     taken: Instant,
     /// The last of its block, whose confirmation is the block's.
@@ -145,19 +147,19 @@ impl Window {
                     let key = self.pending.insert(Pending {
                         outgoing,
                         subject,
-                        headers,
                         state: State::Held,
                         taken,
                         last: index + 1 == count,
                     });
-                    self.send(key).await;
+                    self.send(key, headers).await;
                 }
             }
         }
     }
 
-    /// Sends one result, for the first time or again.
-    async fn send(&mut self, key: u64) {
+    /// Sends one result, for the first time or again. Its headers are made anew for each try: most
+    /// results are sent once, and keeping a copy would cost more than making them.
+    async fn send(&mut self, key: u64, made: Option<HeaderMap>) {
         let Some(pending) = self.pending.get_mut(key) else {
             return;
         };
@@ -165,7 +167,7 @@ impl Window {
             subject: pending.subject.clone(),
             reply: Some(self.scratch.format(format_args!("{}.{key:x}", self.inbox))),
             payload: pending.outgoing.payload.clone(),
-            headers: pending.headers.clone(),
+            headers: made,
         };
         pending.state = State::Sent(Instant::now());
         match self.connection.publish(message).await {
@@ -174,9 +176,12 @@ impl Window {
             Err(PublishFailure::Subject) => {
                 self.reject(key, |pending, _| not_a_subject(&pending.subject));
             }
-            Err(PublishFailure::Size) => self.reject(key, |pending, connection| {
-                too_large(connection, &pending.outgoing, pending.headers.as_ref())
-            }),
+            Err(PublishFailure::Size) => {
+                let purpose = self.purpose;
+                self.reject(key, |Pending { outgoing, .. }, connection| {
+                    too_large(connection, outgoing, headers(outgoing, purpose).as_ref())
+                });
+            }
         }
     }
 
@@ -296,7 +301,6 @@ impl Window {
             return false;
         }
         dead_letter::shorten_headers(letter);
-        pending.headers = headers(letter, self.purpose);
         pending.state = State::Held;
         self.resume = true;
         true
@@ -366,7 +370,10 @@ impl Window {
     async fn send_held(&mut self, most: usize) {
         let held = self.pending.keys(|pending| pending.state == State::Held);
         for key in held.into_iter().take(most) {
-            self.send(key).await;
+            if let Some(Pending { outgoing, .. }) = self.pending.get_mut(key) {
+                let headers = headers(outgoing, self.purpose);
+                self.send(key, headers).await;
+            }
         }
     }
 }
@@ -387,5 +394,16 @@ fn message_id(position: &Position, purpose: Purpose) -> String {
         Purpose::Result => "",
         Purpose::DeadLetter => ".dead",
     };
-    format!("{:x}.{}{suffix}", position.incarnation, position.sequence)
+    // Room for two numbers and the rest: growing would cost two more allocations.
+    let mut id = String::with_capacity(48);
+    if write!(
+        id,
+        "{:x}.{}{suffix}",
+        position.incarnation, position.sequence
+    )
+    .is_err()
+    {
+        unreachable!("a growing text takes everything: this is a bug");
+    }
+    id
 }
