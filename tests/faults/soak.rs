@@ -88,7 +88,6 @@ async fn storms(
         .storm(
             Setup {
                 messages: messages(100_000),
-                per_second: 1250,
                 ..setup("workers and server")
             },
             storms::everything,

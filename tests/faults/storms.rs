@@ -93,6 +93,9 @@ pub(crate) async fn network(rig: &mut Rig) {
     rig.tally.cuts += rig.proxies.iter().map(Proxy::cuts).sum::<u64>();
 }
 
+/// The load of the longest campaign is over by then.
+const FULL_WITHIN: Duration = Duration::from_mins(2);
+
 /// The streams of results and of dead letters are full, again and again, and slow in between;
 /// workers die meanwhile.
 pub(crate) async fn output(rig: &mut Rig) {
@@ -100,9 +103,12 @@ pub(crate) async fn output(rig: &mut Rig) {
     for jam in 1..=JAMS {
         let part = |of: u64| (of * jam / (JAMS + 1)).cast_signed();
         limit(rig, "OUT", part(rig.setup.messages)).await;
-        limit(rig, "DEAD", part(rig.setup.messages / 30)).await;
+        // A little less than will come.
+        limit(rig, "DEAD", part(rig.setup.messages / 26)).await;
         let full = part(rig.setup.messages).cast_unsigned();
+        let asked = Instant::now();
         while rig.streams.messages("OUT").await < full {
+            assert!(asked.elapsed() < FULL_WITHIN, "the output does not fill");
             rig.pause(20..50).await;
             let slow = rig.random.millis(0..8);
             rig.proxies.iter().for_each(|proxy| proxy.delay(slow));
@@ -152,9 +158,7 @@ pub(crate) async fn cluster(rig: &mut Rig) {
         let stream = ["IN", "OUT"][rig.random.index(2)];
         kill_leader(rig, stream).await;
         rig.pause(500..1500).await;
-        if rig.is_loading() {
-            lame_duck(rig).await;
-        }
+        lame_duck(rig).await;
     }
 }
 
