@@ -201,9 +201,9 @@ not stored again; *longest pause* is the longest time without a result, faults i
 ## Until it goes on as before
 
 From the moment that what had failed is back (the worker's process started, the server accepting connections; for a
-leader that was killed, from its death) until results are stored at nine tenths of the pace of the second before the
-fault, in a bucket of 100 ms and in the median of that and the next two. The broker's own pause is that of a bare publisher to the same
-streams and of the consumer's leader.
+leader that was killed, from its death) until the first result from which on results are stored at nine tenths of
+the pace of the second before the fault: in a bucket of 100 ms, and in the median of that and the next two. The
+broker's own pause is the longer one of a bare publisher to the same streams and of the consumer's leader.
 
 {}
 Made on {} with {cpu} ({cores} cores), {}; forebay {} at {} ({profile} build), nats-server {}, ONNX Runtime {}; seed
