@@ -62,7 +62,11 @@ pub(crate) fn longest_pause(stored: &[Moment], from: Moment, to: Moment) -> Dura
 pub(crate) fn median_and_worst(durations: &[Duration]) -> Option<(Duration, Duration)> {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();
-    Some((*sorted.get(sorted.len() / 2)?, *sorted.last()?))
+    let (lower, upper) = (
+        sorted.get((sorted.len().max(1) - 1) / 2)?,
+        sorted.get(sorted.len() / 2)?,
+    );
+    Some(((*lower + *upper) / 2, *sorted.last()?))
 }
 
 #[cfg(test)]
@@ -102,6 +106,8 @@ mod tests {
     fn the_middle_and_the_longest() {
         let all = [5, 1, 9].map(Duration::from_secs);
         assert_eq!(median_and_worst(&all), Some((all[0], all[2])));
+        let middle = Duration::from_secs(3);
+        assert_eq!(median_and_worst(&all[..2]), Some((middle, all[0])));
         assert_eq!(median_and_worst(&[]), None);
     }
 }

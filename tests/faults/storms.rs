@@ -1,6 +1,9 @@
 //! Faults that come as fast as the seed wants them, for as long as there is something to publish.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use crate::{
     recovery::{Moment, now},
@@ -120,6 +123,9 @@ pub(crate) async fn output(rig: &mut Rig) {
     }
     limit(rig, "OUT", -1).await;
     limit(rig, "DEAD", -1).await;
+    while rig.is_loading() {
+        rig.pause(20..50).await;
+    }
 }
 
 async fn limit(rig: &Rig, stream: &str, most: i64) {
@@ -158,7 +164,7 @@ pub(crate) async fn cluster(rig: &mut Rig) {
         let stream = ["IN", "OUT"][rig.random.index(2)];
         kill_leader(rig, stream).await;
         rig.pause(500..1500).await;
-        lame_duck(rig).await;
+        lame_duck(rig, 1500..2500).await;
     }
 }
 
@@ -178,9 +184,9 @@ pub(crate) async fn kill_leader(rig: &mut Rig, stream: &str) -> Moment {
     at
 }
 
-/// The server with most of the workers' connections stops as servers do that are asked to. Says when
-/// it began.
-pub(crate) async fn lame_duck(rig: &mut Rig) -> Moment {
+/// The server with most of the workers' connections says that it will go, and is killed and started
+/// again after so many milliseconds. Says when it began.
+pub(crate) async fn lame_duck(rig: &mut Rig, goes_after: Range<u64>) -> Moment {
     let cluster = rig.broker.many();
     let workers = |index: &usize| {
         let connections = cluster.node(*index).monitor("/connz");
@@ -192,7 +198,7 @@ pub(crate) async fn lame_duck(rig: &mut Rig) -> Moment {
     let at = now();
     cluster.lame_duck(victim);
     rig.tally.lame_ducks += 1;
-    rig.pause(1500..2500).await;
+    rig.pause(goes_after).await;
     rig.broker.many().restart(victim);
     rig.broker.many().wait_healthy().await;
     eventually("the streams have leaders", async || {
