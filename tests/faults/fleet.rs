@@ -36,6 +36,7 @@ struct Place {
 struct Worker {
     child: Child,
     log: PathBuf,
+    started: Instant,
 }
 
 impl Fleet {
@@ -82,7 +83,11 @@ impl Fleet {
             let copy = file.try_clone().expect("a second handle");
             command.stdout(copy).stderr(file)
         });
-        place.worker = Some(Worker { child, log });
+        place.worker = Some(Worker {
+            child,
+            log,
+            started: Instant::now(),
+        });
         place.again = None;
     }
 
@@ -120,7 +125,7 @@ impl Fleet {
         };
         // Before it has got as far as to listen for it, the signal just ends it.
         if status.code() != Some(0) && status.signal() != Some(15) {
-            let words = words(status, &worker.said());
+            let words = worker.ended(status);
             self.unfinished
                 .push(format!("a worker that was asked to stop: {words}"));
         }
@@ -139,7 +144,7 @@ impl Fleet {
             if let Some(worker) = &mut place.worker
                 && let Some(status) = worker.child.try_wait().expect("it can be asked")
             {
-                self.ended.push(words(status, &worker.said()));
+                self.ended.push(worker.ended(status));
                 place.worker = None;
                 place.again = Some(Instant::now() + START_AGAIN_AFTER);
             }
@@ -188,11 +193,13 @@ impl Worker {
     fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
-}
 
-fn words(status: ExitStatus, said: &str) -> String {
-    let last = said.lines().last().unwrap_or("nothing was said");
-    format!("{status}: {last}")
+    /// How it ended, after what time, and what it said last.
+    fn ended(&self, status: ExitStatus) -> String {
+        let (said, lived) = (self.said(), self.started.elapsed());
+        let last = said.lines().last().unwrap_or("nothing was said");
+        format!("{status} after {lived:.1?}: {last}")
+    }
 }
 
 impl Drop for Worker {

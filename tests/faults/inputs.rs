@@ -113,7 +113,7 @@ pub(crate) fn model() -> Vec<u8> {
     )
 }
 
-/// The pipeline file. Its source and its sinks are at `NATS_URLS` and `SINK_URLS`.
+/// The pipeline file; what it reads may be elsewhere than what it writes.
 pub(crate) fn pipeline(source: &[String], sink: &[String], ack_wait_ms: u128) -> String {
     format!(
         "name: faults

@@ -21,19 +21,19 @@ pub(crate) fn between(from: Moment, to: Moment) -> Duration {
     Duration::from_micros(u64::try_from(to - from).unwrap_or_default())
 }
 
-/// How long after `back` results were stored at nine tenths of the pace from before `fault`, in the
-/// first bucket and in the median of the first three; `None` where they never were. `stored` is in
-/// order.
+/// How long after `back` came the first result from which on results were stored at nine tenths of
+/// the pace from before `fault`: in a bucket, and in the median of that and the next two. `None` where
+/// they never were. `stored` is in order.
 pub(crate) fn recovery(stored: &[Moment], fault: Moment, back: Moment) -> Option<Duration> {
     let before = median_pace(stored, fault - BEFORE * BUCKET, BEFORE);
     assert!(before > 0, "there was nothing before the fault");
     let last = *stored.last()?;
-    let starts = (0..).map(|step| back + step * 10 * MILLI);
-    let mut starts = starts.take_while(|start| start + AFTER * BUCKET <= last);
+    let later = &stored[stored.partition_point(|&stored| stored < back)..];
+    let mut starts = (later.iter()).take_while(|&&start| start + AFTER * BUCKET <= last);
     let as_before = |start, buckets| 10 * median_pace(stored, start, buckets) >= 9 * before;
     starts
-        .find(|&start| as_before(start, 1) && as_before(start, AFTER))
-        .map(|start| between(back, start))
+        .find(|&&start| as_before(start, 1) && as_before(start, AFTER))
+        .map(|&start| between(back, start))
 }
 
 /// The median of what was stored in each of `buckets` from `start` on.
@@ -62,7 +62,11 @@ pub(crate) fn longest_pause(stored: &[Moment], from: Moment, to: Moment) -> Dura
 pub(crate) fn median_and_worst(durations: &[Duration]) -> Option<(Duration, Duration)> {
     let mut sorted = durations.to_vec();
     sorted.sort_unstable();
-    Some((*sorted.get(sorted.len() / 2)?, *sorted.last()?))
+    let (lower, upper) = (
+        sorted.get((sorted.len().max(1) - 1) / 2)?,
+        sorted.get(sorted.len() / 2)?,
+    );
+    Some(((*lower + *upper) / 2, *sorted.last()?))
 }
 
 #[cfg(test)]
@@ -79,8 +83,7 @@ mod tests {
     fn recovery_is_counted_from_the_moment_it_is_back() {
         let stored = with_gap(1500..2400);
         let recovery = |back| recovery(&stored, 1500 * MILLI, back * MILLI);
-        // A bucket that begins 10 ms too early is still full to nine tenths.
-        assert_eq!(recovery(2000), Some(Duration::from_millis(390)));
+        assert_eq!(recovery(2000), Some(Duration::from_millis(400)));
         assert_eq!(recovery(2400), Some(Duration::ZERO));
         assert_eq!(
             longest_pause(&stored, 0, 4000 * MILLI),
@@ -103,6 +106,8 @@ mod tests {
     fn the_middle_and_the_longest() {
         let all = [5, 1, 9].map(Duration::from_secs);
         assert_eq!(median_and_worst(&all), Some((all[0], all[2])));
+        let middle = Duration::from_secs(3);
+        assert_eq!(median_and_worst(&all[..2]), Some((middle, all[0])));
         assert_eq!(median_and_worst(&[]), None);
     }
 }

@@ -94,7 +94,7 @@ pub(crate) struct Rig {
 }
 
 /// What is in flight when the faults are over has this long to settle.
-const SETTLES_WITHIN: Duration = Duration::from_mins(1);
+const SETTLES_WITHIN: Duration = Duration::from_mins(2);
 
 /// The streams of all campaigns, with their subjects.
 const STREAMS: [(&str, &str); 3] = [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")];

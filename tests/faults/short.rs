@@ -86,7 +86,7 @@ async fn workers_come_and_go() {
 async fn leaders_of_a_cluster_die() {
     let setup = Setup {
         servers: 3,
-        messages: 1500,
+        messages: 1200,
         per_second: 150,
         ..setup("cluster")
     };

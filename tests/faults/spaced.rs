@@ -103,7 +103,8 @@ pub(crate) async fn cluster(rig: &mut Rig, times: usize) -> Faults {
             ),
             _ => (
                 "the server that workers are connected to becomes a lame duck",
-                storms::lame_duck(rig).await,
+                // It keeps its connections for ten seconds, and then lets them go one by one.
+                storms::lame_duck(rig, 13_000..14_000).await,
             ),
         };
         faults.all.push(Fault { kind, at, back: at });

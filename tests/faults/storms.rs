@@ -1,6 +1,9 @@
 //! Faults that come as fast as the seed wants them, for as long as there is something to publish.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use crate::{
     recovery::{Moment, now},
@@ -93,6 +96,9 @@ pub(crate) async fn network(rig: &mut Rig) {
     rig.tally.cuts += rig.proxies.iter().map(Proxy::cuts).sum::<u64>();
 }
 
+/// The load of the longest campaign is over by then.
+const FULL_WITHIN: Duration = Duration::from_mins(2);
+
 /// The streams of results and of dead letters are full, again and again, and slow in between;
 /// workers die meanwhile.
 pub(crate) async fn output(rig: &mut Rig) {
@@ -100,9 +106,12 @@ pub(crate) async fn output(rig: &mut Rig) {
     for jam in 1..=JAMS {
         let part = |of: u64| (of * jam / (JAMS + 1)).cast_signed();
         limit(rig, "OUT", part(rig.setup.messages)).await;
-        limit(rig, "DEAD", part(rig.setup.messages / 30)).await;
+        // A little less than will come.
+        limit(rig, "DEAD", part(rig.setup.messages / 26)).await;
         let full = part(rig.setup.messages).cast_unsigned();
+        let asked = Instant::now();
         while rig.streams.messages("OUT").await < full {
+            assert!(asked.elapsed() < FULL_WITHIN, "the output does not fill");
             rig.pause(20..50).await;
             let slow = rig.random.millis(0..8);
             rig.proxies.iter().for_each(|proxy| proxy.delay(slow));
@@ -114,6 +123,9 @@ pub(crate) async fn output(rig: &mut Rig) {
     }
     limit(rig, "OUT", -1).await;
     limit(rig, "DEAD", -1).await;
+    while rig.is_loading() {
+        rig.pause(20..50).await;
+    }
 }
 
 async fn limit(rig: &Rig, stream: &str, most: i64) {
@@ -152,9 +164,7 @@ pub(crate) async fn cluster(rig: &mut Rig) {
         let stream = ["IN", "OUT"][rig.random.index(2)];
         kill_leader(rig, stream).await;
         rig.pause(500..1500).await;
-        if rig.is_loading() {
-            lame_duck(rig).await;
-        }
+        lame_duck(rig, 1500..2500).await;
     }
 }
 
@@ -174,9 +184,9 @@ pub(crate) async fn kill_leader(rig: &mut Rig, stream: &str) -> Moment {
     at
 }
 
-/// The server with most of the workers' connections stops as servers do that are asked to. Says when
-/// it began.
-pub(crate) async fn lame_duck(rig: &mut Rig) -> Moment {
+/// The server with most of the workers' connections says that it will go, and is killed and started
+/// again after so many milliseconds. Says when it began.
+pub(crate) async fn lame_duck(rig: &mut Rig, goes_after: Range<u64>) -> Moment {
     let cluster = rig.broker.many();
     let workers = |index: &usize| {
         let connections = cluster.node(*index).monitor("/connz");
@@ -188,7 +198,7 @@ pub(crate) async fn lame_duck(rig: &mut Rig) -> Moment {
     let at = now();
     cluster.lame_duck(victim);
     rig.tally.lame_ducks += 1;
-    rig.pause(1500..2500).await;
+    rig.pause(goes_after).await;
     rig.broker.many().restart(victim);
     rig.broker.many().wait_healthy().await;
     eventually("the streams have leaders", async || {
