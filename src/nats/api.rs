@@ -104,19 +104,31 @@ async fn ask_at<T: DeserializeOwned>(
 
 /// A server that is just starting has no JetStream yet, and an election takes a moment.
 const PATIENCE: [u64; 5] = [100, 200, 400, 800, 1500];
+/// What has no leader says nothing at all. So often it is asked; the last time for `WITHIN`.
+const SILENCES: usize = 4;
+const SILENT_WITHIN: Duration = Duration::from_secs(3);
 
 async fn ask_patiently<T: DeserializeOwned>(
     connection: &Connection,
     subject: &str,
     payload: Bytes,
 ) -> Result<T, ApiError> {
-    for pause in PATIENCE {
-        match ask(connection, subject.to_owned(), payload.clone(), WITHIN).await {
-            Err(ApiError::NoJetStream) => tokio::time::sleep(Duration::from_millis(pause)).await,
+    let (mut pauses, mut silences) = (PATIENCE.iter(), 1);
+    loop {
+        let last = silences >= SILENCES;
+        let within = if last { WITHIN } else { SILENT_WITHIN };
+        match ask(connection, subject.to_owned(), payload.clone(), within).await {
+            Err(ApiError::NoJetStream) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
+                None => return Err(ApiError::NoJetStream),
+            },
+            Err(ApiError::Silent(cause)) if !last => {
+                tracing::debug!(subject, cause, "no answer; asking again");
+                silences += 1;
+            }
             answer => return answer,
         }
     }
-    ask(connection, subject.to_owned(), payload, WITHIN).await
 }
 
 /// What is known about a stream.

@@ -160,6 +160,7 @@ async fn a_rejected_request_is_answered_and_kept() {
     let dead = client.subscribe("dead.digits").await.expect("subscribed");
     let mut program = Program::run(&example("digits/pipeline.yaml"), &server.url());
     program.ready().await;
+    server.subscribed("digits.in").await;
     let sizes = [255_usize, 1, 300];
     let mut said = Vec::new();
     for size in sizes {
