@@ -6,6 +6,7 @@
 //! back for it.
 
 mod answer;
+mod headers;
 mod window;
 
 use std::{

@@ -1,15 +1,12 @@
 //! What has been published and not confirmed.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use async_nats::{HeaderMap, Message, Subject, header::NATS_MESSAGE_ID, message::OutboundMessage};
+use async_nats::{HeaderMap, Message, Subject, message::OutboundMessage};
 
-use super::{Purpose, answer::Answer};
+use super::{Purpose, answer::Answer, headers::headers};
 use crate::{
-    message::{Position, Reject, Stage},
+    message::{Reject, Stage},
     nats::{
         Connection, PublishFailure, Unconfirmed,
         backoff::{Backoff, Seldom},
@@ -18,7 +15,7 @@ use crate::{
     },
     sink::{
         Held, Outgoing, Rejects, SinkError, dead_letter,
-        publish::{Subjects, fit, forbidden, header_map, not_a_subject, too_large},
+        publish::{Subjects, fit, forbidden, not_a_subject, too_large},
     },
     telemetry::metrics::SinkMetrics,
 };
@@ -376,34 +373,4 @@ impl Window {
             }
         }
     }
-}
-
-fn headers(outgoing: &Outgoing, purpose: Purpose) -> Option<HeaderMap> {
-    let mut headers = header_map(&outgoing.headers);
-    if let Some(position) = &outgoing.message.position {
-        headers
-            .get_or_insert_default()
-            .insert(NATS_MESSAGE_ID, message_id(position, purpose));
-    }
-    headers
-}
-
-/// The same for every try of one result, and for no other.
-fn message_id(position: &Position, purpose: Purpose) -> String {
-    let suffix = match purpose {
-        Purpose::Result => "",
-        Purpose::DeadLetter => ".dead",
-    };
-    // Room for two numbers and the rest: growing would cost two more allocations.
-    let mut id = String::with_capacity(48);
-    if write!(
-        id,
-        "{:x}.{}{suffix}",
-        position.incarnation, position.sequence
-    )
-    .is_err()
-    {
-        unreachable!("a growing text takes everything: this is a bug");
-    }
-    id
 }
