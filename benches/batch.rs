@@ -17,6 +17,8 @@ use forebay::{
 };
 
 const COLUMNS: usize = 30;
+/// Of a block of messages with many rows each.
+const ROWS: usize = 64 * 256;
 
 fn block(messages: usize) -> Queued {
     let now = Instant::now();
@@ -71,6 +73,23 @@ fn batches(criterion: &mut Criterion) {
             );
         });
     }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("batches of 256 rows, 30 columns");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    group.bench_function("out of one block of 64 batches", |bencher| {
+        bencher.iter_batched(
+            || block(ROWS),
+            |block| {
+                let mut batcher = Batcher::new(policy);
+                batcher.push(block);
+                while let Some(batch) = batcher.take(Lane::First) {
+                    black_box(batch);
+                }
+            },
+            BatchSize::LargeInput,
+        );
+    });
     group.finish();
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Instant};
 
 use super::{BatchPolicy, Queued};
-use crate::message::Lane;
+use crate::{block::Block, message::Lane};
 
 /// Why a batch was closed: the metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,12 @@ impl Batcher {
     pub fn push(&mut self, queued: Queued) {
         let first = queued.block.records.first();
         let lane = first.map_or(Lane::First, |record| record.message.lane());
-        self.line(lane).push(queued);
+        let since = queued.since;
+        let max_rows = self.policy.max_rows;
+        let line = self.line(lane);
+        for block in pieces(queued.block, max_rows) {
+            line.push(Queued { block, since });
+        }
     }
 
     /// What a free engine should do at `now`; `open` is whether more may come. Of several lanes
@@ -211,6 +216,26 @@ impl Line {
         self.rows -= front.block.rows();
         Some(front)
     }
+}
+
+/// Cuts a block into pieces of at most `max_rows` rows (or one message), from the back, so that
+/// each row is copied once. Cut from the front, the whole rest would be copied for each piece.
+fn pieces(mut block: Block, max_rows: usize) -> impl Iterator<Item = Block> {
+    let (mut starts, mut rows) = (Vec::new(), 0);
+    for (index, record) in block.records.iter().enumerate() {
+        if index > 0 && rows + record.rows > max_rows {
+            starts.push(index);
+            rows = 0;
+        }
+        rows += record.rows;
+    }
+    let mut tails: Vec<Block> = starts
+        .into_iter()
+        .rev()
+        .filter_map(|start| block.split_at_message(start))
+        .collect();
+    tails.push(block);
+    tails.into_iter().rev()
 }
 
 #[cfg(test)]
