@@ -103,7 +103,8 @@ pub enum Outcome {
 pub struct Position {
     /// Name of the stream.
     pub stream: Arc<str>,
-    /// Distinguishes a stream from an earlier one of the same name (its creation time).
+    /// Tells apart messages that have, or had, the same sequence number in a stream of this name:
+    /// made of the time at which the message was stored, and of who reads it.
     pub incarnation: u64,
     /// Sequence number in the stream, from 1.
     pub sequence: u64,

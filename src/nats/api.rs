@@ -32,6 +32,8 @@ pub(crate) enum ApiError {
 
 /// JetStream's number for a stream that does not exist.
 pub(crate) const STREAM_NOT_FOUND: u64 = 10_059;
+/// JetStream's number for a message that is not there.
+pub(crate) const NO_MESSAGE: u64 = 10_037;
 /// JetStream's number for a consumer that does not exist.
 pub(crate) const CONSUMER_NOT_FOUND: u64 = 10_014;
 

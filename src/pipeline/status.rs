@@ -44,7 +44,9 @@ impl Status {
             return Some(reason);
         }
         let reading = self.home.is_reading();
-        (!reading).then(|| "the source is not reading (starting or stopping)".to_owned())
+        (!reading).then(|| {
+            "the source is not reading: it starts or stops, or is refused (see the log)".to_owned()
+        })
     }
 
     /// Brings the gauges up to date; called when someone reads them.

@@ -18,6 +18,7 @@ mod config_errors;
 mod config_files;
 mod config_text;
 mod config_together;
+mod consumers;
 mod create_streams;
 mod engine;
 mod engine_bad;

@@ -1,4 +1,4 @@
-//! A row that brings the process down, again and again, does not take the others with it.
+//! Rows that bring the process down, again and again, do not take the others with them.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,8 @@ use crate::support::{connect, program::Program, server::NatsServer, streams::Str
 
 const PIPELINE: &str = "
 name: hanging
-source: { jetstream: { url: '${NATS_URL}', stream: IN, consumer: worker, ack_wait: 1s } }
+source: { jetstream: { url: '${NATS_URL}', stream: IN, consumer: worker, ack_wait: 1s, max_deliver: 3 } }
+fields: { x: { dtype: f32 } }
 batch: { max_rows: 64 }
 models: { hanging: { path: MODEL } }
 sink: { jetstream: { subject: out.results } }
@@ -16,25 +17,37 @@ http: { listen: '${HTTP_LISTEN}' }
 ";
 
 const ROWS: usize = 400;
-const CULPRIT: usize = 137;
+const CULPRITS: [usize; 2] = [137, 300];
 /// Nothing came out for so long: whoever watches the process ends it.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_row_that_hangs_the_model_takes_no_other_with_it() {
+async fn rows_that_hang_the_model_take_no_other_with_them() {
+    // One for each delivery that `max_deliver` allows, and one more for the second culprit.
+    assert_eq!(kills("").await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_do_they_where_results_stay_in_order() {
+    assert!(kills("order_by: '{2}'\n").await >= 4);
+}
+
+/// Serves all rows, with as many kills as it takes, and audits what came out.
+async fn kills(more: &str) -> usize {
     let server = NatsServer::start(&[]);
     let connection = connect(&server.url()).await;
     let all = [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")];
     let streams = Streams::with(&connection, &all).await;
     let rows = (0..ROWS).map(|n| {
-        let x = if n == CULPRIT { 1e15 } else { 3.0 };
+        let x = if CULPRITS.contains(&n) { 1e15 } else { 3.0 };
         format!(r#"{{"n":{n},"x":{x}}}"#)
     });
     streams.publish("in.n", rows).await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pipeline.yaml");
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hanging/model.onnx");
-    std::fs::write(&file, PIPELINE.replace("MODEL", model)).expect("written");
+    let text = PIPELINE.replace("MODEL", model) + more;
+    std::fs::write(&file, text).expect("written");
 
     let mut kills = 0;
     loop {
@@ -47,22 +60,25 @@ async fn one_row_that_hangs_the_model_takes_no_other_with_it() {
         // As whoever watches it would do.
         drop(program);
         kills += 1;
-        assert!(kills <= 5, "it is killed for ever");
+        assert!(kills <= 8, "it is killed for ever");
     }
-    assert_eq!(kills, 5, "one for each delivery that max_deliver allows");
     let mut seen: Vec<usize> = streams.read("OUT").await.iter().map(number).collect();
     seen.sort_unstable();
-    let expected: Vec<_> = (0..ROWS).filter(|n| *n != CULPRIT).collect();
+    let expected: Vec<_> = (0..ROWS).filter(|n| !CULPRITS.contains(n)).collect();
     assert_eq!(seen, expected);
     let dead = streams.read("DEAD").await;
-    assert_eq!(dead.iter().map(number).collect::<Vec<_>>(), [CULPRIT]);
-    let headers = dead[0].headers.as_ref().expect("headers");
-    assert_eq!(
-        headers
+    assert_eq!(dead.iter().map(number).collect::<Vec<_>>(), CULPRITS);
+    for letter in dead {
+        let headers = letter.headers.as_ref().expect("headers");
+        let reason = headers
             .get("Forebay-Reason")
-            .map(async_nats::HeaderValue::as_str),
-        Some("delivered 5 times and not acknowledged once (max_deliver)")
-    );
+            .map_or("", |reason| reason.as_str());
+        assert!(
+            reason.ends_with("times and not acknowledged once (max_deliver)"),
+            "{reason}"
+        );
+    }
+    kills
 }
 
 fn number(message: &async_nats::jetstream::Message) -> usize {

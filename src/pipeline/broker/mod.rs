@@ -233,13 +233,14 @@ async fn look_at_source(
         SourcePlan::Nats(..) | SourcePlan::File(_) => Vec::new(),
     };
     found.extend(
-        no_circle(&info.config.subjects, options, &own)
+        no_circle(connection, &info.config, options, &own)
+            .await
             .err()
             .map(Finding::error),
     );
     match courteous_consumer_info(connection, stream, name).await {
         Ok(info) => {
-            let misfit = check_consumer(&info.config, options, plan.in_flight).err();
+            let misfit = check_consumer(&info.config, options).err();
             found.extend(misfit.map(Finding::error));
             found.extend(settings::durable(&info.config));
         }

@@ -8,7 +8,7 @@ use async_nats::jetstream::{
 };
 use serde::Serialize;
 
-use super::{JetStreamOptions, position::incarnation};
+use super::{JetStreamOptions, circle::no_circle};
 use crate::{
     message::InFlight,
     nats::{
@@ -17,7 +17,6 @@ use crate::{
             ApiError, CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, consumer_info, create_consumer,
             existing_streams, stream_info,
         },
-        subject::overlap,
     },
 };
 
@@ -25,7 +24,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Consumer {
     pub(super) stream: Arc<str>,
-    pub(super) incarnation: u64,
     /// Whether the stream keeps messages that are settled.
     pub(super) kept: bool,
     /// Whether the stream is a work queue: it keeps what is not settled, whatever its consumer does.
@@ -34,12 +32,30 @@ pub(super) struct Consumer {
     pub(super) max_deliver: Option<u64>,
     /// Where a work queue may hold messages that the server has given up delivering.
     pub(super) at_rest: Option<RangeInclusive<u64>>,
-    /// The most that it gives for one request, where it has such limits.
-    pub(super) max_messages: Option<usize>,
-    pub(super) max_bytes: Option<usize>,
-    pub(super) max_expires: Option<Duration>,
+    pub(super) limits: Limits,
+    /// When it was made, in nanoseconds: another one of its name was made at another time.
+    pub(super) created: i128,
     /// How it stood with it before our first request.
     pub(super) before: Before,
+}
+
+/// The most that a consumer gives for one request, where it has such limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    pub(super) messages: Option<usize>,
+    pub(super) bytes: Option<usize>,
+    pub(super) expires: Option<Duration>,
+}
+
+impl Limits {
+    pub(super) fn of(config: &Config) -> Self {
+        let most = |limit: i64| usize::try_from(limit).ok().filter(|&limit| limit > 0);
+        Self {
+            messages: most(config.max_batch),
+            bytes: most(config.max_bytes),
+            expires: Some(config.max_expires).filter(|expires| !expires.is_zero()),
+        }
+    }
 }
 
 /// What a consumer had done before.
@@ -100,7 +116,7 @@ pub(super) async fn prepare(
             ));
         }
     };
-    no_circle(&about.config.subjects, options, own_subjects)?;
+    no_circle(connection, &about.config, options, own_subjects).await?;
     let info = match consumer_info(connection, stream, name).await {
         Ok(info) => info,
         Err(ApiError::Refused {
@@ -114,46 +130,32 @@ pub(super) async fn prepare(
             ));
         }
     };
-    check(&info.config, options, limit)?;
-    let most = |limit: i64| usize::try_from(limit).ok().filter(|&limit| limit > 0);
+    check(&info.config, options)?;
+    warn_of_few(&info.config, options, limit);
     let queue = about.config.retention == RetentionPolicy::WorkQueue;
     let max_deliver = deliveries(&info.config);
+    if let (Some(most), false) = (max_deliver, queue) {
+        tracing::warn!(
+            max_deliver = most,
+            consumer = options.consumer,
+            "the consumer gives messages up by itself; what it gives up while no process listens has neither result nor dead letter: set its max_deliver to -1, forebay counts"
+        );
+    }
     Ok(Consumer {
         queue,
         max_deliver,
         at_rest: (queue && max_deliver.is_some() && info.num_ack_pending == 0)
             .then(|| info.ack_floor.stream_sequence + 1..=info.delivered.stream_sequence),
         stream: stream.into(),
-        incarnation: incarnation(about.created.unix_timestamp_nanos(), name),
         kept: about.config.retention == RetentionPolicy::Limits,
-        max_messages: most(info.config.max_batch),
-        max_bytes: most(info.config.max_bytes),
-        max_expires: Some(info.config.max_expires).filter(|expires| !expires.is_zero()),
+        limits: Limits::of(&info.config),
+        created: info.created.unix_timestamp_nanos(),
         before: Before {
             deliveries: info.delivered.consumer_sequence,
             unacknowledged: info.num_ack_pending,
             requests: info.num_waiting,
         },
     })
-}
-
-/// Refuses a pipeline that would read what it writes: one message would go round for ever.
-pub(crate) fn no_circle(
-    stream_subjects: &[String],
-    options: &JetStreamOptions,
-    own_subjects: &[String],
-) -> Result<(), String> {
-    let read = |own: &&String| {
-        let filter = options.filter_subject.as_deref().unwrap_or(">");
-        overlap(own, filter) && stream_subjects.iter().any(|taken| overlap(own, taken))
-    };
-    let Some(own) = own_subjects.iter().find(read) else {
-        return Ok(());
-    };
-    Err(format!(
-        "the pipeline publishes to `{own}`, and the consumer `{}` of the stream `{}` reads that too, so its own messages would come in again without an end; publish to a subject outside the stream, or set a `filter_subject` that leaves it out",
-        options.consumer, options.stream
-    ))
 }
 
 async fn make(
@@ -202,11 +204,7 @@ async fn no_stream(connection: &Connection, options: &JetStreamOptions) -> Strin
 }
 
 /// Says why a consumer that was found will not do.
-pub(crate) fn check(
-    config: &Config,
-    options: &JetStreamOptions,
-    limit: InFlight,
-) -> Result<(), String> {
+pub(crate) fn check(config: &Config, options: &JetStreamOptions) -> Result<(), String> {
     let mut differs = Vec::new();
     if config.deliver_subject.is_some() {
         differs.push("it is a push consumer, and a pull consumer is needed".to_owned());
@@ -242,6 +240,9 @@ pub(crate) fn check(
             options.max_deliver
         ));
     }
+    if !config.priority_groups.is_empty() {
+        differs.push("it has priority groups, which forebay does not ask for".to_owned());
+    }
     if config.headers_only {
         differs.push("headers_only is set, so there are no payloads".to_owned());
     }
@@ -253,6 +254,11 @@ pub(crate) fn check(
             differs.join("; ")
         ));
     }
+    Ok(())
+}
+
+/// Says that the consumer holds the pipeline back.
+fn warn_of_few(config: &Config, options: &JetStreamOptions, limit: InFlight) {
     let pending = usize::try_from(config.max_ack_pending).unwrap_or(usize::MAX);
     if pending > 0 && pending < limit.messages {
         tracing::warn!(
@@ -262,7 +268,6 @@ pub(crate) fn check(
             "the consumer gives out fewer messages than the pipeline may hold"
         );
     }
-    Ok(())
 }
 
 /// How often the server delivers a message before it gives up.

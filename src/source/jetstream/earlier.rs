@@ -18,6 +18,8 @@ use crate::nats::{Connection, api::consumer_info};
 const FEW: usize = 64;
 /// How much later than `ack_wait` says a delivery may come again.
 const SLACK: Duration = Duration::from_secs(2);
+/// Longer than any pause between two looks at the clock while this process runs.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 const ASK_AGAIN_MIN: Duration = Duration::from_millis(50);
 const ASK_AGAIN_MAX: Duration = Duration::from_millis(500);
 /// A new message shows that the missing ones are not due yet. So often they are looked for again.
@@ -36,6 +38,8 @@ pub(super) struct Earlier {
     /// Something was held, and may go on in the order of the stream.
     over: bool,
     question: Option<Question>,
+    /// When the clock was last looked at.
+    ticked: Instant,
 }
 
 enum Phase {
@@ -56,11 +60,14 @@ struct Missing {
     few: usize,
     few_at: Instant,
     question_at: Instant,
+    /// When the question was asked that was answered last.
+    asked: Instant,
 }
 
 /// How many deliveries wait for an acknowledgement, asked when `held` were here and `settled` had
 /// been told before.
 struct Question {
+    asked: Instant,
     held: usize,
     settled: u64,
     answer: Pin<Box<dyn Future<Output = Option<usize>> + Send>>,
@@ -87,6 +94,7 @@ impl Earlier {
             watching: true,
             over: false,
             question: None,
+            ticked: Instant::now(),
         }
     }
 
@@ -143,13 +151,18 @@ impl Earlier {
                 phase => *phase = Phase::Fresh,
             }
         }
+        let stood_still = now.duration_since(std::mem::replace(&mut self.ticked, now));
         let Phase::Missing(missing) = &mut self.phase else {
             return;
         };
+        if stood_still > STOOD_STILL {
+            // What came meanwhile has not been looked at yet.
+            missing.until = missing.until.max(now + SLACK);
+        }
         if !self.connection.is_connected() {
             return;
         }
-        if missing.until <= now {
+        if missing.until <= now && self.question.is_none() && missing.asked > missing.until {
             tracing::warn!(
                 missing = missing.count,
                 waited = ?missing.until - missing.since,
@@ -161,6 +174,7 @@ impl Earlier {
             let (connection, options) = (self.connection.clone(), self.options.clone());
             let (held, settled) = tally;
             self.question = Some(Question {
+                asked: now,
                 held,
                 settled,
                 answer: Box::pin(async move {
@@ -191,6 +205,7 @@ impl Earlier {
         let Some(unacknowledged) = unacknowledged else {
             return;
         };
+        missing.asked = question.asked;
         // What was settled meanwhile may or may not be counted. Taken off in any case, nothing that
         // is missing passes for something that is here.
         let settled = usize::try_from(tally.1 - question.settled).unwrap_or(usize::MAX);
@@ -228,6 +243,7 @@ impl Missing {
             few: 1,
             few_at: now,
             question_at: now,
+            asked: now,
         }
     }
 

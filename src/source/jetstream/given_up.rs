@@ -21,7 +21,7 @@ use serde::Deserialize;
 use super::{JetStreamOptions, consumer::Consumer};
 use crate::nats::{
     Connection,
-    api::{ApiError, delete_message, message_at, message_from},
+    api::{ApiError, NO_MESSAGE, STREAM_NOT_FOUND, delete_message, message_at, message_from},
 };
 
 /// After this pause a look-up that failed is tried again.
@@ -182,7 +182,13 @@ impl GivenUp {
                 deliveries: known.deliveries,
             }),
             // Somebody else was faster, or the stream's limits.
-            Looked::Up(_, Err(ApiError::Refused { .. })) => None,
+            Looked::Up(
+                _,
+                Err(ApiError::Refused {
+                    code: NO_MESSAGE | STREAM_NOT_FOUND,
+                    ..
+                }),
+            ) => None,
             Looked::Up(known, Err(error)) => {
                 tracing::debug!(
                     ?error,

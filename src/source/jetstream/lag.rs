@@ -1,24 +1,24 @@
-//! How much the consumer still has: the number to scale by, and to be woken by.
+//! Looks at the consumer now and then: how much it still has (the number to scale by, and to be
+//! woken by), and whether it is still the one that we know.
 
 use std::{
     pin::Pin,
     time::{Duration, Instant},
 };
 
+use async_nats::jetstream::consumer::Info;
+
 use super::JetStreamOptions;
 use crate::nats::{Connection, api::consumer_info};
 
 const ASK_EVERY: Duration = Duration::from_secs(5);
-
-/// Messages that the consumer has not given out, and those that it has and that are not settled.
-pub(super) type Left = (u64, u64);
 
 /// Asks now and then.
 pub(super) struct Lag {
     connection: Connection,
     options: JetStreamOptions,
     due: Instant,
-    question: Option<Pin<Box<dyn Future<Output = Option<Left>> + Send>>>,
+    question: Option<Pin<Box<dyn Future<Output = Option<Info>> + Send>>>,
 }
 
 impl Lag {
@@ -41,12 +41,11 @@ impl Lag {
         self.question = Some(Box::pin(async move {
             let info = consumer_info(&connection, &options.stream, &options.consumer).await;
             info.ok()
-                .map(|info| (info.num_pending, info.num_ack_pending as u64))
         }));
     }
 
     /// Waits for the answer to what was asked; `None` when there is none. Safe to cancel.
-    pub(super) async fn answer(&mut self) -> Option<Left> {
+    pub(super) async fn answer(&mut self) -> Option<Info> {
         let Some(question) = &mut self.question else {
             return std::future::pending().await;
         };

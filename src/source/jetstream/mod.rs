@@ -1,5 +1,6 @@
 //! Messages from a JetStream stream: a durable pull consumer, acknowledged after the result is out.
 
+mod circle;
 mod consumer;
 mod earlier;
 mod flight;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::consumer::{check, no_circle};
+pub(crate) use self::{circle::no_circle, consumer::check};
 use self::{earlier::Earlier, given_up::GivenUp};
 use super::{BoxFuture, Intake, Source, SourceError};
 use crate::{message::InFlight, nats::Connection};

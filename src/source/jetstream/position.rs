@@ -9,6 +9,8 @@ pub(super) struct Delivery {
     pub(super) delivered: u64,
     /// The consumer's own count of all its deliveries.
     pub(super) number: u64,
+    /// When the message was stored, in nanoseconds since 1970.
+    pub(super) stored: i128,
 }
 
 impl Delivery {
@@ -26,19 +28,23 @@ impl Delivery {
             delivered: tokens.next()?.parse().ok()?,
             sequence: tokens.next()?.parse().ok()?,
             number: tokens.next()?.parse().ok()?,
+            stored: tokens.next()?.parse().ok()?,
         })
     }
 }
 
-/// Tells apart streams of one name by when they were made, and the consumers of one stream.
+/// Tells apart messages that have, or had, the same sequence number.
 ///
-/// Results are stored once per incarnation and sequence: a stream made anew starts at 1 again, and
-/// two pipelines that read one stream may well write to one stream too. FNV-1a, written out so
-/// that every build of this program computes the same.
-pub(super) fn incarnation(created_nanos: i128, consumer: &str) -> u64 {
-    let bytes = created_nanos.to_le_bytes();
-    bytes
-        .iter()
+/// Results are stored once per incarnation and sequence. A stream made anew starts at 1 again, and
+/// one whose server lost its last writes gives their numbers again, perhaps while we go on; so it is
+/// the time at which a message was stored that tells. Two pipelines that read one stream may well
+/// write to one stream too, hence the consumer. FNV-1a, written out so that every build of this
+/// program computes the same.
+pub(super) fn incarnation(stored_nanos: i128, stream: &str, consumer: &str) -> u64 {
+    let time = stored_nanos.to_le_bytes();
+    time.iter()
+        .chain(stream.as_bytes())
+        .chain(b".")
         .chain(consumer.as_bytes())
         .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -55,6 +61,7 @@ mod tests {
             sequence: 42,
             delivered: 3,
             number: 50,
+            stored: 1_700_000_000_000_000_000,
         });
         for subject in [
             "$JS.ACK.ROWS.income.3.42.50.1700000000000000000.7",
@@ -75,8 +82,9 @@ mod tests {
 
     #[test]
     fn incarnations_differ() {
-        assert_eq!(incarnation(0, ""), incarnation(0, ""));
-        assert_ne!(incarnation(1, "a"), incarnation(2, "a"));
-        assert_ne!(incarnation(1, "a"), incarnation(1, "b"));
+        assert_eq!(incarnation(0, "", ""), incarnation(0, "", ""));
+        assert_ne!(incarnation(1, "s", "a"), incarnation(2, "s", "a"));
+        assert_ne!(incarnation(1, "s", "a"), incarnation(1, "s", "b"));
+        assert_ne!(incarnation(1, "s", "a"), incarnation(1, "t", "a"));
     }
 }

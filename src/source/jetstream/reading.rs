@@ -6,21 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::{Message, Subscriber};
+use async_nats::{Message, Subscriber, jetstream::consumer::Info};
 use futures_util::StreamExt;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     JetStreamOptions,
-    consumer::{Consumer, still_there},
+    consumer::{Consumer, Limits, check, still_there},
     earlier::Earlier,
     flight::{Delivered, Flight},
     given_up::{GivenUp, Lost},
     lag::Lag,
-    position::Delivery,
+    position::{Delivery, incarnation},
     requests::{Requests, Word},
-    waiting::Waiting,
+    waiting::{Next, Waiting},
 };
 use crate::{
     message::{Home, InFlight, Lane, Outcome, Position, Reject, Stage},
@@ -69,7 +69,11 @@ impl Reading {
             flight: Flight::new(connection.clone(), options.ack_wait),
             requests: Requests::new(connection.clone(), &options, limit, &consumer, inbox),
             lag: Lag::new(connection.clone(), options.clone()),
-            waiting: Waiting::new(options.max_deliver, options.ack_wait / 3),
+            waiting: Waiting::new(
+                options.max_deliver,
+                options.ack_wait / 3,
+                Instant::now() + options.ack_wait + options.ack_wait / 4,
+            ),
             connection,
             options,
             consumer,
@@ -102,7 +106,7 @@ impl Reading {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let few = self.few();
-            if !self.waiting.is_quarantined() {
+            if !self.waiting.is_quarantined(Instant::now()) {
                 self.requests.refill(self.used(), few).await;
             }
             // Word that is given while disconnected is lost, so outcomes wait.
@@ -120,9 +124,9 @@ impl Reading {
                     self.take(message);
                     self.take_ready(&mut subscriber);
                 }
-                left = self.lag.answer() => {
-                    if let Some((pending, unacknowledged)) = left {
-                        self.intake.metrics().left(pending, unacknowledged);
+                info = self.lag.answer() => {
+                    if let Some(info) = info {
+                        self.look(&info)?;
                     }
                 }
                 lost = self.given_up.next() => self.take_lost(lost).await,
@@ -176,8 +180,24 @@ impl Reading {
         }
     }
 
+    /// Looks at the consumer as it is now.
+    fn look(&mut self, info: &Info) -> Result<(), SourceError> {
+        let unacknowledged = info.num_ack_pending as u64;
+        self.intake.metrics().left(info.num_pending, unacknowledged);
+        if info.created.unix_timestamp_nanos() != self.consumer.created {
+            return Err(SourceError::unavailable(format!(
+                "the consumer `{}` of the stream `{}` was deleted and made anew; it delivers everything again, so this is for you to decide: start again to go on with it",
+                self.options.consumer, self.options.stream
+            )));
+        }
+        check(&info.config, &self.options).map_err(SourceError::unavailable)?;
+        self.requests.set_limits(Limits::of(&info.config));
+        Ok(())
+    }
+
     async fn tick(&mut self) {
         let now = Instant::now();
+        self.intake.set_attached(!self.requests.is_refused());
         self.flight.progress(now).await;
         self.requests.tick(now);
         self.lag.tick(now);
@@ -255,7 +275,7 @@ impl Reading {
                 .headers
                 .as_ref()
                 .map(|headers| headers_of(headers).into()),
-            position: Some(self.position(delivery.sequence, delivery.delivered)),
+            position: Some(self.position(delivery)),
         };
         self.waiting.push(incoming);
     }
@@ -288,17 +308,23 @@ impl Reading {
             reply: None,
             payload: lost.message.payload,
             headers: Some(headers_of(&lost.message.headers).into()),
-            position: Some(self.position(sequence, times)),
+            position: Some(self.position(Delivery {
+                sequence,
+                delivered: times,
+                number: 0,
+                stored: lost.message.time.unix_timestamp_nanos(),
+            })),
         };
-        self.waiting.push(incoming);
+        self.waiting.push_lost(incoming);
     }
 
-    fn position(&self, sequence: u64, delivered: u64) -> Arc<Position> {
+    fn position(&self, delivery: Delivery) -> Arc<Position> {
+        let stream = Arc::clone(&self.consumer.stream);
         Arc::new(Position {
-            stream: Arc::clone(&self.consumer.stream),
-            incarnation: self.consumer.incarnation,
-            sequence,
-            delivered,
+            incarnation: incarnation(delivery.stored, &stream, &self.options.consumer),
+            stream,
+            sequence: delivery.sequence,
+            delivered: delivery.delivered,
             again: true,
             kept: self.consumer.kept,
         })
@@ -311,24 +337,26 @@ impl Reading {
                 return Ok(());
             }
             if earlier.is_over() {
-                self.sort_waiting();
+                self.waiting.sort();
             }
         }
         let now = Instant::now();
         let mut lane = Lane::First;
         while self.intake.room() > 0
-            && let Some(incoming) = self.waiting.pop(self.intake.in_flight(), now)
+            && let Some(next) = self.waiting.pop(self.intake.in_flight(), now)
         {
+            let incoming = match next {
+                Next::In(incoming) => incoming,
+                Next::TooOften(incoming) => {
+                    let times = self.flight.times(incoming.ticket).saturating_sub(1);
+                    let reason =
+                        format!("delivered {times} times and not acknowledged once (max_deliver)");
+                    self.intake
+                        .reject(incoming, Reject::new(Stage::Source, "deliveries", reason));
+                    continue;
+                }
+            };
             let times = self.flight.times(incoming.ticket);
-            if times > self.options.max_deliver {
-                let reason = format!(
-                    "delivered {} times and not acknowledged once (max_deliver)",
-                    times - 1
-                );
-                self.intake
-                    .reject(incoming, Reject::new(Stage::Source, "deliveries", reason));
-                continue;
-            }
             // A block is of one lane.
             if std::mem::replace(&mut lane, Lane::of(times)) != lane || self.intake.is_full() {
                 self.intake.flush()?;
@@ -336,16 +364,6 @@ impl Reading {
             self.intake.push(incoming);
         }
         self.intake.flush()
-    }
-
-    /// Puts what was held into the order of the stream.
-    fn sort_waiting(&mut self) {
-        let mut all: Vec<_> = self.waiting.take().collect();
-        let sequence = |incoming: &Incoming| incoming.position.as_ref().map(|at| at.sequence);
-        all.sort_by_key(sequence);
-        for incoming in all {
-            self.waiting.push(incoming);
-        }
     }
 
     /// Ends all requests, and gives back what was not let in, so that another process has it at once.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     JetStreamOptions,
-    consumer::Consumer,
+    consumer::{Consumer, Limits},
     pulls::{EXPIRES, HEARTBEAT, Pulls},
 };
 use crate::{
@@ -33,6 +33,9 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// When the trouble is over, this much time is lost at most.
 const PAUSE_MOST: Duration = Duration::from_secs(1);
 
+/// So many requests refused in a row are more than an election or a full queue of requests.
+const REFUSED: u64 = 5;
+
 /// What a status means for the source.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Word {
@@ -47,10 +50,7 @@ pub(super) enum Word {
 pub(super) struct Requests {
     connection: Connection,
     limit: InFlight,
-    /// The most that the consumer gives for one request, where it has such limits.
-    max_messages: Option<usize>,
-    max_bytes: Option<usize>,
-    expires: Duration,
+    limits: Limits,
     subject: String,
     inbox: String,
     pulls: Pulls,
@@ -81,9 +81,7 @@ impl Requests {
             connects: connection.connects(),
             connection,
             limit,
-            max_messages: consumer.max_messages,
-            max_bytes: consumer.max_bytes,
-            expires: EXPIRES.min(consumer.max_expires.unwrap_or(EXPIRES)),
+            limits: consumer.limits,
             inbox,
             pulls: Pulls::default(),
             scratch: Scratch::default(),
@@ -118,8 +116,8 @@ impl Requests {
             None => self.size(used),
             Some(few) => {
                 let asks = few > 0 && self.pulls.is_empty();
-                let few = few.min(self.max_messages.unwrap_or(usize::MAX));
-                asks.then_some((few, self.byte_share(), self.max_bytes.unwrap_or(0)))
+                let few = few.min(self.limits.messages.unwrap_or(usize::MAX));
+                asks.then_some((few, self.byte_share(), self.limits.bytes.unwrap_or(0)))
             }
         };
         let Some((mut messages, bytes, max_bytes)) = size else {
@@ -132,10 +130,11 @@ impl Requests {
             self.heard = now;
         }
         let id = self.pulls.ask(messages, bytes, now);
-        let heartbeat = HEARTBEAT.min(self.expires / 2);
+        let expires = EXPIRES.min(self.limits.expires.unwrap_or(EXPIRES));
+        let heartbeat = HEARTBEAT.min(expires / 2);
         let request = format!(
             "{{\"batch\":{messages},\"max_bytes\":{max_bytes},\"expires\":{},\"idle_heartbeat\":{}}}",
-            self.expires.as_nanos(),
+            expires.as_nanos(),
             heartbeat.as_nanos()
         );
         let message = OutboundMessage {
@@ -162,20 +161,30 @@ impl Requests {
         }
         if self.oversize {
             // One message may pass the limit by its own size.
-            let alone = (1, bytes_room, self.max_bytes.unwrap_or(0));
+            let alone = (1, bytes_room, self.limits.bytes.unwrap_or(0));
             return self.pulls.is_empty().then_some(alone);
         }
         let messages = room
             .min(PULL_MESSAGES_MAX)
-            .min(self.max_messages.unwrap_or(usize::MAX));
+            .min(self.limits.messages.unwrap_or(usize::MAX));
         let bytes = bytes_room
             .min(self.byte_share())
-            .min(self.max_bytes.unwrap_or(usize::MAX));
+            .min(self.limits.bytes.unwrap_or(usize::MAX));
         Some((messages, bytes, bytes))
     }
 
     fn byte_share(&self) -> usize {
         (self.limit.bytes / BYTE_PARTS).max(1)
+    }
+
+    /// What the consumer gives at most may have been changed.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Whether the consumer has refused everything for a while.
+    pub(super) fn is_refused(&self) -> bool {
+        self.failures >= REFUSED
     }
 
     /// Something came from the server.
@@ -213,10 +222,10 @@ impl Requests {
         match (code, text) {
             // Its time is over, or it is done.
             (408, _) | (409, "Batch Completed") => self.failures = 0,
-            (409, text) if text.contains("MaxBytes") => {
+            (409, text) if text.contains("MaxBytes") && !self.gives_no_more() => {
                 // Where nothing of its bytes was used, the next message is larger than all of them.
                 self.oversize = number("Nats-Pending-Bytes").is_none_or(|left| {
-                    left >= self.byte_share() || self.max_bytes.is_some_and(|most| left >= most)
+                    left >= self.byte_share() || self.limits.bytes.is_some_and(|most| left >= most)
                 });
                 if !self.oversize {
                     // The byte credit is nearly used up: let some of it come back first.
@@ -227,12 +236,24 @@ impl Requests {
                 self.failures += 1;
                 self.paused_until = Some(Instant::now() + self.backoff.wait(self.failures));
                 tracing::debug!(code, text, "the consumer ended a request");
+                if self.failures == REFUSED {
+                    tracing::warn!(
+                        code,
+                        text,
+                        "the consumer refuses every request, so no message comes; change the consumer, or wait until the server is well"
+                    );
+                }
                 if code == 503 || text.contains("Deleted") {
                     return Word::Gone;
                 }
             }
         }
         Word::Heard
+    }
+
+    /// Whether the next message is larger than all that this consumer gives for one request.
+    fn gives_no_more(&self) -> bool {
+        self.oversize && self.limits.bytes.is_some()
     }
 
     /// Forgets requests that the server has forgotten.

@@ -118,6 +118,11 @@ impl NatsServer {
         self.child.wait().ok();
     }
 
+    /// Where it keeps its streams.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// Starts it again, on the same port and with the same data.
     pub(crate) fn restart(&mut self) {
         self.kill();
