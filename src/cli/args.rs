@@ -46,7 +46,7 @@ pub struct CheckArgs {
 
 pub(super) fn check_examples() -> String {
     examples!(
-        "forebay check pipeline.yaml               silent and 0 when it is right",
+        "forebay check pipeline.yaml               `ok` and 0 when it is right, with what to know about it",
         "forebay check pipelines/*/pipeline.yaml   all reports at once",
         "forebay check pipeline.yaml --resolved    what the defaults turned out to be",
         "forebay check pipeline.yaml --connect     are the streams there, and do they keep what is stored?",

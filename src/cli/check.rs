@@ -89,7 +89,7 @@ fn notes(plan: &Plan) -> Vec<&'static str> {
     }
     if plan.order_by.is_some() {
         notes.push(match &plan.source {
-            SourcePlan::JetStream(..) => "`order_by`: run one process per consumer, for each keeps the order only of what it gets; after a crash or a cut connection new messages wait until those before them have come again, up to `ack_wait`, so set that low",
+            SourcePlan::JetStream(..) => "`order_by`: run one process per consumer, for each keeps the order only of what it gets; after a crash or a cut connection new messages wait until those before them have come again, up to `ack_wait` and two seconds, so set that low",
             _ => "`order_by`: the order is that in which messages arrive here; each process keeps the order only of what it gets",
         });
         if matches!(plan.sink, SinkPlan::JetStream(..)) {

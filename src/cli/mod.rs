@@ -100,7 +100,7 @@ pub enum Command {
     /// Run pipelines until their input ends or a signal comes
     #[command(after_help = args::run_examples())]
     Run(RunArgs),
-    /// Say what is wrong with pipeline files, or nothing
+    /// Say what is wrong with pipeline files, or that nothing is
     #[command(after_help = args::check_examples())]
     Check(CheckArgs),
     /// Print the JSON Schema of pipeline files

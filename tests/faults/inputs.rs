@@ -10,7 +10,7 @@ use crate::{
 const TABLE: u64 = 1000;
 /// What the contract lets in, which is more than the model can take.
 const RANGE: u64 = 2000;
-/// One in so many messages is poison.
+/// One in so many messages is bad.
 const POISON: u64 = 25;
 
 /// A number that the model answers, one that it fails on, and four ways to break the contract.
@@ -123,7 +123,7 @@ source:
     stream: IN
     consumer: worker
     ack_wait: {ack_wait_ms}ms
-    max_deliver: 1000   # a message that many workers die with is no poison here
+    max_deliver: 1000   # a message that many processes die with is not a bad one here
 decode: {{ json: {{}} }}
 fields:
   x: {{ dtype: i64, range: [0, {most}] }}

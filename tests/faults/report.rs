@@ -24,8 +24,8 @@ pub(crate) struct Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = [
-            (self.worker_kills, "workers killed"),
-            (self.worker_stops, "workers stopped"),
+            (self.worker_kills, "processes killed"),
+            (self.worker_stops, "processes stopped"),
             (self.server_kills, "servers killed"),
             (self.freezes, "servers frozen"),
             (self.lame_ducks, "lame ducks"),
@@ -57,7 +57,7 @@ pub(crate) struct Report {
     pub(crate) longest_pause: Duration,
     /// How long it took to settle everything when faults and load were over.
     pub(crate) settled: Duration,
-    /// How workers ended that nobody had asked to.
+    /// How processes ended that nobody had asked to.
     pub(crate) ended: Vec<String>,
     /// When results were stored, in order.
     pub(crate) stored: Vec<Moment>,
@@ -91,7 +91,7 @@ impl fmt::Display for Report {
             self.settled
         )?;
         for ended in &self.ended {
-            write!(f, "\n  a worker ended by itself: {ended}")?;
+            write!(f, "\n  a process ended by itself: {ended}")?;
         }
         for finding in self.findings.iter().take(SHOWN) {
             write!(f, "\n  {finding}")?;
@@ -115,11 +115,11 @@ pub(crate) struct Recovery {
 
 /// The campaigns as a table in Markdown.
 pub(crate) fn campaigns_table(reports: &[Report]) -> String {
-    let mut table = "| campaign | messages | dead letters | workers killed (stopped) | servers killed | frozen, lame ducks | cuts, jams | redeliveries | duplicates suppressed | lost | doubled | wrong | longest pause |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n".to_owned();
+    let mut table = "| campaign | messages | dead letters | processes killed | processes stopped with SIGTERM | servers killed | frozen, lame ducks | cuts, jams | redeliveries | duplicates suppressed | lost | doubled | wrong | longest pause |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n".to_owned();
     for report in reports {
         let tally = &report.tally;
         table.push_str(&format!(
-            "| {} | {} | {} | {} ({}) | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s |\n",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s |\n",
             report.name,
             report.messages,
             report.letters,
@@ -152,27 +152,26 @@ pub(crate) fn recoveries_table(recoveries: &[Recovery]) -> String {
         let took: Vec<_> = of_kind.iter().filter_map(|one| one.took).collect();
         let broker: Vec<_> = of_kind.iter().filter_map(|one| one.broker).collect();
         let target_of = |one: &Recovery| Some(target(kind)? + one.broker.unwrap_or_default());
-        let met = of_kind.iter().filter(|one| {
-            let Some(target) = target_of(one) else {
-                return true;
-            };
-            one.took.is_some_and(|took| took <= target)
-        });
-        let met = met.count();
-        let target = match (target(kind), broker.is_empty()) {
-            (None, _) => "–".to_owned(),
-            (Some(most), true) => format!("≤ {}", seconds(most)),
-            (Some(most), false) => format!("≤ the broker's + {}", seconds(most)),
+        let is_met = |one: &&&Recovery| {
+            let target = target_of(one);
+            one.took
+                .is_some_and(|took| target.is_some_and(|target| took <= target))
+        };
+        let met = of_kind.iter().filter(is_met).count();
+        let met = format!("{met} of {}", of_kind.len());
+        let (target, met) = match (target(kind), broker.is_empty()) {
+            (None, _) => ("–".to_owned(), "–".to_owned()),
+            (Some(most), true) => (format!("≤ {}", seconds(most)), met),
+            (Some(most), false) => (format!("≤ the broker's + {}", seconds(most)), met),
         };
         table.push_str(&format!(
-            "| {kind} | {} | {} | {} | {target} | {met} of {} |\n",
+            "| {kind} | {} | {} | {} | {target} | {met} |\n",
             of_kind.len(),
             pair(&took).join(" | "),
             match pair(&broker) {
                 [median, worst] if !broker.is_empty() => format!("{median}, {worst}"),
                 _ => "–".to_owned(),
             },
-            of_kind.len(),
         ));
     }
     table
@@ -196,8 +195,9 @@ fn recoveries_become_rows() {
         took: Some(Duration::from_millis(took)),
         broker: (broker > 0).then(|| Duration::from_millis(broker)),
     };
-    let killed = "the only worker is killed and started again";
+    let killed = "the only process is killed and started again";
     let leader = "the leader of the output's stream is killed";
+    let frozen = "the server stands still and goes on";
     let never = Recovery {
         took: None,
         ..one(killed, 0, 0)
@@ -207,11 +207,13 @@ fn recoveries_become_rows() {
         one(killed, 1100, 0),
         never,
         one(leader, 5900, 5000),
+        one(frozen, 10, 0),
     ];
     insta::assert_snapshot!(recoveries_table(&all), @r"
     | fault | times | median | worst | the broker's own pause (median, worst) | target | met |
     |---|--:|--:|--:|--:|---|---|
     | the leader of the output's stream is killed | 1 | 5.90 s | 5.90 s | 5.00 s, 5.00 s | ≤ the broker's + 1.00 s | 1 of 1 |
-    | the only worker is killed and started again | 3 | 1.00 s | 1.10 s | – | ≤ 1.00 s | 1 of 3 |
+    | the only process is killed and started again | 3 | 1.00 s | 1.10 s | – | ≤ 1.00 s | 1 of 3 |
+    | the server stands still and goes on | 1 | 0.01 s | 0.01 s | – | – | – |
     ");
 }

@@ -102,7 +102,7 @@ async fn storms(
         .storm(
             Setup {
                 messages: messages(100_000),
-                ..setup("workers and server")
+                ..setup("processes and server")
             },
             storms::everything,
         )
@@ -163,7 +163,7 @@ async fn recoveries(
     let alone = Setup {
         workers: 1,
         at_first: 1,
-        ..steady("recovery of a worker")
+        ..steady("recovery of a process")
     };
     let restarts = async |rig: &mut Rig| spaced::workers(rig, times(12)).await;
     outcome.spaced(alone, restarts).await;
@@ -205,7 +205,7 @@ fn page(outcome: &Outcome, seed: u64) -> String {
         "# Soak
 
 Written by `make soak`: real processes are killed, frozen and cut off under a steady load, one in 25 messages is
-poison, and afterwards everything that came out is compared with everything that went in. Each input must have one
+bad, and afterwards everything that came out is compared with everything that went in. Each input must have one
 result with the right value, or one dead letter with the right reason; and nothing may be left unacknowledged.
 
 {}
@@ -214,10 +214,15 @@ not stored again; *longest pause* is the longest time without a result, faults i
 
 ## Until it goes on as before
 
-From the moment that what had failed is back (the worker's process started, the server accepting connections; for a
-leader that was killed, from its death) until the first result from which on results are stored at nine tenths of
-the pace of the second before the fault: in a bucket of 100 ms, and in the median of that and the next two. The
-broker's own pause is the longer one of a bare publisher to the same streams and of the consumer's leader.
+How long it took after one fault, under a steady load.
+
+- The clock starts when what had failed is there again: the process is started, the server accepts connections or goes
+  on. It starts with the fault itself where a leader is killed or a server becomes a lame duck.
+- It stops at the first result from which on results are stored about as fast as before the fault: in the next 100 ms,
+  and in the median of the next three times 100 ms, at least nine tenths of the median of the last ten times 100 ms.
+- In a cluster the broker stands still too, until it has new leaders. How long, is measured without forebay: bare
+  publishers write to both streams, and the consumer is asked whether it answers. What took longest is *the broker's
+  own pause*; the target is counted on top of it.
 
 {}
 Made on {} with {cpu} ({cores} cores), {}; forebay {} at {} ({profile} build), nats-server {}, ONNX Runtime {}; seed

@@ -32,7 +32,7 @@ async fn calm(rig: &mut Rig) {
     rig.pause(3500..4000).await;
 }
 
-/// The only worker dies, and is started again after a moment.
+/// The only process dies, and is started again after a moment.
 pub(crate) async fn workers(rig: &mut Rig, times: usize) -> Faults {
     let mut faults = Faults::default();
     for _ in 0..times {
@@ -43,7 +43,7 @@ pub(crate) async fn workers(rig: &mut Rig, times: usize) -> Faults {
         let back = now();
         rig.fleet.start(victim);
         faults.all.push(Fault {
-            kind: "the only worker is killed and started again",
+            kind: "the only process is killed and started again",
             at,
             back,
         });
@@ -102,7 +102,7 @@ pub(crate) async fn cluster(rig: &mut Rig, times: usize) -> Faults {
                 storms::kill_leader(rig, "IN").await,
             ),
             _ => (
-                "the server that workers are connected to becomes a lame duck",
+                "the server that processes are connected to becomes a lame duck",
                 // It keeps its connections for ten seconds, and then lets them go one by one.
                 storms::lame_duck(rig, 13_000..14_000).await,
             ),
@@ -155,7 +155,7 @@ fn the_silence_that_a_fault_begins_is_found() {
 /// The longest that a recovery may take, beside the broker's own pause.
 pub(crate) fn target(kind: &str) -> Option<Duration> {
     let millis = match kind {
-        kind if kind.starts_with("the only worker") => 1000,
+        kind if kind.starts_with("the only process") => 1000,
         kind if kind.starts_with("the server is killed") => 1500,
         kind if kind.starts_with("the leader") => 1000,
         _ => return None,

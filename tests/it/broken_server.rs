@@ -254,7 +254,7 @@ async fn a_program_that_stood_still_makes_no_dead_letters_of_what_it_holds() {
         "income/pipeline.yaml",
         &[
             ("ack_wait: 30s", "ack_wait: 1s"),
-            ("max_deliver: 5", "max_deliver: 1"),
+            ("max_deliver: 5", "max_deliver: 3"),
         ],
     );
     let mut program = Program::run(&pipeline.file, &server.url());

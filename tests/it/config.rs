@@ -80,7 +80,7 @@ sink: { reply: {} }",
         (plan.in_flight.messages, plan.in_flight.bytes),
         (8192, 256 << 20)
     );
-    assert_eq!(plan.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(plan.shutdown_grace, Duration::from_secs(25));
     assert!(plan.workers >= 1);
     let SinkPlan::Nats(server, _) = &plan.sink else {
         panic!("{:?}", plan.sink)

@@ -89,6 +89,7 @@ broken! {
     auth_file_missing: with_source("{ nats: { subject: rows, auth: { credentials_file: my.creds } } }");
     tls_by_halves: with_source("{ nats: { subject: rows, tls: { cert_file: income/model.onnx } } }");
     ack_wait_too_short: with_source("{ jetstream: { stream: S, consumer: c, ack_wait: 200ms } }");
+    max_deliver_too_small: with_source("{ jetstream: { stream: S, consumer: c, max_deliver: 2 } }");
     reply_to_a_stream: with_sink("{ jetstream: { stream: S, consumer: c } }", "{ reply: {} }");
     token_not_there: with_sink("{ nats: { subject: rows.income } }", "{ nats: { subject: \"scores.{3}\" } }");
     token_of_a_file: with_sink("{ file: { path: \"-\" } }", "{ nats: { subject: \"scores.{1}\" } }");

@@ -282,11 +282,14 @@ fn what_the_comments_offer_is_right() {
     fs::write(at.join("size.onnx"), copies(&[("X", "y")], "2")).unwrap();
     succeeds(at, &["new", "size.onnx"]);
     let yaml = fs::read_to_string(at.join("pipeline.yaml")).unwrap();
-    for (offer, seen) in [("jetstream:", "stream: ROWS"), ("reply:", "reply: {}")] {
+    for (offer, ends) in [
+        ("jetstream:", ["stream: ROWS", "sink:\n  jetstream:"]),
+        ("reply:", ["source:\n  nats:", "reply: {}"]),
+    ] {
         let text = answered(&yaml, &[offer, "pass:"]);
         fs::write(at.join("answered.yaml"), &text).unwrap();
         let said = succeeds(at, &["check", "answered.yaml", "--resolved"]);
-        for part in [seen, "height", "unit: cm", "id"] {
+        for part in [ends[0], ends[1], "height", "unit: cm", "id"] {
             assert!(said.contains(part), "{part}\n{said}\n{text}");
         }
     }

@@ -136,6 +136,7 @@ async fn it_says_what_it_waits_for_and_who_else_reads() {
             .contains("messages that were delivered before and not acknowledged, to keep the order")
     })
     .await;
+    assert_eq!(next.status("/readyz"), 200, "a pause is not trouble");
     next.wait_for("that it goes on", |program| {
         program.said().contains("nothing is missing any more")
     })

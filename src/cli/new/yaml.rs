@@ -293,9 +293,15 @@ fn sink(yaml: &mut String, draft: &Draft) {
         &format!("    subject: {name}.out"),
         "on which subject do the results go?",
     );
+    line(yaml, "  # Or, instead of `nats`, into a stream?", "");
     line(
         yaml,
-        "  # Or, instead of `nats`, back to who sent a request?\n  # reply: {}",
+        &format!("  # jetstream: {{ url: {URL}, subject: {name}.out }}"),
+        "",
+    );
+    line(
+        yaml,
+        "  # Or back to who sent a request?\n  # reply: {}",
         "",
     );
     line(

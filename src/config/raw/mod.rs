@@ -44,13 +44,13 @@ pub(super) struct Pipeline {
     /// model input, with its name, type and shape.
     pub(super) fields: Option<At<Named<At<Field>>>>,
     /// Keeps the results of messages with the same key in the order in which the messages stand
-    /// in the source: a token of their subject, `"{2}"`, or the name of a field (no float, and the
-    /// same value in all rows of a message). Run one process per consumer or queue group then:
-    /// each keeps the order only of what it gets. Into a stream, the next result of a key is
-    /// published when the one before it is stored; with ten keys or more that left 0.75 to 0.9 of
-    /// the messages per second, and with a single key 0.18. After a crash or a cut connection, new
-    /// messages from a stream wait for those before them, up to `ack_wait` and a little, so set
-    /// that low. Where `order_by` is left out, no order is promised.
+    /// in the source: a token of their subject, `"{2}"`, or the name of one of the `fields` (no
+    /// float, and the same value in all rows of a message). Run one process per consumer or queue
+    /// group then: each keeps the order only of what it gets. Into a stream, the next result of a
+    /// key is published when the one before it is stored. After a crash or a cut connection, new
+    /// messages from a stream wait for those before them, up to `ack_wait` and two seconds, so set
+    /// that low. What it costs is in `docs/order.md`. Where `order_by` is left out, no order is
+    /// promised.
     pub(super) order_by: Option<At<OrderKey>>,
     /// How batches are formed.
     #[serde(default)]
@@ -74,7 +74,9 @@ pub(super) struct Pipeline {
     pub(super) dead_letter: Option<At<DeadLetter>>,
     /// The HTTP server for `/metrics`, `/healthz` and `/readyz`.
     pub(super) http: Option<Http>,
-    /// How long a stop may take before what is left is abandoned, and delivered again.
+    /// How long a stop may take before what is left is abandoned, and delivered again; the exit
+    /// code is 1 then. Whoever stops the program must give it longer than that: Kubernetes kills
+    /// after 30 s (`terminationGracePeriodSeconds`) unless told otherwise, so the default is less.
     #[serde(default = "shutdown_grace")]
     pub(super) shutdown_grace: Time,
 }
@@ -126,5 +128,5 @@ fn max_in_flight_bytes() -> Size {
 }
 
 fn shutdown_grace() -> Time {
-    Time::from_secs(30)
+    Time::from_secs(25)
 }

@@ -56,9 +56,11 @@ pub(in crate::config) struct JetStreamSource {
     /// How long the broker waits for our word before it delivers a message again; at least 1s.
     #[serde(default = "ack_wait")]
     pub(in crate::config) ack_wait: At<Time>,
-    /// How often a message is delivered before it goes to the dead letter.
+    /// How often a message is delivered before it goes to the dead letter; at least 3. What was
+    /// delivered twice and not acknowledged goes in alone. Of what comes more often than this only
+    /// the first is taken for the culprit, one in the life of a process.
     #[serde(default = "max_deliver")]
-    pub(in crate::config) max_deliver: Count,
+    pub(in crate::config) max_deliver: At<Count>,
     /// How to say who we are.
     pub(in crate::config) auth: Option<At<AuthKeys>>,
     /// Certificates, where the system's are not enough.
@@ -71,8 +73,8 @@ fn ack_wait() -> At<Time> {
     At::unwritten(Time::from_secs(30))
 }
 
-fn max_deliver() -> Count {
-    Count(5)
+fn max_deliver() -> At<Count> {
+    At::unwritten(Count(5))
 }
 
 /// A file, one line for each message.

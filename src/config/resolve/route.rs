@@ -11,7 +11,7 @@ use crate::{
     config::{
         node::Span,
         plan::{SinkPlan, SourcePlan},
-        raw::{At, DeadLetter, FileEnd, Sink, Source, Subject, SubjectTemplate, Target},
+        raw::{At, Count, DeadLetter, FileEnd, Sink, Source, Subject, SubjectTemplate, Target},
         report::Report,
     },
     nats::ServerOptions,
@@ -67,6 +67,7 @@ impl Resolver<'_> {
                             .help("a message that is not acknowledged in this time is delivered again; `30s` is a good start"),
                     );
                 }
+                self.check_max_deliver(&keys.max_deliver);
                 let server = self.server(&ServerKeys::from(keys), None)?;
                 let filter = keys.filter_subject.as_ref();
                 let options = JetStreamOptions {
@@ -74,7 +75,7 @@ impl Resolver<'_> {
                     consumer: keys.consumer.0.clone(),
                     filter_subject: filter.map(|filter| filter.value.0.clone()),
                     ack_wait: ack_wait.value.0,
-                    max_deliver: keys.max_deliver.0 as u64,
+                    max_deliver: keys.max_deliver.value.0 as u64,
                 };
                 Some(SourcePlan::JetStream(server, options))
             }
@@ -85,6 +86,17 @@ impl Resolver<'_> {
                 };
                 Some(SourcePlan::File(FileOptions { path }))
             }
+        }
+    }
+
+    fn check_max_deliver(&mut self, max_deliver: &At<Count>) {
+        const MIN: usize = 3;
+        if max_deliver.value.0 < MIN {
+            self.report(
+                Report::new(format!("`max_deliver` is too small: {}", max_deliver.value.0))
+                    .at(&max_deliver.span(), format!("at least {MIN}"))
+                    .help("a crash counts as a delivery for everything that was in flight; what comes for the third time goes in alone, so that only the culprit fails; `5` is a good start"),
+            );
         }
     }
 

@@ -242,6 +242,32 @@ mod tests {
         assert!(!text.contains("quantile"), "histograms, never summaries");
     }
 
+    /// The page for people names every metric, under its type.
+    #[test]
+    fn the_page_of_metrics_is_complete() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let page = std::fs::read_to_string(path).expect("the page");
+        let part = |title: &str| {
+            let (_, rest) = page.split_once(title).expect("the page has this part");
+            rest.split("\n## ").next().unwrap_or_default().to_owned()
+        };
+        let names = |table: &[(&'static str, &str)]| -> Vec<_> {
+            table.iter().map(|(name, _)| *name).collect()
+        };
+        let histograms = [names(SECONDS), vec![BATCH_ROWS, BATCH_FILL]].concat();
+        for (title, names) in [
+            ("\n## Counters\n", names(COUNTERS)),
+            ("\n## Histograms\n", histograms),
+            ("\n## Gauges\n", names(GAUGES)),
+        ] {
+            let part = part(title);
+            for name in names {
+                let row = format!("\n| `{name}` |");
+                assert!(part.contains(&row), "docs/metrics.md lacks {name}");
+            }
+        }
+    }
+
     /// `promtool` (Debian package `prometheus`) knows the naming rules better than we do. CI has
     /// it; on a machine without it this test says so.
     #[test]
