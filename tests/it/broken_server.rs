@@ -266,7 +266,8 @@ async fn a_program_that_stood_still_makes_no_dead_letters_of_what_it_holds() {
     program
         .wait_for("it is not ready, and says why", |program| {
             let (status, why) = program.get("/readyz");
-            status == 503 && why.contains("results cannot be stored: maximum messages exceeded")
+            let full = "results cannot be stored: `scores.income.ma`: maximum messages exceeded";
+            status == 503 && why.contains(full)
         })
         .await;
     program.signal("STOP");

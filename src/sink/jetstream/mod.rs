@@ -7,6 +7,7 @@
 
 mod answer;
 mod headers;
+mod trouble;
 mod window;
 
 use std::{
