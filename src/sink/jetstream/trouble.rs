@@ -36,7 +36,7 @@ pub(super) struct Trouble {
     /// Results that the next probe may send.
     probes: usize,
     /// The place of the last result that was probed: the next probe goes on from there.
-    last: u32,
+    last: u64,
     held: Held,
     backoff: Backoff,
     complaint: Seldom,
@@ -203,8 +203,8 @@ impl Trouble {
 }
 
 /// The place in the table: what keys are in the order of.
-fn place(key: u64) -> u32 {
-    key as u32
+fn place(key: u64) -> u64 {
+    key & u64::from(u32::MAX)
 }
 
 #[cfg(test)]
