@@ -147,7 +147,7 @@ pub async fn serve(
     while let Some(ended) = running.join_next().await {
         let (pipeline, result) = ended.map_err(|error| RunError::Bug(error.to_string()))?;
         match result {
-            Ok(()) => tracing::info!(pipeline, "ended; every message is settled"),
+            Ok(()) => tracing::info!(pipeline, "ended"),
             Err(error) => {
                 tracing::error!(pipeline, %error, "stopped");
                 stop.cancel();
