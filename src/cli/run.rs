@@ -123,6 +123,7 @@ pub async fn serve(
     let facts = Arc::new(http::Facts {
         metrics: metrics.clone(),
         pipelines: built.iter().map(|one| one.status.clone()).collect(),
+        hung_after: http::HUNG_AFTER,
     });
     let addresses: BTreeSet<_> = plans.iter().filter_map(|plan| plan.http).collect();
     for address in addresses {

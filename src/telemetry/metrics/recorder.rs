@@ -45,6 +45,7 @@ pub(super) const IN_FLIGHT_BYTES: &str = "forebay_in_flight_bytes";
 pub(super) const IN_FLIGHT_LIMIT: &str = "forebay_in_flight_messages_limit";
 pub(super) const PENDING: &str = "forebay_pending_messages";
 pub(super) const UNACKNOWLEDGED: &str = "forebay_unacknowledged_messages";
+pub(super) const RUNNING: &str = "forebay_running_seconds";
 pub(super) const READY: &str = "forebay_ready";
 pub(super) const STEP_INFO: &str = "forebay_step_info";
 pub(super) const BUILD_INFO: &str = "forebay_build_info";
@@ -125,6 +126,10 @@ const GAUGES: &[(&str, &str)] = &[
     (
         UNACKNOWLEDGED,
         "Messages that the JetStream consumer has given out, to any process, and that are not settled",
+    ),
+    (
+        RUNNING,
+        "Age of the longest run of the models that is under way; 0 when there is none",
     ),
     (READY, "1 when connected, consumer there and models warm"),
     (
