@@ -70,7 +70,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         RETRIES,
-        "Messages given back to be delivered again, by stage",
+        "Messages given back to be delivered again, and results and dead letters that were not stored and are sent again, by stage",
     ),
     (
         DUPLICATES,
@@ -216,6 +216,7 @@ mod tests {
                 bytes: 1,
             };
             all.gauges.in_flight(in_flight, in_flight);
+            all.gauges.running(ms);
             all.gauges.ready(true);
             all.gauges.step("0", "income", "cpu", "asked for");
         });
@@ -245,6 +246,15 @@ mod tests {
         }
         assert!(seen > 100, "{text}");
         assert!(!text.contains("quantile"), "histograms, never summaries");
+    }
+
+    #[test]
+    fn a_retry_is_either_kind() {
+        let text = rendered();
+        let help = text
+            .lines()
+            .find(|line| line.starts_with("# HELP forebay_retries_total"));
+        insta::assert_snapshot!(help.expect("a help text"), @"# HELP forebay_retries_total Messages given back to be delivered again, and results and dead letters that were not stored and are sent again, by stage");
     }
 
     /// `promtool` (Debian package `prometheus`) knows the naming rules better than we do. CI has
