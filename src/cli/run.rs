@@ -123,6 +123,7 @@ pub async fn serve(
     let facts = Arc::new(http::Facts {
         metrics: metrics.clone(),
         pipelines: built.iter().map(|one| one.status.clone()).collect(),
+        hung_after: http::HUNG_AFTER,
     });
     let addresses: BTreeSet<_> = plans.iter().filter_map(|plan| plan.http).collect();
     for address in addresses {
@@ -147,7 +148,7 @@ pub async fn serve(
     while let Some(ended) = running.join_next().await {
         let (pipeline, result) = ended.map_err(|error| RunError::Bug(error.to_string()))?;
         match result {
-            Ok(()) => tracing::info!(pipeline, "ended; every message is settled"),
+            Ok(()) => tracing::info!(pipeline, "ended"),
             Err(error) => {
                 tracing::error!(pipeline, %error, "stopped");
                 stop.cancel();

@@ -26,7 +26,14 @@ pub struct Facts {
     pub metrics: PrometheusHandle,
     /// Every pipeline of the process.
     pub pipelines: Vec<Status>,
+    /// A batch that is in the models for longer than this is not expected back; [`HUNG_AFTER`],
+    /// but for tests.
+    pub hung_after: Duration,
 }
+
+/// How long a batch may be in the models before `/healthz` says that the process should be
+/// restarted: far more than any batch takes that comes back, so that nothing is restarted in vain.
+pub const HUNG_AFTER: Duration = Duration::from_mins(5);
 
 impl Facts {
     /// Which pipelines are not ready, and why; empty when all are.
@@ -36,6 +43,17 @@ impl Facts {
             .filter_map(|status| {
                 let reason = status.not_ready()?;
                 Some(format!("{}: {reason}", status.name))
+            })
+            .collect()
+    }
+
+    /// Which pipelines only a new process can help, and why.
+    fn hung(&self) -> Vec<String> {
+        self.pipelines
+            .iter()
+            .filter_map(|status| {
+                let reason = status.hung(self.hung_after)?;
+                Some(format!("pipeline `{}`: {reason}", status.name))
             })
             .collect()
     }
@@ -58,7 +76,15 @@ impl Facts {
                     body,
                 )
             }
-            "/healthz" => (StatusCode::OK, TEXT, "ok\n".to_owned()),
+            "/healthz" => {
+                let reasons = self.hung();
+                if reasons.is_empty() {
+                    (StatusCode::OK, TEXT, "ok\n".to_owned())
+                } else {
+                    let body = format!("{}\n", reasons.join("\n"));
+                    (StatusCode::SERVICE_UNAVAILABLE, TEXT, body)
+                }
+            }
             "/readyz" => {
                 let reasons = self.not_ready();
                 if reasons.is_empty() {
@@ -135,4 +161,61 @@ fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Fu
         .headers_mut()
         .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::{
+        message::{Home, InFlight},
+        pipeline::Running,
+        telemetry::metrics::PipelineMetrics,
+    };
+
+    #[test]
+    fn a_batch_that_stays_in_the_model_is_not_healthy() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let running = Running::new();
+        let home = Home::new(InFlight {
+            messages: 1,
+            bytes: 1,
+        });
+        let gauges = metrics::with_local_recorder(&recorder, || PipelineMetrics::new("x").gauges);
+        let status = Status::new("x", home, Arc::clone(&running), gauges, Vec::new());
+        let mut facts = Facts {
+            metrics: recorder.handle(),
+            pipelines: vec![status],
+            hung_after: Duration::ZERO,
+        };
+        let running_seconds = |facts: &Facts| {
+            let (_, _, text) = facts.answer(&Method::GET, "/metrics");
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("forebay_running_seconds{pipeline=\"x\"} "));
+            line.and_then(|value| value.parse::<f64>().ok())
+        };
+        let health = |facts: &Facts| {
+            let (status, _, body) = facts.answer(&Method::GET, "/healthz");
+            (status, body)
+        };
+        assert_eq!(health(&facts), (StatusCode::OK, "ok\n".to_owned()));
+        assert_eq!(running_seconds(&facts), Some(0.0));
+        let note = running.note();
+        note.begin(Instant::now());
+        while running.longest(Instant::now()).is_zero() {
+            std::thread::yield_now();
+        }
+        assert!(running_seconds(&facts) > Some(0.0));
+        let (status, body) = health(&facts);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        insta::assert_snapshot!(body, @"pipeline `x`: a batch has been in the model for 0 s; the process should be restarted");
+        facts.hung_after = HUNG_AFTER;
+        assert_eq!(health(&facts).0, StatusCode::OK);
+        note.end();
+        assert_eq!(running_seconds(&facts), Some(0.0));
+    }
 }

@@ -89,15 +89,20 @@ impl fmt::Debug for Connection {
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const CONNECT_PAUSE: Duration = Duration::from_millis(200);
 impl Connection {
-    /// Connects, and tries for ten seconds.
+    /// Connects, and tries for ten seconds. It is logged when the connection is lost later, and when
+    /// it is there again.
     ///
     /// # Errors
     /// A sentence that says what failed and what to do: no server, not let in, a file unreadable.
     pub async fn connect(options: &ServerOptions, name: &str) -> Result<Self, ConnectError> {
-        Self::connect_within(options, name, CONNECT_WITHIN).await
+        let connection = Self::connect_within(options, name, CONNECT_WITHIN).await?;
+        let status = &connection.inner.status;
+        status.send_modify(|status| status.tells = true);
+        Ok(connection)
     }
 
-    /// Connects, and tries for as long as `within`.
+    /// Connects, and tries for as long as `within`. For commands, which say by themselves what a lost
+    /// connection means to them.
     ///
     /// # Errors
     /// As [`Connection::connect`].
@@ -181,13 +186,11 @@ impl Connection {
         }
     }
 
-    /// A second connection with the same options, for what must not share one.
+    /// A second connection with the same options, for what must not share one. What is lost and there
+    /// again is logged for the first.
     pub(crate) async fn another(&self, purpose: &str) -> Result<Self, ConnectError> {
-        Self::connect(
-            &self.inner.options,
-            &format!("{} {purpose}", self.inner.name),
-        )
-        .await
+        let name = format!("{} {purpose}", self.inner.name);
+        Self::connect_within(&self.inner.options, &name, CONNECT_WITHIN).await
     }
 
     /// The client, for commands that need more than a pipeline does. Whoever awaits it bounds the

@@ -20,6 +20,8 @@ pub enum State {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Status {
     pub(crate) state: State,
+    /// Whether to log that the connection is lost, and that it is there again.
+    pub(crate) tells: bool,
     /// Refusals in a row.
     refused: u32,
     /// A sentence for the operator; set once.
@@ -46,12 +48,21 @@ impl Status {
     pub(crate) fn apply(&mut self, event: &Event, server: &str) -> bool {
         match event {
             Event::Connected => {
+                if self.tells && self.state == State::Disconnected {
+                    tracing::info!("connected to NATS again");
+                }
                 self.state = State::Connected;
                 self.refused = 0;
                 // A server reads permissions anew for each connection.
                 self.forbidden.clear();
             }
-            Event::Disconnected | Event::Closed => self.state = State::Disconnected,
+            Event::Disconnected => {
+                if self.tells && self.state != State::Disconnected {
+                    tracing::warn!("the connection to NATS at {server} is lost; trying again");
+                }
+                self.state = State::Disconnected;
+            }
+            Event::Closed => self.state = State::Disconnected,
             Event::LameDuckMode => self.state = State::LameDuck,
             Event::ServerError(ServerError::AuthorizationViolation) => self.refuse(server),
             Event::ServerError(ServerError::Other(text)) => return self.violated(text, server),

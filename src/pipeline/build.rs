@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
-use super::{Check, Order, Parts, Status, broker};
+use super::{Check, Order, Parts, Running, Status, broker};
 use crate::{
     block::{Series, Table},
     config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
@@ -70,9 +70,11 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
             None => None,
         },
     );
+    let running = Running::new();
     let status = Status::new(
         &plan.name,
         Arc::clone(&home),
+        Arc::clone(&running),
         metrics.gauges.clone(),
         connections.checks(),
     );
@@ -90,6 +92,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
         replies: matches!(plan.sink, SinkPlan::Nats(_, NatsTarget::Reply)),
         dead_letter,
         home,
+        running,
         metrics,
         shutdown_grace: plan.shutdown_grace,
     };

@@ -17,6 +17,7 @@ pub mod build;
 mod order;
 pub mod permissions;
 mod rejects;
+mod running;
 mod status;
 pub mod streams;
 mod supervise;
@@ -41,6 +42,7 @@ use crate::{
 pub use order::Order;
 use order::Ordering;
 use rejects::RejectRoutes;
+pub use running::{Note, Running};
 pub use status::{Check, Status};
 use supervise::Crew;
 use worker::{Desk, Worker};
@@ -126,6 +128,8 @@ pub struct Parts {
     pub dead_letter: Option<Box<dyn Sink>>,
     /// Where credit is counted; the limit of all channels.
     pub home: Arc<Home>,
+    /// Where workers note which runs of the models are under way.
+    pub running: Arc<Running>,
     /// The handles of all metrics.
     pub metrics: PipelineMetrics,
     /// How long an orderly stop may take.
@@ -165,6 +169,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
             parts.batch.max_rows,
             rejects.clone(),
             order.clone(),
+            parts.running.note(),
             parts.metrics.clone(),
         );
         let (desk, outgoing_sender) = (Arc::clone(&desk), outgoing_sender.clone());

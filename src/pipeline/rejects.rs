@@ -157,7 +157,7 @@ impl RejectLog {
             reason = reject.reason,
             subject = message.subject(),
             sequence = message.position.as_ref().map(|position| position.sequence),
-            more = self.silent,
+            not_logged = self.silent,
             "message rejected{}",
             if kept {
                 "; it is in the dead letter"

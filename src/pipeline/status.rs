@@ -1,7 +1,11 @@
 //! What a running pipeline says about itself to those who ask.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use super::Running;
 use crate::{message::Home, telemetry::metrics::PipelineGauges};
 
 /// Asks a room whether it works; `Some` says why not.
@@ -13,6 +17,7 @@ pub struct Status {
     /// The pipeline's name.
     pub name: String,
     home: Arc<Home>,
+    running: Arc<Running>,
     gauges: PipelineGauges,
     checks: Vec<Check>,
 }
@@ -29,10 +34,17 @@ impl std::fmt::Debug for Status {
 impl Status {
     /// The state of the pipeline with this name, which is ready when its source reads and all
     /// `checks` say nothing.
-    pub fn new(name: &str, home: Arc<Home>, gauges: PipelineGauges, checks: Vec<Check>) -> Self {
+    pub fn new(
+        name: &str,
+        home: Arc<Home>,
+        running: Arc<Running>,
+        gauges: PipelineGauges,
+        checks: Vec<Check>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             home,
+            running,
             gauges,
             checks,
         }
@@ -49,10 +61,54 @@ impl Status {
         })
     }
 
+    /// Why only a new process can help: a batch has been in the models for longer than `within`.
+    /// `None` when all is well. A run cannot be broken off, so a model that hangs hangs for ever.
+    pub fn hung(&self, within: Duration) -> Option<String> {
+        self.hung_at(Instant::now(), within)
+    }
+
+    fn hung_at(&self, now: Instant, within: Duration) -> Option<String> {
+        let longest = self.running.longest(now);
+        (longest > within).then(|| {
+            format!(
+                "a batch has been in the model for {} s; the process should be restarted",
+                longest.as_secs()
+            )
+        })
+    }
+
     /// Brings the gauges up to date; called when someone reads them.
     pub fn refresh_gauges(&self) {
         self.gauges
             .in_flight(self.home.in_flight(), self.home.limit());
+        self.gauges.running(self.running.longest(Instant::now()));
         self.gauges.ready(self.not_ready().is_none());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{message::InFlight, telemetry::metrics::PipelineMetrics};
+
+    #[test]
+    fn a_batch_that_stays_in_the_model_is_told() {
+        let running = Running::new();
+        let home = Home::new(InFlight {
+            messages: 1,
+            bytes: 1,
+        });
+        let gauges = PipelineMetrics::new("x").gauges;
+        let status = Status::new("x", home, Arc::clone(&running), gauges, Vec::new());
+        let within = Duration::from_mins(5);
+        let note = running.note();
+        let begun = Instant::now();
+        let hung_after = |seconds| status.hung_at(begun + Duration::from_secs(seconds), within);
+        assert_eq!(hung_after(312), None);
+        note.begin(begun);
+        assert_eq!(hung_after(299), None);
+        insta::assert_snapshot!(hung_after(312).expect("hung"), @"a batch has been in the model for 312 s; the process should be restarted");
+        note.end();
+        assert_eq!(hung_after(312), None);
     }
 }

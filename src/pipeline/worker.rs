@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::{
     PipelineError,
     order::{Keyed, Ordering},
+    running::Note,
 };
 use crate::{
     batch::{Batch, Batches, Closed, Queued, Work},
@@ -33,6 +34,7 @@ pub(super) struct Worker {
     max_rows: usize,
     rejects: Rejects,
     order: Option<Arc<Ordering>>,
+    running: Note,
     metrics: PipelineMetrics,
     closed: [(Closed, Counter); Closed::ALL.len()],
     /// Bytes of the last batch's results: those of one pipeline are about equally long.
@@ -46,6 +48,7 @@ impl Worker {
         max_rows: usize,
         rejects: Rejects,
         order: Option<Arc<Ordering>>,
+        running: Note,
         metrics: PipelineMetrics,
     ) -> Self {
         Self {
@@ -55,6 +58,7 @@ impl Worker {
             max_rows,
             rejects,
             order,
+            running,
             closed: Closed::ALL.map(|reason| (reason, metrics.engine.closed(reason.name()))),
             metrics,
             bytes_last: 0,
@@ -171,7 +175,10 @@ impl Worker {
                 counter.increment(1);
             }
         }
-        let ran = isolate::run_isolated(engine, batch.block, Table::default())?;
+        self.running.begin(started);
+        let ran = isolate::run_isolated(engine, batch.block, Table::default());
+        self.running.end();
+        let ran = ran?;
         self.metrics.engine.ran(rows, started.elapsed());
         for (record, reason) in ran.failed {
             let reject = Reject::new(Stage::Engine, "model", reason);

@@ -197,3 +197,26 @@ async fn a_rejected_request_is_answered_and_kept() {
     .await;
     program.stop().await;
 }
+
+/// One line of the log for many rejects says how many it stands for.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_how_many_rejects_were_not_logged() {
+    let server = NatsServer::start(&[]);
+    let streams = Streams::income(&server).await;
+    let mut program = Program::run(&example("income/pipeline.yaml"), &server.url());
+    program.ready().await;
+    streams.publish(SUBJECT, ["{", "{", "{"]).await;
+    eventually("the dead letters", async || {
+        streams.messages("DEAD").await == 3
+    })
+    .await;
+    let said = program.said();
+    let rejected: Vec<Value> = said
+        .lines()
+        .filter(|line| line.contains("message rejected"))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(rejected.len(), 1, "{said}");
+    assert_eq!(rejected[0]["not_logged"], 0, "{said}");
+    program.stop().await;
+}

@@ -266,7 +266,8 @@ async fn a_program_that_stood_still_makes_no_dead_letters_of_what_it_holds() {
     program
         .wait_for("it is not ready, and says why", |program| {
             let (status, why) = program.get("/readyz");
-            status == 503 && why.contains("results cannot be stored: maximum messages exceeded")
+            let full = "results cannot be stored: `scores.income.ma`: maximum messages exceeded";
+            status == 503 && why.contains(full)
         })
         .await;
     program.signal("STOP");
@@ -282,4 +283,36 @@ async fn a_program_that_stood_still_makes_no_dead_letters_of_what_it_holds() {
     assert_eq!(streams.messages("SCORES").await, 50);
     assert_eq!(streams.messages("DEAD").await, 0);
     program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_is_logged_once_and_so_is_the_next() {
+    let mut server = NatsServer::start(&[]);
+    let _streams = Streams::income(&server).await;
+    let mut program = Program::run(&example("income/pipeline.yaml"), &server.url());
+    program.ready().await;
+    let count = |program: &Program, words: &str| program.said().matches(words).count();
+    let again = "connected to NATS again";
+    let lost = format!(
+        "the connection to NATS at nats://127.0.0.1:{} is lost; trying again",
+        server.port()
+    );
+    assert_eq!(count(&program, &lost), 0, "{}", program.said());
+    assert_eq!(count(&program, again), 0, "{}", program.said());
+    server.kill();
+    program
+        .wait_for("it is said", |program| count(program, &lost) > 0)
+        .await;
+    assert_eq!(count(&program, again), 0, "{}", program.said());
+    server.restart();
+    program
+        .wait_for("it is said", |program| count(program, again) > 0)
+        .await;
+    program.ready().await;
+    assert_eq!(count(&program, &lost), 1, "{}", program.said());
+    assert_eq!(count(&program, again), 1, "{}", program.said());
+    program.signal("TERM");
+    let ended = program.ended().await;
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches(&lost).count(), 1, "{}", ended.stderr);
 }

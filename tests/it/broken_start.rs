@@ -101,7 +101,8 @@ async fn it_can_be_stopped_while_it_waits_for_a_server() {
 async fn without_its_stream_it_says_how_to_make_one() {
     let server = NatsServer::start(&[]);
     let connection = connect(&server.url()).await;
-    let _streams = Streams::with(&connection, &[("DEAD", "dead.>")]).await;
+    let all = [("SCORES", "scores.>"), ("DEAD", "dead.>")];
+    let _streams = Streams::with(&connection, &all).await;
     let program = Program::run(&example("income/pipeline.yaml"), &server.url());
     let ended = program.ended().await;
     assert_eq!(ended.code, 69, "{}", ended.stderr);
@@ -119,6 +120,20 @@ async fn without_a_stream_for_dead_letters_nothing_is_taken() {
     let ended = program.ended().await;
     assert_eq!(ended.code, 69, "{}", ended.stderr);
     insta::assert_snapshot!(last_words(&ended));
+    assert_eq!(streams.messages("ROWS").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_stream_for_results_nothing_is_taken() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let all = [("ROWS", "rows.>"), ("DEAD", "dead.>")];
+    let streams = Streams::with(&connection, &all).await;
+    streams.publish("rows.income.ma", ["{}"]).await;
+    let program = Program::run(&example("income/pipeline.yaml"), &server.url());
+    let ended = program.ended().await;
+    assert_eq!(ended.code, 69, "{}", ended.stderr);
+    insta::assert_snapshot!(last_words(&ended), @"error: pipeline `income`: sink: no stream at nats://127.0.0.1:PORT takes the subject `scores.income.*`, so results could not be stored; make one, or let `forebay run --create-streams` make what is missing");
     assert_eq!(streams.messages("ROWS").await, 1);
 }
 

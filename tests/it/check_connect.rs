@@ -214,7 +214,7 @@ async fn a_stream_that_confirms_nothing() {
             program
                 .get("/readyz")
                 .1
-                .contains("results cannot be stored: no confirmation")
+                .contains("results cannot be stored: `scores.income.ma`: no confirmation")
         })
         .await;
     assert_eq!(streams.left("ROWS", "income").await, Some((0, 1)));

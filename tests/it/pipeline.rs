@@ -112,6 +112,7 @@ impl Bench {
             replies: self.replies,
             dead_letter: self.dead_letter.map(|sink| Box::new(sink) as _),
             home,
+            running: pipeline::Running::new(),
             metrics: PipelineMetrics::new("test"),
             shutdown_grace: self.grace,
         };

@@ -3,11 +3,18 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream;
-use forebay::message::Outcome;
+use forebay::{
+    message::Outcome,
+    sink::{
+        Held,
+        jetstream::{JetStreamSink, JetStreamTarget, Purpose},
+        template::Template,
+    },
+};
 
 use crate::support::{
     connect, eventually,
-    line::{Line, Step, echo, number},
+    line::{Line, Step, assert_each_once, echo, number},
     server::NatsServer,
     streams::{Streams, sink, source},
 };
@@ -80,5 +87,56 @@ async fn a_stream_that_comes_back_and_refuses_all_that_is_held_ends_the_trouble(
     streams.feed(100..150).await;
     streams.done("IN", "worker").await;
     assert_eq!(streams.messages("OUT").await, 50);
+    line.finish().await;
+}
+
+/// A stream for the results of `in.a` with room for so many.
+fn room_for(max_messages: i64) -> stream::Config {
+    stream::Config {
+        name: "OUTA".into(),
+        subjects: vec!["out.a".into()],
+        max_messages,
+        discard: stream::DiscardPolicy::New,
+        ..stream::Config::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_stream_holds_no_other_streams_results() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let streams = Streams::with(&connection, &[("IN", "in.>"), ("OUTB", "out.b")]).await;
+    let full = streams.js.create_stream(room_for(3)).await;
+    full.expect("OUTA");
+    let texts = |range: std::ops::Range<usize>| range.map(|n| n.to_string());
+    streams.publish("in.a", texts(0..30)).await;
+    streams.publish("in.b", texts(0..40)).await;
+    let target = JetStreamTarget {
+        subject: Template::parse("out.{2}").expect("template"),
+        purpose: Purpose::Result,
+    };
+    let held = Held::default();
+    let sink = JetStreamSink::new(connection.clone(), target).reporting_to(held.clone());
+    let mut line = Line::start(source(&connection), sink, echo);
+    let stored = async |name, count| {
+        eventually(name, async || streams.messages(name).await == count).await;
+    };
+    stored("OUTB", 40).await;
+    // What comes while the others are held goes out too.
+    streams.publish("in.b", texts(40..70)).await;
+    stored("OUTB", 70).await;
+    assert_eq!(streams.messages("OUTA").await, 3);
+    assert!(held.reason().is_some(), "27 results are held");
+    assert!(line.rejects.try_recv().is_err(), "nothing is rejected");
+    let wider = streams.js.update_stream(room_for(-1)).await;
+    wider.expect("widened");
+    stored("OUTA", 30).await;
+    streams.done("IN", "worker").await;
+    for (name, count) in [("OUTA", 30), ("OUTB", 70)] {
+        let results = streams.read(name).await;
+        let numbers = results.iter().map(|result| number(&result.payload));
+        assert_each_once(numbers.collect(), count);
+    }
+    assert_eq!(held.reason(), None);
     line.finish().await;
 }

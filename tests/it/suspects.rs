@@ -43,12 +43,7 @@ async fn kills(more: &str) -> usize {
         format!(r#"{{"n":{n},"x":{x}}}"#)
     });
     streams.publish("in.n", rows).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("pipeline.yaml");
-    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hanging/model.onnx");
-    let text = PIPELINE.replace("MODEL", model) + more;
-    std::fs::write(&file, text).expect("written");
-
+    let (_folder, file) = pipeline(more);
     let mut kills = 0;
     loop {
         let mut program = Program::run(&file, &server.url());
@@ -79,6 +74,42 @@ async fn kills(more: &str) -> usize {
         );
     }
     kills
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_hangs_is_seen_in_the_metrics() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let all = [("IN", "in.>"), ("OUT", "out.>"), ("DEAD", "dead.>")];
+    let streams = Streams::with(&connection, &all).await;
+    let (_folder, file) = pipeline("");
+    let mut program = Program::run(&file, &server.url());
+    program.ready().await;
+    let running = |program: &Program| {
+        let (_, text) = program.get("/metrics");
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("forebay_running_seconds{pipeline=\"hanging\"} "));
+        line.and_then(|value| value.parse::<f64>().ok())
+    };
+    assert_eq!(running(&program), Some(0.0));
+    streams.publish("in.n", [r#"{"n":0,"x":1e15}"#]).await;
+    program
+        .wait_for("it runs for longer than any row does", |program| {
+            running(program) > Some(1.5)
+        })
+        .await;
+    assert_eq!(program.status("/healthz"), 200, "five minutes are not over");
+}
+
+/// The pipeline's file, and the folder that it is in.
+fn pipeline(more: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pipeline.yaml");
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/hanging/model.onnx");
+    let text = PIPELINE.replace("MODEL", model) + more;
+    std::fs::write(&file, text).expect("written");
+    (folder, file)
 }
 
 fn number(message: &async_nats::jetstream::Message) -> usize {

@@ -7,6 +7,7 @@
 
 mod answer;
 mod headers;
+mod trouble;
 mod window;
 
 use std::{
@@ -91,11 +92,10 @@ impl Sink for JetStreamSink {
                 target,
                 held,
             } = *self;
+            let pattern = target.subject.pattern();
             let subjects = Subjects::new(target.subject);
             connection.will_publish_to(subjects.fixed().map(Subject::as_str));
-            if let Some(subject) = subjects.fixed() {
-                expect_stream(&connection, subject, target.purpose).await?;
-            }
+            expect_stream(&connection, &pattern, target.purpose).await?;
             let inbox = connection.new_inbox();
             let confirmations = connection
                 .subscribe(&format!("{inbox}.*"), None)
@@ -152,7 +152,8 @@ async fn run(
 }
 
 /// A subject that no stream takes is a mistake in the pipeline file, and best said before the
-/// first message is read.
+/// first message is read. Where the subject is made of the input's, one stream that takes some of
+/// them is enough.
 async fn expect_stream(
     connection: &Connection,
     subject: &str,

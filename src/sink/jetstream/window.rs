@@ -1,18 +1,13 @@
 //! What has been published and not confirmed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_nats::{HeaderMap, Message, Subject, message::OutboundMessage};
 
-use super::{Purpose, answer::Answer, headers::headers};
+use super::{Purpose, answer::Answer, headers::headers, trouble::Trouble};
 use crate::{
     message::{Reject, Stage},
-    nats::{
-        Connection, PublishFailure, Unconfirmed,
-        backoff::{Backoff, Seldom},
-        scratch::Scratch,
-        slab::Slab,
-    },
+    nats::{Connection, PublishFailure, Unconfirmed, scratch::Scratch, slab::Slab},
     sink::{
         Held, Outgoing, Rejects, SinkError, dead_letter,
         publish::{Subjects, fit, forbidden, not_a_subject, too_large},
@@ -23,17 +18,6 @@ use crate::{
 /// Unconfirmed results at which no more are taken: far above what a broker's latency needs, far
 /// below what the client holds for one subscription.
 const UNCONFIRMED_MAX: usize = 4096;
-/// A confirmation that is not here by then was lost, or the broker is in trouble.
-const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
-/// Results sent to see whether the trouble is over.
-const PROBES: usize = 16;
-/// What is sent while a stream has no leader is lost without a word: so nobody waits for long
-/// before the next try. The word on an earlier try counts too.
-const PROBED_WITHIN: Duration = Duration::from_millis(500);
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// When the trouble is over, this much time is lost at most.
-const PAUSE_MOST: Duration = Duration::from_millis(500);
-
 /// One result on its way.
 struct Pending {
     outgoing: Outgoing,
@@ -52,19 +36,6 @@ enum State {
     Held,
 }
 
-/// The broker does not store results.
-struct Trouble {
-    failures: u64,
-    phase: Phase,
-}
-
-enum Phase {
-    /// Nothing is sent until then.
-    Pause { until: Instant },
-    /// A few results are with the broker since then, to see whether it stores them.
-    Probe { since: Instant },
-}
-
 /// The unconfirmed results, and how it goes with the broker.
 pub(super) struct Window {
     connection: Connection,
@@ -75,12 +46,10 @@ pub(super) struct Window {
     metrics: SinkMetrics,
     pending: Slab<Pending>,
     scratch: Scratch,
-    trouble: Option<Trouble>,
-    held: Held,
-    /// The trouble has just ended, or something was made smaller: what is held goes out again.
+    trouble: Trouble,
+    /// A subject's trouble has just ended, or something was made smaller: what is held goes out
+    /// again.
     resume: bool,
-    backoff: Backoff,
-    complaint: Seldom,
     connects: u64,
     unconfirmed: Unconfirmed,
 }
@@ -106,11 +75,8 @@ impl Window {
             metrics,
             pending: Slab::new(),
             scratch: Scratch::default(),
-            trouble: None,
-            held,
+            trouble: Trouble::new(purpose, held),
             resume: false,
-            backoff: Backoff::new(PAUSE_FIRST, PAUSE_MOST),
-            complaint: Seldom::default(),
         }
     }
 
@@ -118,10 +84,10 @@ impl Window {
         self.pending.is_empty()
     }
 
-    /// Whether the next block may come. Not in trouble: what comes would only be held, and credit
-    /// holds the source back meanwhile.
+    /// Whether the next block may come. In trouble too: what comes may be for another stream. Where
+    /// it is not it is held, and credit holds the source back.
     pub(super) fn takes_more(&self) -> bool {
-        self.trouble.is_none() && self.pending.len() < UNCONFIRMED_MAX
+        self.pending.len() < UNCONFIRMED_MAX
     }
 
     pub(super) async fn publish(&mut self, block: Vec<Outgoing>) {
@@ -141,6 +107,7 @@ impl Window {
             match made {
                 Err(reject) => self.rejects.reject(outgoing.message, reject),
                 Ok((subject, headers)) => {
+                    let send = !self.trouble.is_with(&subject);
                     let key = self.pending.insert(Pending {
                         outgoing,
                         subject,
@@ -148,7 +115,9 @@ impl Window {
                         taken,
                         last: index + 1 == count,
                     });
-                    self.send(key, headers).await;
+                    if send {
+                        self.send(key, headers).await;
+                    }
                 }
             }
         }
@@ -198,39 +167,7 @@ impl Window {
             return;
         };
         self.metrics.retried(1);
-        let now = Instant::now();
-        let failures = match &self.trouble {
-            None => 1,
-            // All that was sent in one go fails in one go; that is one failure.
-            Some(Trouble {
-                phase: Phase::Pause { .. },
-                ..
-            }) => return,
-            Some(Trouble {
-                phase: Phase::Probe { since },
-                ..
-            }) if sent < *since => return,
-            Some(Trouble { failures, .. }) => failures + 1,
-        };
-        self.trouble = Some(Trouble {
-            failures,
-            phase: Phase::Pause {
-                until: now + self.backoff.wait(failures),
-            },
-        });
-        let what = match self.purpose {
-            Purpose::Result => "results",
-            Purpose::DeadLetter => "dead letters",
-        };
-        self.held
-            .set(Some(format!("{what} cannot be stored: {cause}")));
-        if self.complaint.happened(1).is_some() {
-            tracing::warn!(
-                cause,
-                unconfirmed = self.pending.len(),
-                "results are not being stored; they are held and sent again until they are"
-            );
-        }
+        self.trouble.failed(&pending.subject, sent, cause);
     }
 
     /// Takes the broker's word on one result.
@@ -253,6 +190,7 @@ impl Window {
                 }
                 let Some(Pending {
                     outgoing,
+                    subject,
                     taken,
                     last,
                     ..
@@ -260,7 +198,7 @@ impl Window {
                 else {
                     return Ok(());
                 };
-                self.answered();
+                self.resume |= self.trouble.answered(&subject);
                 let Outgoing {
                     message,
                     payload,
@@ -275,8 +213,10 @@ impl Window {
             }
             Answer::NotNow(cause) => self.hold(key, &cause),
             Answer::Never { kind, reason } => {
-                // A definite word about one result is word that the stream works.
-                self.answered();
+                // A definite word about one result is word that its stream works.
+                if let Some(pending) = self.pending.get_mut(key) {
+                    self.resume |= self.trouble.answered(&pending.subject);
+                }
                 if kind == "size" && self.shorten(key) {
                     return Ok(());
                 }
@@ -303,19 +243,14 @@ impl Window {
         true
     }
 
-    /// The stream has given a definite answer, so whatever the trouble was, it is over.
-    fn answered(&mut self) {
-        if self.trouble.take().is_some() {
-            self.held.set(None);
-            tracing::info!("results are being stored again");
-            self.resume = true;
-        }
-    }
-
-    /// Sends what is held when the trouble has just ended.
+    /// Sends what is held for subjects that are no longer in trouble.
     pub(super) async fn after_confirmations(&mut self) {
         if std::mem::take(&mut self.resume) {
-            self.send_held(usize::MAX).await;
+            let trouble = &self.trouble;
+            let keys = self
+                .pending
+                .keys(|pending| pending.state == State::Held && !trouble.is_with(&pending.subject));
+            self.send_again(keys).await;
         }
     }
 
@@ -323,17 +258,19 @@ impl Window {
     pub(super) async fn tick(&mut self, now: Instant) {
         self.unconfirmed.set(self.pending.len());
         let connected_again = self.connects != self.connection.connects();
-        let within = match &self.trouble {
-            Some(_) => PROBED_WITHIN,
-            None => CONFIRMED_WITHIN,
-        };
         let overdue = self.pending.keys(|pending| match pending.state {
-            State::Sent(sent) => connected_again || now.duration_since(sent) > within,
+            State::Sent(sent) => {
+                let within = self.trouble.confirmed_within(&pending.subject);
+                connected_again || now.duration_since(sent) > within
+            }
             State::Held => false,
         });
         for key in overdue {
-            let refused = |pending: &mut Pending| self.connection.is_forbidden(&pending.subject);
-            if self.pending.get_mut(key).is_some_and(refused) {
+            let Some(pending) = self.pending.get_mut(key) else {
+                continue;
+            };
+            if self.connection.is_forbidden(&pending.subject) {
+                self.resume |= self.trouble.forget(&pending.subject);
                 self.reject(key, |pending, _| forbidden(&pending.subject));
             } else {
                 self.hold(key, "no confirmation");
@@ -342,31 +279,40 @@ impl Window {
         if connected_again {
             self.connects = self.connection.connects();
         }
-        if self.pending.is_empty() && self.trouble.take().is_some() {
+        if self.pending.is_empty() {
             // What was held has been rejected since.
-            self.held.set(None);
+            self.trouble.clear();
         }
-        let Some(Trouble { phase, .. }) = &mut self.trouble else {
-            return;
-        };
-        let due = match phase {
-            Phase::Pause { until } => connected_again || *until <= now,
-            // No probe is left to be answered: the client took none of them.
-            Phase::Probe { .. } => {
-                let sent = |pending: &Pending| pending.state != State::Held;
-                self.pending.keys(sent).is_empty()
-            }
-        };
-        if due && self.connection.is_connected() {
-            *phase = Phase::Probe { since: now };
-            self.send_held(PROBES).await;
+        self.after_confirmations().await;
+        let trouble = &self.trouble;
+        let under_way =
+            |pending: &Pending| pending.state != State::Held && trouble.is_with(&pending.subject);
+        if !self.trouble.is_over()
+            && self.connection.is_connected()
+            && self.trouble.is_due(
+                now,
+                connected_again,
+                !self.pending.keys(under_way).is_empty(),
+            )
+        {
+            let held = self.held();
+            let keys = self.trouble.probe(now, held);
+            self.send_again(keys).await;
         }
     }
 
-    /// Sends up to `most` of what is held.
-    async fn send_held(&mut self, most: usize) {
-        let held = self.pending.keys(|pending| pending.state == State::Held);
-        for key in held.into_iter().take(most) {
+    /// What is held for subjects in trouble, in the order of the keys.
+    fn held(&mut self) -> Vec<(u64, Subject)> {
+        let trouble = &self.trouble;
+        let keys = self
+            .pending
+            .keys(|pending| pending.state == State::Held && trouble.is_with(&pending.subject));
+        let with_subject = |key| Some((key, self.pending.get_mut(key)?.subject.clone()));
+        keys.into_iter().filter_map(with_subject).collect()
+    }
+
+    async fn send_again(&mut self, keys: Vec<u64>) {
+        for key in keys {
             if let Some(Pending { outgoing, .. }) = self.pending.get_mut(key) {
                 let headers = headers(outgoing, self.purpose);
                 self.send(key, headers).await;

@@ -14,7 +14,7 @@ use recorder::{
     BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, DEAD_LETTERS, DEAD_LETTERS_LOST, DECODE, DROPPED,
     DUPLICATES, ENCODE, END_TO_END, IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE,
     MESSAGE_BYTES, MESSAGES, NON_FINITE, PENDING, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS,
-    RESULT_BYTES, RESULTS, RETRIES, ROW_REJECTS, ROWS, STEP_INFO, UNACKNOWLEDGED,
+    RESULT_BYTES, RESULTS, RETRIES, ROW_REJECTS, ROWS, RUNNING, STEP_INFO, UNACKNOWLEDGED,
 };
 
 use crate::message::{InFlight, Reject, Stage};
@@ -93,6 +93,7 @@ impl PipelineMetrics {
                 in_flight: gauge!(IN_FLIGHT, "pipeline" => label()),
                 in_flight_bytes: gauge!(IN_FLIGHT_BYTES, "pipeline" => label()),
                 in_flight_limit: gauge!(IN_FLIGHT_LIMIT, "pipeline" => label()),
+                running: gauge!(RUNNING, "pipeline" => label()),
                 ready: gauge!(READY, "pipeline" => label()),
             },
         }
@@ -273,6 +274,7 @@ pub struct PipelineGauges {
     in_flight: Gauge,
     in_flight_bytes: Gauge,
     in_flight_limit: Gauge,
+    running: Gauge,
     ready: Gauge,
 }
 
@@ -282,6 +284,11 @@ impl PipelineGauges {
         self.in_flight.set(now.messages as f64);
         self.in_flight_bytes.set(now.bytes as f64);
         self.in_flight_limit.set(limit.messages as f64);
+    }
+
+    /// How long the longest run of the models that is under way has taken so far.
+    pub fn running(&self, longest: Duration) {
+        self.running.set(longest.as_secs_f64());
     }
 
     /// Whether the pipeline is ready.

@@ -45,6 +45,7 @@ pub(super) const IN_FLIGHT_BYTES: &str = "forebay_in_flight_bytes";
 pub(super) const IN_FLIGHT_LIMIT: &str = "forebay_in_flight_messages_limit";
 pub(super) const PENDING: &str = "forebay_pending_messages";
 pub(super) const UNACKNOWLEDGED: &str = "forebay_unacknowledged_messages";
+pub(super) const RUNNING: &str = "forebay_running_seconds";
 pub(super) const READY: &str = "forebay_ready";
 pub(super) const STEP_INFO: &str = "forebay_step_info";
 pub(super) const BUILD_INFO: &str = "forebay_build_info";
@@ -69,7 +70,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (
         RETRIES,
-        "Messages given back to be delivered again, by stage",
+        "Messages given back to be delivered again, and results and dead letters that were not stored and are sent again, by stage",
     ),
     (
         DUPLICATES,
@@ -125,6 +126,10 @@ const GAUGES: &[(&str, &str)] = &[
     (
         UNACKNOWLEDGED,
         "Messages that the JetStream consumer has given out, to any process, and that are not settled",
+    ),
+    (
+        RUNNING,
+        "Age of the longest run of the models that is under way; 0 when there is none",
     ),
     (READY, "1 when connected, consumer there and models warm"),
     (
@@ -211,6 +216,7 @@ mod tests {
                 bytes: 1,
             };
             all.gauges.in_flight(in_flight, in_flight);
+            all.gauges.running(ms);
             all.gauges.ready(true);
             all.gauges.step("0", "income", "cpu", "asked for");
         });
@@ -266,6 +272,15 @@ mod tests {
                 assert!(part.contains(&row), "docs/metrics.md lacks {name}");
             }
         }
+    }
+
+    #[test]
+    fn a_retry_is_either_kind() {
+        let text = rendered();
+        let help = text
+            .lines()
+            .find(|line| line.starts_with("# HELP forebay_retries_total"));
+        insta::assert_snapshot!(help.expect("a help text"), @"# HELP forebay_retries_total Messages given back to be delivered again, and results and dead letters that were not stored and are sent again, by stage");
     }
 
     /// `promtool` (Debian package `prometheus`) knows the naming rules better than we do. CI has

@@ -103,6 +103,7 @@ impl Ordered {
                 messages: load.messages,
                 bytes: 64 << 20,
             }),
+            running: pipeline::Running::new(),
             metrics: PipelineMetrics::new("ordered"),
             shutdown_grace: Duration::from_secs(20),
         };
