@@ -107,6 +107,26 @@ pub enum SourcePlan {
     File(FileOptions),
 }
 
+impl SourcePlan {
+    /// The servers that it reads from, where it does.
+    pub fn server(&self) -> Option<&ServerOptions> {
+        match self {
+            Self::Nats(server, _) | Self::JetStream(server, _) => Some(server),
+            Self::File(_) => None,
+        }
+    }
+}
+
+impl SinkPlan {
+    /// The servers that it publishes to, where it does.
+    pub fn server(&self) -> Option<&ServerOptions> {
+        match self {
+            Self::Nats(server, _) | Self::JetStream(server, _) => Some(server),
+            Self::File(_) => None,
+        }
+    }
+}
+
 /// How payloads are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DecodePlan {

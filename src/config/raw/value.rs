@@ -127,18 +127,12 @@ impl PlainSubject {
 
 /// A subject to publish to, made from the input's.
 #[derive(Debug)]
-pub(in crate::config) struct SubjectTemplate {
-    pub(in crate::config) text: String,
-    pub(in crate::config) template: Template,
-}
+pub(in crate::config) struct SubjectTemplate(pub(in crate::config) Template);
 text!(SubjectTemplate, { "type": "string", "minLength": 1, "examples": ["scores.income.{3}"] });
 
 impl SubjectTemplate {
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self {
-            text: text.to_owned(),
-            template: Template::parse(text)?,
-        })
+        Template::parse(text).map(Self)
     }
 }
 

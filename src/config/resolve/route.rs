@@ -14,7 +14,7 @@ use crate::{
         raw::{At, Count, DeadLetter, FileEnd, Sink, Source, Subject, SubjectTemplate, Target},
         report::Report,
     },
-    nats::ServerOptions,
+    nats::{ServerOptions, subject::overlap},
     sink::{
         file::FileTarget,
         jetstream::{JetStreamTarget, Purpose},
@@ -33,7 +33,7 @@ pub(super) struct Routes {
 impl Resolver<'_> {
     pub(super) fn routes(&mut self) -> Option<Routes> {
         let source = self.source();
-        let servers = source.as_ref().and_then(source_server);
+        let servers = source.as_ref().and_then(SourcePlan::server);
         let sink = self.sink(servers);
         let dead_letter = match &self.raw.dead_letter {
             Some(dead_letter) => self.dead_letter(dead_letter, servers).map(Some),
@@ -141,7 +141,7 @@ impl Resolver<'_> {
 
     fn nats(&mut self, target: &Target, source: Option<&ServerOptions>) -> Option<SinkPlan> {
         let server = self.target(target, source)?;
-        let subject = target.subject.value.template.clone();
+        let subject = target.subject.value.0.clone();
         Some(SinkPlan::Nats(server, NatsTarget::Subject(subject)))
     }
 
@@ -152,7 +152,7 @@ impl Resolver<'_> {
         purpose: Purpose,
     ) -> Option<SinkPlan> {
         let server = self.target(target, source)?;
-        let subject = target.subject.value.template.clone();
+        let subject = target.subject.value.0.clone();
         Some(SinkPlan::JetStream(
             server,
             JetStreamTarget { subject, purpose },
@@ -214,7 +214,7 @@ impl Resolver<'_> {
     fn target(&mut self, target: &Target, source: Option<&ServerOptions>) -> Option<ServerOptions> {
         let subject = &target.subject;
         self.check_token(
-            subject.value.template.tokens(),
+            subject.value.0.tokens(),
             &subject.span(),
             "write a plain subject",
         );
@@ -271,7 +271,7 @@ impl Resolver<'_> {
         let Some(source) = self.source_subject() else {
             return;
         };
-        if !takes(&source.value.0, &subject.value.text) {
+        if !overlap(&source.value.0, &subject.value.0.pattern()) {
             return;
         }
         let report = Report::new("what is published here would come back in at the source")
@@ -300,31 +300,10 @@ fn is_one_file(paths: [PathBuf; 2]) -> bool {
     first.is_some() && first == second
 }
 
-fn source_server(source: &SourcePlan) -> Option<&ServerOptions> {
-    match source {
-        SourcePlan::Nats(server, _) | SourcePlan::JetStream(server, _) => Some(server),
-        SourcePlan::File(_) => None,
-    }
-}
-
-/// Whether a subscription to `pattern` gets what is published on `subject`; a token that is filled
-/// in from the input counts as any token.
-fn takes(pattern: &str, subject: &str) -> bool {
-    let mut tokens = subject.split('.');
-    for part in pattern.split('.') {
-        match (part, tokens.next()) {
-            (">", Some(_)) => return true,
-            ("*", Some(_)) => {}
-            (part, Some(token)) if token == part || token.contains('{') => {}
-            _ => return false,
-        }
-    }
-    tokens.next().is_none()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::takes;
+    use super::overlap;
+    use crate::sink::template::Template;
 
     #[test]
     fn a_pattern_takes_subjects() {
@@ -338,7 +317,9 @@ mod tests {
             ("rows", "rows", true),
             ("rows", "row", false),
         ] {
-            assert_eq!(takes(pattern, subject), expected, "{pattern} {subject}");
+            let template = Template::parse(subject).expect("a template");
+            let taken = overlap(pattern, &template.pattern());
+            assert_eq!(taken, expected, "{pattern} {subject}");
         }
     }
 }

@@ -17,12 +17,11 @@ use crate::{
         Connection, ServerOptions,
         api::{
             ApiError, CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, courteous_consumer_info,
-            courteous_stream_info, existing_streams, find_streams, own_permissions,
-            quick_stream_info,
+            courteous_stream_info, find_streams, own_permissions, quick_stream_info,
         },
     },
-    sink::jetstream::Purpose,
-    source::jetstream::{JetStreamOptions, check as check_consumer, no_circle},
+    sink::jetstream::no_taker,
+    source::jetstream::{JetStreamOptions, check as check_consumer, no_circle, no_stream},
 };
 
 /// How bad it is.
@@ -151,18 +150,10 @@ async fn unless_fatal(
 
 /// All servers of a pipeline, each once.
 fn servers(plan: &Plan) -> Vec<&ServerOptions> {
-    let source = match &plan.source {
-        SourcePlan::Nats(server, _) | SourcePlan::JetStream(server, _) => Some(server),
-        SourcePlan::File(_) => None,
-    };
-    let target = |target| match target {
-        &SinkPlan::Nats(ref server, _) | &SinkPlan::JetStream(ref server, _) => Some(server),
-        SinkPlan::File(_) => None,
-    };
     let ends = [
-        source,
-        target(&plan.sink),
-        plan.dead_letter.as_ref().and_then(target),
+        plan.source.server(),
+        plan.sink.server(),
+        plan.dead_letter.as_ref().and_then(SinkPlan::server),
     ];
     let mut servers: Vec<&ServerOptions> = Vec::new();
     for server in ends.into_iter().flatten() {
@@ -214,10 +205,7 @@ async fn look_at_source(
             code: STREAM_NOT_FOUND,
             ..
         }) => {
-            return vec![Finding::error(format!(
-                "there is no stream `{stream}` at {server}{}; make it, or let `forebay run --create-streams` make what is missing",
-                existing_streams(connection).await
-            ))];
+            return vec![Finding::error(no_stream(connection, stream).await)];
         }
         Err(error) => {
             return vec![problem(
@@ -280,10 +268,10 @@ async fn look_at_targets(connection: &Connection, plan: &Plan, server: &ServerOp
     let mut streams: Vec<(String, &str)> = Vec::new();
     for (subject, what) in targets(plan, server) {
         match find_streams(connection, Some(&subject)).await {
-            Ok(names) if names.is_empty() => found.missing.push(Finding::error(format!(
-                "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, or let `forebay run --create-streams` make what is missing",
-                connection.server()
-            ))),
+            Ok(names) if names.is_empty() => {
+                let sentence = no_taker(connection, &subject, what);
+                found.missing.push(Finding::error(sentence));
+            }
             Ok(names) => {
                 for name in names {
                     match streams.iter_mut().find(|(known, _)| *known == name) {
@@ -319,11 +307,7 @@ fn targets(plan: &Plan, server: &ServerOptions) -> Vec<(String, &'static str)> {
     let ends = [Some(&plan.sink), plan.dead_letter.as_ref()];
     let target = |end: &SinkPlan| match end {
         SinkPlan::JetStream(at, target) if at == server => {
-            let what = match target.purpose {
-                Purpose::Result => "results",
-                Purpose::DeadLetter => "dead letters",
-            };
-            Some((target.subject.pattern(), what))
+            Some((target.subject.pattern(), target.purpose.many()))
         }
         _ => None,
     };

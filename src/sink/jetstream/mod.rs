@@ -49,6 +49,24 @@ pub enum Purpose {
     DeadLetter,
 }
 
+impl Purpose {
+    /// One of them, in words.
+    pub(crate) fn one(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::DeadLetter => "dead letter",
+        }
+    }
+
+    /// Several of them, in words.
+    pub(crate) fn many(self) -> &'static str {
+        match self {
+            Self::Result => "results",
+            Self::DeadLetter => "dead letters",
+        }
+    }
+}
+
 const TICK: Duration = Duration::from_millis(50);
 /// Confirmations taken before anything else gets a turn.
 const TURN: usize = 1024;
@@ -159,16 +177,21 @@ async fn expect_stream(
     subject: &str,
     purpose: Purpose,
 ) -> Result<(), SinkError> {
-    let what = match purpose {
-        Purpose::Result => "results",
-        Purpose::DeadLetter => "dead letters",
-    };
     match stream_names(connection, Some(subject)).await {
-        Some(names) if names.is_empty() => Err(SinkError::unavailable(format!(
-            "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, or let `forebay run --create-streams` make what is missing",
-            connection.server()
+        Some(names) if names.is_empty() => Err(SinkError::unavailable(no_taker(
+            connection,
+            subject,
+            purpose.many(),
         ))),
         // Not knowing is no error: the first publish will show.
         Some(_) | None => Ok(()),
     }
+}
+
+/// The sentence for a subject that no stream takes; `what` is published there.
+pub(crate) fn no_taker(connection: &Connection, subject: &str, what: &str) -> String {
+    format!(
+        "no stream at {} takes the subject `{subject}`, so {what} could not be stored; make one, or let `forebay run --create-streams` make what is missing",
+        connection.server()
+    )
 }

@@ -74,7 +74,7 @@ impl Trouble {
 
     /// Whether results to this subject are not stored now.
     pub(super) fn is_with(&self, subject: &Subject) -> bool {
-        !self.causes.is_empty() && self.causes.contains_key(&**subject)
+        self.causes.contains_key(&**subject)
     }
 
     /// How long to wait for the confirmation of a result to this subject.
@@ -110,7 +110,7 @@ impl Trouble {
                 subject = &**subject,
                 cause,
                 "{} are not being stored; they are held and sent again until they are",
-                self.what()
+                self.purpose.many()
             );
         }
     }
@@ -120,14 +120,14 @@ impl Trouble {
     pub(super) fn answered(&mut self, subject: &Subject) -> bool {
         let there_was = self.forget(subject);
         if there_was && self.causes.is_empty() {
-            tracing::info!("{} are being stored again", self.what());
+            tracing::info!("{} are being stored again", self.purpose.many());
         }
         there_was
     }
 
     /// As [`Trouble::answered`], where there was no word: what was held may not be published at all.
     pub(super) fn forget(&mut self, subject: &Subject) -> bool {
-        if self.causes.is_empty() || self.causes.remove(&**subject).is_none() {
+        if self.causes.remove(&**subject).is_none() {
             return false;
         }
         // Where the trouble was common to many subjects, the others are soon found to be well too.
@@ -149,26 +149,16 @@ impl Trouble {
         }
     }
 
-    fn what(&self) -> &'static str {
-        match self.purpose {
-            Purpose::Result => "results",
-            Purpose::DeadLetter => "dead letters",
-        }
-    }
-
     fn report(&self, why: Option<(&str, &str)>) {
-        let what = self.what();
+        let what = self.purpose.many();
         self.held.set(
             why.map(|(subject, cause)| format!("{what} cannot be stored: `{subject}`: {cause}")),
         );
     }
 
-    /// Whether it is time to probe. `under_way`: whether any word on what was sent to the subjects
+    /// Whether it is time to probe, while there is any. `under_way`: whether any word on what was sent to the subjects
     /// is still to come.
     pub(super) fn is_due(&self, now: Instant, connected_again: bool, under_way: bool) -> bool {
-        if self.is_over() {
-            return false;
-        }
         match self.phase {
             Phase::Pause { until } => connected_again || until <= now,
             // No probe is left to be answered: the client took none of them.

@@ -178,10 +178,7 @@ impl Window {
             .next()
             .and_then(|key| u64::from_str_radix(key, 16).ok());
         let Some(key) = key else { return Ok(()) };
-        let what = match self.purpose {
-            Purpose::Result => "result",
-            Purpose::DeadLetter => "dead letter",
-        };
+        let what = self.purpose.one();
         match Answer::read(message, what) {
             Answer::Stored { duplicate } => {
                 if duplicate {

@@ -107,7 +107,7 @@ pub(super) async fn prepare(
             code: STREAM_NOT_FOUND,
             ..
         }) => {
-            return Err(no_stream(connection, options).await);
+            return Err(no_stream(connection, stream).await);
         }
         Err(error) => {
             return Err(error.sentence(
@@ -194,8 +194,8 @@ async fn make(
     }
 }
 
-async fn no_stream(connection: &Connection, options: &JetStreamOptions) -> String {
-    let stream = &options.stream;
+/// The sentence for a stream that is not there.
+pub(crate) async fn no_stream(connection: &Connection, stream: &str) -> String {
     format!(
         "there is no stream `{stream}` at {}{}; make it, or let `forebay run --create-streams` make what is missing",
         connection.server(),

@@ -114,13 +114,6 @@ impl Flight {
         Some(delivered)
     }
 
-    /// How often this was delivered.
-    pub(super) fn times(&mut self, ticket: u64) -> u64 {
-        self.table
-            .get_mut(ticket)
-            .map_or(0, |delivered| delivered.times)
-    }
-
     /// Tells the server what became of a delivery. Should the word get lost, it delivers again.
     /// Gives back what the server does not wait for.
     pub(super) async fn settle(&mut self, ticket: u64, outcome: Outcome) -> Option<Delivered> {

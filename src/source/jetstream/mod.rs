@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{circle::no_circle, consumer::check};
+pub(crate) use self::{
+    circle::no_circle,
+    consumer::{check, no_stream},
+};
 use self::{earlier::Earlier, given_up::GivenUp};
 use super::{BoxFuture, Intake, Source, SourceError};
 use crate::{message::InFlight, nats::Connection};

@@ -18,9 +18,9 @@ impl Delivery {
     /// or the longer form with `<domain>.<account>` before the stream (and perhaps a token at the end).
     pub(super) fn parse(subject: &str) -> Option<Self> {
         let rest = subject.strip_prefix("$JS.ACK.")?;
-        let skip = match rest.split('.').count() {
-            7 => 2,
-            9.. => 4,
+        let skip = match rest.bytes().filter(|byte| *byte == b'.').count() {
+            6 => 2,
+            8.. => 4,
             _ => return None,
         };
         let mut tokens = rest.split('.').skip(skip);

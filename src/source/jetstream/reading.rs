@@ -20,7 +20,7 @@ use super::{
     lag::Lag,
     position::{Delivery, incarnation},
     requests::{Requests, Word},
-    waiting::{Next, Waiting},
+    waiting::{Next, Waiting, delivered},
 };
 use crate::{
     message::{Home, InFlight, Lane, Outcome, Position, Reject, Stage},
@@ -348,7 +348,7 @@ impl Reading {
             let incoming = match next {
                 Next::In(incoming) => incoming,
                 Next::TooOften(incoming) => {
-                    let times = self.flight.times(incoming.ticket).saturating_sub(1);
+                    let times = delivered(&incoming).saturating_sub(1);
                     let reason =
                         format!("delivered {times} times and not acknowledged once (max_deliver)");
                     self.intake
@@ -356,9 +356,10 @@ impl Reading {
                     continue;
                 }
             };
-            let times = self.flight.times(incoming.ticket);
             // A block is of one lane.
-            if std::mem::replace(&mut lane, Lane::of(times)) != lane || self.intake.is_full() {
+            if std::mem::replace(&mut lane, Lane::of(delivered(&incoming))) != lane
+                || self.intake.is_full()
+            {
                 self.intake.flush()?;
             }
             self.intake.push(incoming);

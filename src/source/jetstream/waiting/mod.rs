@@ -113,14 +113,11 @@ impl Waiting {
     }
 
     fn is_suspect(&self, incoming: &Incoming) -> bool {
-        let position = incoming.position.as_ref();
-        position.is_some_and(|position| position.lane() == Lane::Alone)
-            || self.is_too_often(incoming)
+        Lane::of(delivered(incoming)) == Lane::Alone || self.is_too_often(incoming)
     }
 
     fn is_too_often(&self, incoming: &Incoming) -> bool {
-        let position = incoming.position.as_ref();
-        position.is_some_and(|position| position.delivered > self.max_deliver)
+        delivered(incoming) > self.max_deliver
     }
 
     /// Whether it is too early to take this one for the first.
@@ -193,6 +190,12 @@ impl Waiting {
     pub(super) fn sort(&mut self) {
         self.queue.make_contiguous().sort_by_key(sequence);
     }
+}
+
+/// How often this was delivered.
+pub(super) fn delivered(incoming: &Incoming) -> u64 {
+    let position = incoming.position.as_ref();
+    position.map_or(0, |position| position.delivered)
 }
 
 fn sequence(incoming: &Incoming) -> u64 {
