@@ -8,6 +8,7 @@
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
 //! - [`batch`]: rows wait for company
+//! - [`graph`]: ONNX graphs, and the steps around a model as nodes
 //! - [`engine`]: models run
 //! - [`encode`]: outputs become bytes
 //! - [`sink`]: results go out; outcomes go home
@@ -26,6 +27,7 @@ pub mod control;
 pub mod decode;
 pub mod encode;
 pub mod engine;
+pub mod graph;
 pub mod message;
 pub mod nats;
 pub mod pipeline;

@@ -14,14 +14,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("source", &["message", "nats", "sink", "telemetry"]),
     ("decode", &["block", "contract", "message"]),
     ("batch", &["block", "message"]),
-    ("engine", &["block", "contract", "message"]),
+    ("graph", &["contract"]),
+    ("engine", &["block", "contract", "graph", "message"]),
     ("encode", &["block", "contract", "message"]),
     ("sink", &["message", "nats", "source", "telemetry"]),
     (
         "config",
         &[
-            "batch", "block", "contract", "decode", "encode", "engine", "message", "nats", "sink",
-            "source",
+            "batch", "block", "contract", "decode", "encode", "engine", "graph", "message", "nats",
+            "sink", "source",
         ],
     ),
     ("control", &["message", "pipeline", "telemetry"]),

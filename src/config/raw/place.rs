@@ -8,10 +8,8 @@ use serde::{
     de::{self, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::config::{
-    node::Span,
-    read::{AT, ONE_OR_MANY},
-};
+use crate::config::{node::Span, read::AT};
+pub(in crate::config) use crate::graph::params::OneOrMany;
 
 /// A value and where it is written; no place for a default.
 #[derive(Debug, Clone)]
@@ -136,50 +134,5 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let item = generator.subschema_for::<T>();
         schemars::json_schema!({ "type": "object", "additionalProperties": item })
-    }
-}
-
-/// A list; one element may stand for a list of one.
-#[derive(Debug)]
-pub(in crate::config) struct OneOrMany<T>(pub(in crate::config) Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(ONE_OR_MANY, ListVisitor(PhantomData))
-    }
-}
-
-struct ListVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-    type Value = OneOrMany<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one or a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<OneOrMany<T>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(OneOrMany(items))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("OneOrMany{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let item = generator.subschema_for::<T>();
-        schemars::json_schema!({
-            "anyOf": [item, { "type": "array", "items": item, "minItems": 1 }]
-        })
     }
 }

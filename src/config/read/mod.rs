@@ -18,11 +18,10 @@ use super::{
     node::{Entry, Node, Value, parse_float},
     report::{Report, clipped, listed, nearest, nearest_of},
 };
+use crate::graph::params::ONE_OR_MANY;
 
 /// Name of the struct by which [`super::raw::At`] asks for a position.
 pub(super) const AT: &str = "$forebay::At";
-/// Name of the newtype by which [`super::raw::OneOrMany`] asks for a list, or one element as such.
-pub(super) const ONE_OR_MANY: &str = "$forebay::OneOrMany";
 
 /// Reads the whole tree. `None` where anything was wrong; then there is at least one report.
 pub(super) fn read<T: DeserializeOwned>(root: &Node, reports: &mut Vec<Report>) -> Option<T> {

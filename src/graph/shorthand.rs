@@ -1,0 +1,135 @@
+//! What most steps need: casts, reshapes, arithmetic by rows. Where the form of an operator changed between
+//! operator sets, the difference ends here.
+
+use super::build::{Attr, GraphBuilder, Value, element_type, signed};
+use crate::contract::Dtype;
+
+impl GraphBuilder {
+    /// The value in another type.
+    pub fn cast(&mut self, value: &Value, dtype: Dtype) -> Value {
+        if value.dtype == dtype {
+            return value.clone();
+        }
+        let to = Attr::Int(i64::from(element_type(dtype)));
+        let name = self.node("Cast", &[&value.name], vec![("to", to)]);
+        Value {
+            name,
+            dtype,
+            ..value.clone()
+        }
+    }
+
+    /// The value as floats: `f64` stays, everything else becomes `f32`. Not for text.
+    pub fn float(&mut self, value: &Value) -> Value {
+        match value.dtype {
+            Dtype::F32 | Dtype::F64 => value.clone(),
+            _ => self.cast(value, Dtype::F32),
+        }
+    }
+
+    /// The same elements, each row in another shape of as many elements.
+    pub fn reshape(&mut self, value: &Value, shape: &[usize]) -> Value {
+        if value.shape == shape {
+            return value.clone();
+        }
+        // 0 stands for the size that the dimension has already.
+        let dims: Vec<i64> = std::iter::once(0)
+            .chain(shape.iter().map(|size| signed(*size)))
+            .collect();
+        let dims = self.ints(&dims);
+        let name = self.node("Reshape", &[&value.name, &dims], Vec::new());
+        Value {
+            name,
+            shape: shape.to_vec(),
+            ..value.clone()
+        }
+    }
+
+    /// Each row as a vector.
+    pub fn flatten(&mut self, value: &Value) -> Value {
+        let width = value.width();
+        self.reshape(value, &[width])
+    }
+
+    /// `left operator right`, elementwise over a constant of the value's type that fits each row.
+    pub fn with_constant(&mut self, operator: &str, value: &Value, constant: &str) -> Value {
+        let name = self.node(operator, &[&value.name, constant], Vec::new());
+        Value {
+            name,
+            ..value.clone()
+        }
+    }
+
+    /// A node that leaves type and shape as they are.
+    pub fn map(&mut self, operator: &str, value: &Value, attributes: Vec<(&str, Attr)>) -> Value {
+        let name = self.node(operator, &[&value.name], attributes);
+        Value {
+            name,
+            ..value.clone()
+        }
+    }
+
+    /// The values side by side along the last dimension; single values count as one element. All have one type
+    /// and, but for the last, the same sizes.
+    pub fn concat(&mut self, values: &[Value]) -> Option<Value> {
+        let first = values.first()?;
+        if values.len() == 1 {
+            return Some(first.clone());
+        }
+        let parts: Vec<Value> = (values.iter())
+            .map(|value| {
+                if value.shape.is_empty() {
+                    self.reshape(value, &[1])
+                } else {
+                    value.clone()
+                }
+            })
+            .collect();
+        let mut shape = parts.first()?.shape.clone();
+        *shape.last_mut()? = parts
+            .iter()
+            .map(|part| part.shape.last().copied().unwrap_or(1))
+            .sum();
+        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        let axis = Attr::Int(signed(shape.len()));
+        let name = self.node("Concat", &names, vec![("axis", axis)]);
+        let labels = parts
+            .iter()
+            .map(|part| part.labels.clone())
+            .collect::<Option<Vec<_>>>();
+        Some(Value {
+            name,
+            dtype: first.dtype,
+            shape,
+            labels: labels.map(|labels| labels.concat()),
+        })
+    }
+
+    /// A reduction (`ReduceSum`, `ReduceMax`, ...) over `axes` of the row (0 is the first behind the rows), which
+    /// stay with size 1 where `keep`.
+    pub fn reduce(&mut self, operator: &str, value: &Value, axes: &[usize], keep: bool) -> Value {
+        let numbers: Vec<i64> = axes.iter().map(|axis| signed(axis + 1)).collect();
+        let keepdims = ("keepdims", Attr::Int(i64::from(keep)));
+        let from = if operator == "ReduceSum" { 13 } else { 18 };
+        let name = if self.opset() >= from {
+            let axes = self.ints(&numbers);
+            self.node(operator, &[&value.name, &axes], vec![keepdims])
+        } else {
+            let attributes = vec![("axes", Attr::Ints(numbers)), keepdims];
+            self.node(operator, &[&value.name], attributes)
+        };
+        let shape = (value.shape.iter().enumerate())
+            .filter_map(|(axis, size)| match axes.contains(&axis) {
+                true if keep => Some(1),
+                true => None,
+                false => Some(*size),
+            })
+            .collect();
+        Value {
+            name,
+            dtype: value.dtype,
+            shape,
+            labels: None,
+        }
+    }
+}
