@@ -11,6 +11,42 @@ use super::build::{GraphBuilder, Value};
 
 pub use self::{concat::Concat, scale::Scale, softmax::Softmax};
 
+/// Calls a macro with the key and the type of every tensor step.
+macro_rules! each_tensor_step {
+    ($then:ident) => {
+        $then! {
+            concat: Concat,
+            scale: Scale,
+            softmax: Softmax,
+        }
+    };
+}
+
+macro_rules! by_name {
+    ($($key:ident: $step:ident,)*) => {
+        /// The keys of all steps.
+        pub const NAMES: &[&str] = &[$(stringify!($key)),*];
+
+        /// The step of this key with these parameters; `None` where there is no such key.
+        ///
+        /// # Errors
+        /// The parameters are wrong.
+        pub fn read<'de, D: serde::Deserializer<'de>>(
+            key: &str,
+            parameters: D,
+        ) -> Option<Result<Box<dyn TensorStep>, D::Error>> {
+            use serde::Deserialize;
+            match key {
+                $(stringify!($key) => Some(
+                    $step::deserialize(parameters).map(|step| Box::new(step) as Box<dyn TensorStep>)
+                ),)*
+                _ => None,
+            }
+        }
+    };
+}
+each_tensor_step!(by_name);
+
 /// A step that becomes nodes of a graph.
 pub trait TensorStep: fmt::Debug {
     /// What it takes. One port is fed by `input`, several by `inputs`, under these names.
