@@ -28,11 +28,12 @@ impl Problem {
     /// What is wrong with `text`, which the parser of UCUM refused.
     pub(super) fn syntax(text: &str, error: &UcumError) -> Self {
         let outside_notes = without_notes(text);
-        let has = |wanted: &str| outside_notes.contains(wanted);
         let reason = if text.trim().is_empty() {
             "it is empty; a plain number has the unit `1`".to_owned()
-        } else if has(" ") || has("\t") {
+        } else if outside_notes.contains(char::is_whitespace) {
             "there must be no space in it; write `.` between factors and `/` for per".to_owned()
+        } else if text.contains(char::is_whitespace) {
+            "there must be no space in the braces; write `_` there".to_owned()
         } else if let Some(c) = outside_notes.chars().find(|c| !c.is_ascii()) {
             format!("`{c}` is no character of a unit; write a UCUM code of plain ASCII")
         } else {
@@ -48,7 +49,7 @@ impl Problem {
                     } else {
                         format!("at `{rest}`")
                     };
-                    format!("{} {place}", lower_first(reason))
+                    format!("{} {place}", lower_first(reason).replace('\'', "`"))
                 }
                 _ => lower_first(&error.message),
             }
@@ -104,6 +105,12 @@ impl fmt::Display for UnitError {
                 }
                 match nearest(part) {
                     Some(word) => write!(f, "; did you mean `{word}`?"),
+                    None if part.contains('*') => {
+                        f.write_str("; write `.` between factors, as in `N.m`")
+                    }
+                    None if part.contains('^') => {
+                        f.write_str("; write a power without a sign, as in `m2` or `s-1`")
+                    }
                     None => f.write_str(
                         "; write a UCUM code such as `kg/har`, `Cel` or `[bu_us]/[acr_us]`",
                     ),
@@ -255,7 +262,7 @@ impl fmt::Display for ConversionError {
             ),
             Obstacle::Annotations(a, b) => write!(
                 f,
-                "the notes in braces must be the same, and they are {} and {}",
+                "the notes in braces must be the same; on the left there is {}, on the right {}",
                 notes(a),
                 notes(b)
             ),
@@ -282,10 +289,6 @@ impl fmt::Display for ConversionError {
 fn notes(notes: &[String]) -> String {
     match notes {
         [] => "none".to_owned(),
-        _ => notes
-            .iter()
-            .map(|note| format!("`{note}`"))
-            .collect::<Vec<_>>()
-            .join(" and "),
+        _ => notes.join(" and "),
     }
 }
