@@ -97,25 +97,7 @@ impl fmt::Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = &self.text;
         match &self.problem {
-            Problem::Unknown(part) => {
-                if part == text {
-                    write!(f, "`{text}` is no unit")?;
-                } else {
-                    write!(f, "`{text}`: `{part}` is no unit")?;
-                }
-                match nearest(part) {
-                    Some(word) => write!(f, "; did you mean `{word}`?"),
-                    None if part.contains('*') => {
-                        f.write_str("; write `.` between factors, as in `N.m`")
-                    }
-                    None if part.contains('^') => {
-                        f.write_str("; write a power without a sign, as in `m2` or `s-1`")
-                    }
-                    None => f.write_str(
-                        "; write a UCUM code such as `kg/har`, `Cel` or `[bu_us]/[acr_us]`",
-                    ),
-                }
-            }
+            Problem::Unknown(part) => unknown(f, text, part),
             Problem::Ambiguous(part, meanings) => {
                 write!(
                     f,
@@ -167,6 +149,22 @@ impl fmt::Display for UnitError {
                 Dimension::density()
             ),
         }
+    }
+}
+
+fn unknown(f: &mut fmt::Formatter<'_>, text: &str, part: &str) -> fmt::Result {
+    if part == text {
+        write!(f, "`{text}` is no unit; ")?;
+    } else {
+        write!(f, "`{text}`: `{part}` is no unit; ")?;
+    }
+    match nearest(part) {
+        Some(word) => write!(f, "did you mean `{word}`?"),
+        None if part.contains('*') => f.write_str("write `.` between factors, as in `N.m`"),
+        None if part.contains('^') => {
+            f.write_str("write a power without a sign, as in `m2` or `s-1`")
+        }
+        None => f.write_str("write a UCUM code such as `kg/har`, `Cel` or `[bu_us]/[acr_us]`"),
     }
 }
 
@@ -231,13 +229,13 @@ impl fmt::Display for ConversionError {
         match &self.obstacle {
             Obstacle::Dimensions(a, b) => {
                 write!(f, "`{from}` measures {a}, `{to}` measures {b}")?;
-                for unit in [from, to] {
-                    match unit.as_str() {
-                        "C" => f.write_str("; `C` is the coulomb, degrees Celsius are `Cel`")?,
-                        "F" => {
-                            f.write_str("; `F` is the farad, degrees Fahrenheit are `[degF]`")?
-                        }
-                        _ => {}
+                let letters = [
+                    ("C", "; `C` is the coulomb, degrees Celsius are `Cel`"),
+                    ("F", "; `F` is the farad, degrees Fahrenheit are `[degF]`"),
+                ];
+                for (letter, hint) in letters {
+                    if from == letter || to == letter {
+                        f.write_str(hint)?;
                     }
                 }
                 Ok(())

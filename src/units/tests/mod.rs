@@ -50,7 +50,7 @@ fn factors_are_exact_to_the_last_bit() {
     same(factor("[in_i]", "m"), 0.0254);
     same(factor("km/h", "m/s"), 1.0 / 3.6);
     same(factor("mph", "km/h"), 1.609_344);
-    same(factor("gal/ac", "L/ha"), 9.353918813168729);
+    same(factor("gal/ac", "L/ha"), 9.353_918_813_168_729);
     same(factor("mm", "L/m2"), 1.0);
     same(factor("kWh", "MJ"), 3.6);
     same(factor("‰", "%"), 0.1);
