@@ -115,6 +115,11 @@ fn notes_must_be_the_same() {
     assert!(refusal("kg{dry}/har", "kg/har").contains("on the right none"));
     assert!(refusal("kg{dry}/har", "kg/har{dry}").contains("notes in braces"));
     assert!(refusal("{plants}/m2", "/m2").contains("notes in braces"));
+    assert!(refusal("kg/{plant}", "kg").contains("notes in braces"));
+    assert!(refusal("{a}.{a}/m2", "{a}/m2").contains("notes in braces"));
+    let leaf = unit("cm{leaf}").power(2).unwrap();
+    assert!(leaf.conversion(&unit("cm2{leaf}")).unwrap().is_identity());
+    assert!(between("cm{leaf}.cm{leaf}", "cm2{leaf}").is_identity());
     same(factor("t{dry}/ha", "kg{dry}/ha"), 1e3);
     same(factor("{plants}/ha", "{plants}/m2"), 1e-4);
     assert!(between("kg{dry}/kg{dry}", "1").is_identity());
