@@ -8,7 +8,6 @@ use crate::{
         raw::{At, Decode, Encode, RecordEncode, TensorEncode},
         report::{Report, listed, nearest},
     },
-    contract::Dtype,
     encode::OutputField,
     engine::{OutputInfo, OutputRef},
 };
@@ -219,7 +218,7 @@ impl Resolver<'_> {
         };
         let fault = if field.labels.is_some() {
             "a map"
-        } else if series.infos[field.series].dtype == Dtype::String {
+        } else if series.infos[field.series].dtype.size_bytes().is_none() {
             "text"
         } else {
             return Some(field);

@@ -327,7 +327,7 @@ impl Resolver<'_> {
             );
             return None;
         };
-        if field.dtype == Dtype::String {
+        if field.dtype.size_bytes().is_none() {
             self.report(
                 Report::new("a raw tensor cannot hold strings")
                     .at(span, "")

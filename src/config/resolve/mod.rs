@@ -15,6 +15,7 @@ mod server;
 mod shape;
 mod steps;
 mod tensor;
+mod unfed;
 
 use std::{
     collections::HashMap,
