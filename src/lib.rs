@@ -7,6 +7,7 @@
 //! - [`nats`]: the connection to the broker
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
+//! - [`host`]: files become numbers, before the graph
 //! - [`batch`]: rows wait for company
 //! - [`engine`]: models run
 //! - [`encode`]: outputs become bytes
@@ -26,6 +27,7 @@ pub mod control;
 pub mod decode;
 pub mod encode;
 pub mod engine;
+pub mod host;
 pub mod message;
 pub mod nats;
 pub mod pipeline;

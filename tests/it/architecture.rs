@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("source", &["message", "nats", "sink", "telemetry"]),
     ("decode", &["block", "contract", "message"]),
     ("batch", &["block", "message"]),
+    ("host", &["block", "contract", "message"]),
     ("engine", &["block", "contract", "message"]),
     ("encode", &["block", "contract", "message"]),
     ("sink", &["message", "nats", "source", "telemetry"]),

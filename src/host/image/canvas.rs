@@ -47,7 +47,9 @@ impl<'a> Canvas<'a> {
             at: 0,
             width,
             given: count,
-            channels: (0..count).map(|channel| (channel, channel * plane)).collect(),
+            channels: (0..count)
+                .map(|channel| (channel, channel * plane))
+                .collect(),
             pixel_step,
             row_step,
         };
@@ -73,14 +75,32 @@ impl<'a> Canvas<'a> {
     /// Writes the next row of pixels.
     pub(super) fn put(&mut self, row: &[u8]) {
         for &(source, distance) in &self.channels {
-            let to = self.values.get_mut(self.at + distance..).unwrap_or_default();
-            let to = to.iter_mut().step_by(self.pixel_step).take(self.width);
-            let from = row.get(source..).unwrap_or_default().iter().step_by(self.given);
-            for (to, from) in to.zip(from) {
-                *to = *from;
+            let to = self
+                .values
+                .get_mut(self.at + distance..)
+                .unwrap_or_default();
+            let from = row.get(source..).unwrap_or_default();
+            match (self.given, self.pixel_step) {
+                // A constant step is what makes these fast.
+                (3, 1) => each(to, 1, from, 3, self.width),
+                (3, 3) => each(to, 3, from, 3, self.width),
+                (given, step) => each(to, step, from, given, self.width),
             }
         }
         self.at += self.row_step;
+    }
+}
+
+/// Copies `count` values from every `from_step`th to every `to_step`th place.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the steps become constants where they are"
+)]
+fn each(to: &mut [u8], to_step: usize, from: &[u8], from_step: usize, count: usize) {
+    let places = to.iter_mut().step_by(to_step).take(count);
+    for (to, from) in places.zip(from.iter().step_by(from_step)) {
+        *to = *from;
     }
 }
 

@@ -14,11 +14,19 @@ fn find(exif: &[u8]) -> Option<u8> {
     };
     let short = |at: usize| -> Option<u16> {
         let bytes = exif.get(at..)?.first_chunk()?;
-        Some(if little { u16::from_le_bytes(*bytes) } else { u16::from_be_bytes(*bytes) })
+        Some(if little {
+            u16::from_le_bytes(*bytes)
+        } else {
+            u16::from_be_bytes(*bytes)
+        })
     };
     let long = |at: usize| -> Option<u32> {
         let bytes = exif.get(at..)?.first_chunk()?;
-        Some(if little { u32::from_le_bytes(*bytes) } else { u32::from_be_bytes(*bytes) })
+        Some(if little {
+            u32::from_le_bytes(*bytes)
+        } else {
+            u32::from_be_bytes(*bytes)
+        })
     };
     let directory = usize::try_from(long(4)?).ok()?;
     let entries = usize::from(short(directory)?);
@@ -27,7 +35,11 @@ fn find(exif: &[u8]) -> Option<u8> {
         .map_while(|entry| first.checked_add(entry * 12))
         .find(|&at| short(at) == Some(0x0112))?;
     let is_short = short(at + 2)? == 3 && long(at + 4)? == 1;
-    if is_short { u8::try_from(short(at + 8)?).ok() } else { None }
+    if is_short {
+        u8::try_from(short(at + 8)?).ok()
+    } else {
+        None
+    }
 }
 
 /// Turns a picture of `width` × `height` pixels of `channels` bytes as an orientation says. Gives
@@ -42,7 +54,11 @@ pub(super) fn turn(
         return (width, height);
     }
     let swaps = orientation >= 5;
-    let (new_width, new_height) = if swaps { (height, width) } else { (width, height) };
+    let (new_width, new_height) = if swaps {
+        (height, width)
+    } else {
+        (width, height)
+    };
     let mut turned = Vec::with_capacity(pixels.len());
     for y in 0..new_height {
         for x in 0..new_width {

@@ -100,9 +100,7 @@ pub enum ImageFault {
         height: u32,
     },
     /// More pixels than `max_pixels`.
-    #[error(
-        "the {format} header says {width} × {height} pixels, more than `max_pixels: {max}`"
-    )]
+    #[error("the {format} header says {width} × {height} pixels, more than `max_pixels: {max}`")]
     TooManyPixels {
         /// Format of the file.
         format: Format,
@@ -114,9 +112,7 @@ pub enum ImageFault {
         max: u64,
     },
     /// One side is longer than any that is read.
-    #[error(
-        "the {format} header says {width} × {height} pixels; no side may be longer than 65535"
-    )]
+    #[error("the {format} header says {width} × {height} pixels; no side may be longer than 65535")]
     TooLong {
         /// Format of the file.
         format: Format,

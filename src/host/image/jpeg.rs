@@ -1,4 +1,7 @@
 //! JPEG: the header is read here, before memory is taken; zune-jpeg decodes.
+//!
+//! JPEG has no checksum: damage inside the coded data that still decodes to something goes unseen,
+//! here as in Pillow.
 
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::JpegDecoder;
@@ -19,6 +22,10 @@ struct Header {
     width: u32,
     height: u32,
     components: u8,
+    /// Blocks of 8 × 8 values, all components together.
+    blocks: u64,
+    /// Bytes from the first scan to the end, so at least those of the coded data.
+    coded: u64,
     orientation: u8,
     /// The marker that begins the frame header.
     frame: Option<u8>,
@@ -89,7 +96,10 @@ fn check(header: &Header, limits: Limits) -> Result<(), ImageFault> {
         _ => return unsupported("neither gray nor in colour; save it as RGB"),
     }
     limits.check(Format::Jpeg, header.width, header.height)?;
-    if !header.ends {
+    // A block takes at least a bit for its mean and, unless progressive, one for the rest. Where
+    // even that is not there, decoders fill up with gray.
+    let bits = if header.frame == Some(0xc2) { 1 } else { 2 };
+    if !header.ends || header.coded * 8 < header.blocks * bits {
         return Err(ImageFault::Truncated {
             format: Format::Jpeg,
         });
@@ -107,6 +117,7 @@ fn read_header(bytes: &[u8]) -> Result<Header, ImageFault> {
         ..Header::default()
     };
     let mut at = 2;
+    let mut scans = None;
     loop {
         // A marker is 0xff and a byte that is neither 0 (a stuffed 0xff of the data) nor 0xff
         // (fill). What lies between segments is data of a scan.
@@ -126,6 +137,7 @@ fn read_header(bytes: &[u8]) -> Result<Header, ImageFault> {
             }
             0xd9 => {
                 header.ends = true;
+                header.coded = (at - scans.unwrap_or(at)) as u64;
                 break;
             }
             _ => at += 1,
@@ -142,6 +154,7 @@ fn read_header(bytes: &[u8]) -> Result<Header, ImageFault> {
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf if header.frame.is_none() => {
                 read_frame(&mut header, marker, segment);
             }
+            0xda => scans = scans.or(Some(at)),
             0xe1 => {
                 if let Some(exif) = segment.strip_prefix(b"Exif\0\0") {
                     header.orientation = exif::orientation(exif);
@@ -157,10 +170,23 @@ fn read_header(bytes: &[u8]) -> Result<Header, ImageFault> {
 }
 
 fn read_frame(header: &mut Header, marker: u8, segment: &[u8]) {
-    if let [_, h1, h0, w1, w0, components, ..] = *segment {
+    if let [_, h1, h0, w1, w0, components, ref samplings @ ..] = *segment {
         header.frame = Some(marker);
         header.height = u32::from(u16::from_be_bytes([h1, h0]));
         header.width = u32::from(u16::from_be_bytes([w1, w0]));
         header.components = components;
+        // Of each component: its name, how often it is sampled across and down, its table.
+        let factors = samplings
+            .chunks_exact(3)
+            .map(|component| (u32::from(component[1] >> 4), u32::from(component[1] & 15)));
+        let across = factors.clone().map(|it| it.0).max().unwrap_or(1).max(1);
+        let down = factors.clone().map(|it| it.1).max().unwrap_or(1).max(1);
+        header.blocks = factors
+            .map(|(x, y)| {
+                let width = (header.width * x).div_ceil(across).div_ceil(8);
+                let height = (header.height * y).div_ceil(down).div_ceil(8);
+                u64::from(width) * u64::from(height)
+            })
+            .sum();
     }
 }

@@ -6,7 +6,7 @@
 //! decode thread owns one step.
 //!
 //! Files come from outside. Sizes are read from the header and compared with the limits before
-//! memory is taken; memory is at most 12 bytes a pixel of the picture (progressive JPEG and lossy
+//! memory is taken; memory is at most 16 bytes a pixel of the picture (progressive JPEG and lossy
 //! WebP with transparency take most), and some 20 bytes for each value of the output.
 
 mod canvas;

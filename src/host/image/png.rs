@@ -18,12 +18,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub(super) fn decode(bytes: &[u8], limits: Limits, frame: &mut Frame) -> Result<(), ImageFault> {
     let (width, height) = size(bytes)?;
     limits.check(Format::Png, width, height)?;
-    let mut decoder = Decoder::new_with_limits(
-        Cursor::new(bytes),
-        png::Limits {
-            bytes: CHUNK_BYTES,
-        },
-    );
+    let mut decoder =
+        Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: CHUNK_BYTES });
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
@@ -65,9 +61,8 @@ fn size(bytes: &[u8]) -> Result<(u32, u32), ImageFault> {
         }
         None => return Err(truncated()),
     }
-    let number = |at: usize| -> Option<u32> {
-        Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
-    };
+    let number =
+        |at: usize| -> Option<u32> { Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?)) };
     number(16).zip(number(20)).ok_or_else(truncated)
 }
 
@@ -91,9 +86,17 @@ fn fault(error: DecodingError) -> ImageFault {
             format: Format::Png,
             why: format!("a chunk that is no pixels has more than {CHUNK_BYTES} bytes"),
         },
-        error => ImageFault::Corrupt {
-            format: Format::Png,
-            why: error.to_string(),
-        },
+        error => {
+            let why = error.to_string();
+            let why = if why.starts_with("CRC error") {
+                "the checksum of a chunk is wrong"
+            } else {
+                why.trim_end_matches('.')
+            };
+            ImageFault::Corrupt {
+                format: Format::Png,
+                why: why.to_owned(),
+            }
+        }
     }
 }

@@ -16,10 +16,22 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"\xff\x0a", "the bytes look like a JPEG XL"),
     (b"PK\x03\x04", "the bytes look like a ZIP archive"),
     (b"\x1f\x8b", "the bytes look like a gzip file"),
-    (b"data:", "the bytes look like a data URL; decode its Base64 before sending it"),
-    (b"/9j/", "the bytes look like a JPEG in Base64; decode it before sending it"),
-    (b"iVBORw0KGgo", "the bytes look like a PNG in Base64; decode it before sending it"),
-    (b"UklGR", "the bytes look like a WebP in Base64; decode it before sending it"),
+    (
+        b"data:",
+        "the bytes look like a data URL; decode its Base64 before sending it",
+    ),
+    (
+        b"/9j/",
+        "the bytes look like a JPEG in Base64; decode it before sending it",
+    ),
+    (
+        b"iVBORw0KGgo",
+        "the bytes look like a PNG in Base64; decode it before sending it",
+    ),
+    (
+        b"UklGR",
+        "the bytes look like a WebP in Base64; decode it before sending it",
+    ),
     (b"<svg", "the bytes look like an SVG"),
     (b"<?xml", "the bytes look like XML, an SVG perhaps"),
     (b"<!DOCTYPE", "the bytes look like an HTML page"),
@@ -58,16 +70,29 @@ fn looks_like(bytes: &[u8]) -> String {
             bytes.get(8..12),
             Some(b"avif" | b"avis" | b"heic" | b"heix" | b"mif1" | b"msf1")
         );
-        let what = if heif { "an AVIF or HEIC picture" } else { "a video (MP4)" };
+        let what = if heif {
+            "an AVIF or HEIC picture"
+        } else {
+            "a video (MP4)"
+        };
         return format!("the bytes look like {what}");
     }
     if bytes.starts_with(b"RIFF") {
         return "the bytes look like a RIFF file that is no WebP (WAV or AVI, perhaps)".to_owned();
     }
     let start = bytes.get(..bytes.len().min(12)).unwrap_or_default();
-    if start.iter().all(|&byte| byte == b' ' || byte.is_ascii_graphic()) {
-        return format!("the bytes look like text ({:?})", String::from_utf8_lossy(start));
+    if start
+        .iter()
+        .all(|&byte| byte == b' ' || byte.is_ascii_graphic())
+    {
+        return format!(
+            "the bytes look like text ({:?})",
+            String::from_utf8_lossy(start)
+        );
     }
     let hex: Vec<String> = start.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("the first bytes, {}, are of no known image format", hex.join(" "))
+    format!(
+        "the first bytes, {}, are of no known image format",
+        hex.join(" ")
+    )
 }

@@ -27,8 +27,7 @@ pub(super) fn decode(bytes: &[u8], limits: Limits, frame: &mut Frame) -> Result<
     decoder.set_memory_limit(CHUNK_BYTES);
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let pixels = frame.take(width as usize, height as usize, channels);
-    if decoder.dimensions() != (width, height)
-        || decoder.output_buffer_size() != Some(pixels.len())
+    if decoder.dimensions() != (width, height) || decoder.output_buffer_size() != Some(pixels.len())
     {
         return Err(corrupt("its chunks contradict each other"));
     }
@@ -52,7 +51,9 @@ impl Header {
     /// Walks over the chunks (RFC 9649, 2.3 to 2.7).
     fn read(bytes: &[u8]) -> Result<Self, ImageFault> {
         let riff = long(bytes, 4).ok_or_else(truncated)?;
-        let end = usize::try_from(riff).map_err(|_| truncated())?.saturating_add(8);
+        let end = usize::try_from(riff)
+            .map_err(|_| truncated())?
+            .saturating_add(8);
         if end > bytes.len() {
             return Err(truncated());
         }

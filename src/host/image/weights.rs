@@ -58,9 +58,11 @@ impl Weights {
                 len: end - first,
                 at: self.taps.len(),
             });
-            self.taps.extend(weights.iter().map(|weight| {
-                fixed(if sum == 0.0 { *weight } else { weight / sum })
-            }));
+            self.taps.extend(
+                weights
+                    .iter()
+                    .map(|weight| fixed(if sum == 0.0 { *weight } else { weight / sum })),
+            );
         }
     }
 

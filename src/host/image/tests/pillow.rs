@@ -77,7 +77,13 @@ fn pixels_are_pillows() {
 #[test]
 fn a_step_keeps_nothing_of_the_picture_before() {
     let options = ImageOptions::new([40, 50], crate::host::image::Fit::Crop);
-    let files = ["q90_420.jpg", "rgba.png", "gray.jpg", "lossy.webp", "thin.png"];
+    let files = [
+        "q90_420.jpg",
+        "rgba.png",
+        "gray.jpg",
+        "lossy.webp",
+        "thin.png",
+    ];
     let alone: Vec<_> = files
         .iter()
         .map(|name| run(options.clone(), &file(name)).expect("readable"))
