@@ -118,15 +118,12 @@ fn read_header(bytes: &[u8]) -> Result<Header, ImageFault> {
     };
     let mut at = 2;
     let mut scans = None;
-    loop {
-        // A marker is 0xff and a byte that is neither 0 (a stuffed 0xff of the data) nor 0xff
-        // (fill). What lies between segments is data of a scan.
-        let Some(skip) = bytes
-            .get(at..)
-            .and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
-        else {
-            break;
-        };
+    // A marker is 0xff and a byte that is neither 0 (a stuffed 0xff of the data) nor 0xff
+    // (fill). What lies between segments is data of a scan.
+    while let Some(skip) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
+    {
         at += skip + 1;
         let Some(&marker) = bytes.get(at) else { break };
         match marker {

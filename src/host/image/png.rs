@@ -32,10 +32,7 @@ pub(super) fn decode(bytes: &[u8], limits: Limits, frame: &mut Frame) -> Result<
                    at 255, others divide by 256), so save it with 8 bits as the training data were",
         });
     }
-    let orientation = info
-        .exif_metadata
-        .as_deref()
-        .map_or(1, |data| exif::orientation(data));
+    let orientation = info.exif_metadata.as_deref().map_or(1, exif::orientation);
     let (color, _) = reader.output_color_type();
     let pixels = frame.take(width as usize, height as usize, color.samples());
     if reader.output_buffer_size() != Some(pixels.len()) {

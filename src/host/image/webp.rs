@@ -66,14 +66,14 @@ impl Header {
                 b"ANMF" if place.is_none() => {
                     place = pair(body, 6);
                     picture = picture.or_else(|| {
-                        chunks(body, 16).find_map(|(name, body)| picture_size(&name, body))
+                        chunks(body, 16).find_map(|(name, body)| picture_size(name, body))
                     });
                 }
                 b"EXIF" => {
                     let body = body.strip_prefix(b"Exif\0\0").unwrap_or(body);
                     orientation = exif::orientation(body);
                 }
-                _ => picture = picture.or_else(|| picture_size(&name, body)),
+                _ => picture = picture.or_else(|| picture_size(name, body)),
             }
         }
         let picture = picture.ok_or_else(|| corrupt("there is no picture in it"))?;
@@ -100,8 +100,8 @@ fn chunks(bytes: &[u8], mut at: usize) -> impl Iterator<Item = ([u8; 4], &[u8])>
 }
 
 /// Width and height in the header of a VP8 (RFC 6386, 9.1) or VP8L (RFC 9649, 3.4) picture.
-fn picture_size(name: &[u8; 4], body: &[u8]) -> Option<(u32, u32)> {
-    match name {
+fn picture_size(name: [u8; 4], body: &[u8]) -> Option<(u32, u32)> {
+    match &name {
         b"VP8 " => {
             let both = long(body, 6)?;
             Some((both & 0x3fff, (both >> 16) & 0x3fff))

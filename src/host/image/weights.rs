@@ -80,11 +80,7 @@ impl Weights {
 }
 
 /// A sum of weighted pixels, begun at `HALF`, as a pixel.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "clamped to a byte"
-)]
+#[expect(clippy::cast_sign_loss, reason = "clamped to a byte")]
 pub(super) fn pixel(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }

@@ -12,12 +12,12 @@ fn options() -> ImageOptions {
     ImageOptions::new([32, 32], Fit::Crop)
 }
 
-fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn chunk(name: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut chunk = u32::try_from(body.len())
         .expect("short")
         .to_be_bytes()
         .to_vec();
-    chunk.extend_from_slice(name);
+    chunk.extend_from_slice(&name);
     chunk.extend_from_slice(body);
     let mut crc = !0_u32;
     for byte in &chunk[4..] {
@@ -35,9 +35,9 @@ fn png(width: u32, height: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
     let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
     header.extend_from_slice(&[8, 2, 0, 0, 0]);
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    bytes.extend(chunk(b"IHDR", &header));
+    bytes.extend(chunk(*b"IHDR", &header));
     bytes.extend(chunks.concat());
-    bytes.extend(chunk(b"IEND", b""));
+    bytes.extend(chunk(*b"IEND", b""));
     bytes
 }
 
@@ -79,11 +79,11 @@ fn half(name: &str) -> Vec<u8> {
     bytes[..bytes.len() / 2].to_vec()
 }
 
-/// The file with some bytes overwritten, from a part of its length on. JPEG has no checksum:
+/// The file with some bytes overwritten, from a part of its length on, in percent,. JPEG has no checksum:
 /// only in its header is damage sure to be seen.
-fn overwritten(name: &str, part: f64, len: usize) -> Vec<u8> {
+fn overwritten(name: &str, percent: usize, len: usize) -> Vec<u8> {
     let mut bytes = file(name);
-    let at = (bytes.len() as f64 * part) as usize;
+    let at = bytes.len() * percent / 100;
     bytes[at..at + len].fill(0xfe);
     bytes
 }
@@ -138,15 +138,15 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         ("half a WebP", half("lossy.webp")),
         (
             "a JPEG with bytes overwritten",
-            overwritten("q90_444.jpg", 0.06, 40),
+            overwritten("q90_444.jpg", 6, 40),
         ),
         (
             "a PNG with a byte overwritten",
-            overwritten("rgb.png", 0.5, 1),
+            overwritten("rgb.png", 50, 1),
         ),
         (
             "a WebP with bytes overwritten",
-            overwritten("lossless.webp", 0.01, 40),
+            overwritten("lossless.webp", 1, 40),
         ),
         ("a JPEG larger than its data", jpeg(900, 900)),
         ("a lossless JPEG", other_frame(0xc3, 3)),
@@ -198,10 +198,10 @@ fn memory_is_taken_for_pixels_alone() {
     // 64 MiB of zeros, packed: deflate's best is 1032 to 1.
     let zeros = deflated_zeros(64 << 20);
     let text = [b"bomb\0\0".as_slice(), &zeros].concat();
-    let bombs: Vec<Vec<u8>> = [b"iCCP", b"zTXt", b"eXIf"]
+    let bombs: Vec<Vec<u8>> = [*b"iCCP", *b"zTXt", *b"eXIf"]
         .iter()
-        .map(|name| png(3000, 2000, &vec![chunk(name, &text); 40]))
-        .chain([png(3000, 2000, &[chunk(b"eXIf", &vec![0; 8 << 20])])])
+        .map(|name| png(3000, 2000, &vec![chunk(*name, &text); 40]))
+        .chain([png(3000, 2000, &[chunk(*b"eXIf", &vec![0; 8 << 20])])])
         .collect();
     let files = hostile();
     let mut step = ImageStep::new(options()).expect("good options");
@@ -307,7 +307,7 @@ fn thin_pictures_are_cheap() {
     for (width, height) in [(LONGEST_SIDE, 1), (1, LONGEST_SIDE)] {
         let rows = (width * 3 + 1) * height;
         let data = deflated_zeros(rows as usize / 258 * 258 + 258);
-        let bytes = png(width, height, &[chunk(b"IDAT", &data)]);
+        let bytes = png(width, height, &[chunk(*b"IDAT", &data)]);
         for fit in [Fit::Stretch, Fit::Crop, Fit::Letterbox] {
             let out = run(ImageOptions::new([224, 224], fit), &bytes);
             assert_eq!(out.map(|out| out.len()), Ok(3 * 224 * 224), "{fit:?}");
