@@ -8,6 +8,7 @@
 //! - [`nats`]: the connection to the broker
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
+//! - [`host`]: files become numbers, before the graph
 //! - [`batch`]: rows wait for company
 //! - [`graph`]: ONNX graphs, and the steps around a model as nodes
 //! - [`engine`]: models run
@@ -28,7 +29,11 @@ pub mod control;
 pub mod decode;
 pub mod encode;
 pub mod engine;
+<<<<<<< HEAD
 pub mod graph;
+=======
+pub mod host;
+>>>>>>> image
 pub mod message;
 pub mod nats;
 pub mod pipeline;

@@ -17,6 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("batch", &["block", "message"]),
     ("graph", &["contract"]),
     ("engine", &["block", "contract", "graph", "message"]),
+    ("host", &["block", "contract", "message"]),
+    ("engine", &["block", "contract", "message"]),
     ("encode", &["block", "contract", "message"]),
     ("sink", &["message", "nats", "source", "telemetry"]),
     (
