@@ -156,10 +156,9 @@ impl AudioStep {
             }
             Channel::Mean if channels > 1 => {
                 let (all, _) = samples.bytes.as_chunks::<SIZE>();
-                out.extend(all.chunks_exact(channels).map(|frame| {
-                    let sum: f64 = frame.iter().map(|sample| f64::from(value(*sample))).sum();
-                    (sum / f64::from(samples.channels)) as f32
-                }));
+                let one = |sample: &[u8; SIZE]| f64::from(value(*sample));
+                let frames = all.chunks_exact(channels);
+                out.extend(frames.map(|frame| mean(frame.iter().map(one).sum(), channels)));
             }
             Channel::Only | Channel::Mean => out.extend(each.map(value)),
         }
@@ -167,9 +166,8 @@ impl AudioStep {
 
     /// Keeps floats within -1 to 1, as the options say.
     fn bound(&self, samples: &mut [f32]) -> Result<(), AudioFault> {
-        let outside = |(at, value): (usize, &f32)| {
-            (!(-1.0..=1.0).contains(value)).then_some((at, *value))
-        };
+        let outside =
+            |(at, value): (usize, &f32)| (!(-1.0..=1.0).contains(value)).then_some((at, *value));
         let first = samples.iter().enumerate().find_map(outside);
         let Some((at, value)) = first else {
             return Ok(());
@@ -186,6 +184,14 @@ impl AudioStep {
         }
         Ok(())
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the sum is exact enough that the float next to the mean is the right one"
+)]
+fn mean(sum: f64, of: usize) -> f32 {
+    (sum / of as f64) as f32
 }
 
 #[cfg(test)]

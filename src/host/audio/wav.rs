@@ -47,7 +47,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Samples<'_>, u32), AudioFault> {
             (b"fmt ", None) => layout = Some(format(content)?),
             (b"fmt ", Some(_)) => return Err(damaged("it has two chunks \"fmt \"")),
             (b"data", None) => {
-                return Err(damaged("there is no chunk \"fmt \" before the chunk \"data\""));
+                return Err(damaged(
+                    "there is no chunk \"fmt \" before the chunk \"data\"",
+                ));
             }
             (b"data", Some(layout)) => {
                 let samples = Samples {

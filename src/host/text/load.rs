@@ -76,9 +76,10 @@ fn made(path: &Path, options: &TextOptions) -> Result<TextStep, String> {
     let (pad_id, padding_side) = padding(&tokenizer, options)?;
     let asked = options.truncation.unwrap_or_else(|| {
         let left = |cut: &TruncationParams| cut.direction == TruncationDirection::Left;
-        match tokenizer.get_truncation().is_some_and(left) {
-            true => Truncation::Left,
-            false => Truncation::Right,
+        if tokenizer.get_truncation().is_some_and(left) {
+            Truncation::Left
+        } else {
+            Truncation::Right
         }
     });
     let direction = match asked {
@@ -223,9 +224,10 @@ fn max_length(tokenizer: &Tokenizer, options: &TextOptions) -> Result<usize, Str
         (None, Some(length)) => (length, "`truncation.max_length`"),
         (None, None) => (MAX_LENGTH, "max_length"),
     };
-    let special = match options.add_special_tokens {
-        true => special_in_row(tokenizer),
-        false => 0,
+    let special = if options.add_special_tokens {
+        special_in_row(tokenizer)
+    } else {
+        0
     };
     if length <= special {
         return Err(format!(
@@ -294,10 +296,10 @@ fn special_tokens(tokenizer: &Tokenizer) -> String {
         .map(|(_, token)| format!("{:?}", token.content))
         .take(12)
         .collect();
-    match shown.is_empty() {
-        true => "none".to_owned(),
-        false => shown.join(", "),
+    if shown.is_empty() {
+        return "none".to_owned();
     }
+    shown.join(", ")
 }
 
 /// The highest id of the vocabulary, or of the template around each text, which brings its own.

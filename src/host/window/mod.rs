@@ -56,7 +56,9 @@ pub enum OptionFault {
         side: usize,
     },
     /// Every value would be rejected.
-    #[error("min_bytes is {min_bytes}, more than the {side} bytes of {name}, so every value would be rejected")]
+    #[error(
+        "min_bytes is {min_bytes}, more than the {side} bytes of {name}, so every value would be rejected"
+    )]
     Minimum {
         /// Bytes asked for.
         min_bytes: usize,
@@ -136,7 +138,12 @@ impl WindowStep {
     /// nothing is appended.
     pub fn run(&self, bytes: &[u8], out: &mut Vec<i32>) -> Result<(), WindowFault> {
         let WindowOptions {
-            head, tail, strip, pad, min_bytes, ..
+            head,
+            tail,
+            strip,
+            pad,
+            min_bytes,
+            ..
         } = self.options;
         let block = self.block.min(bytes.len());
         let mut first = bytes.get(..block).unwrap_or(bytes);
@@ -146,7 +153,11 @@ impl WindowStep {
             last = before_space(last);
         }
         let first = first.get(..head).unwrap_or(first);
-        let last = last.len().checked_sub(tail).and_then(|from| last.get(from..)).unwrap_or(last);
+        let last = last
+            .len()
+            .checked_sub(tail)
+            .and_then(|from| last.get(from..))
+            .unwrap_or(last);
         let found = if head > 0 { first.len() } else { last.len() };
         if found < min_bytes {
             return Err(WindowFault::Short {
@@ -157,7 +168,10 @@ impl WindowStep {
         }
         out.reserve(head + tail);
         out.extend(first.iter().map(|byte| i32::from(*byte)));
-        out.extend(std::iter::repeat_n(pad, head - first.len() + tail - last.len()));
+        out.extend(std::iter::repeat_n(
+            pad,
+            head - first.len() + tail - last.len(),
+        ));
         out.extend(last.iter().map(|byte| i32::from(*byte)));
         Ok(())
     }

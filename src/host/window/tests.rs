@@ -49,12 +49,17 @@ struct Case {
 #[derive(Deserialize)]
 struct Cases {
     magika: Vec<Case>,
-    /// Head, tail, block, the bytes, and the window, in full.
-    small: Vec<(usize, usize, usize, Vec<u8>, Vec<i32>)>,
+    small: Vec<Small>,
 }
 
+/// Head, tail, block, the bytes, and the window, in full.
+type Small = (usize, usize, usize, Vec<u8>, Vec<i32>);
+
 fn cases() -> Cases {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/window/expected.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/window/expected.json"
+    );
     serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON")
 }
 
@@ -81,19 +86,19 @@ fn windows_are_those_of_magika() {
             .collect();
         let mut out = Vec::new();
         let made = step.run(&bytes, &mut out);
-        match case.window {
-            Some(window) => {
-                assert_eq!((made, out.len()), (Ok(()), 2048), "case {number}");
-                assert_eq!(fingerprint(&out), window, "case {number}");
-                windows += 1;
-            }
-            None => {
-                assert!(made.is_err() && out.is_empty(), "case {number}");
-                rejects += 1;
-            }
+        if let Some(window) = case.window {
+            assert_eq!((made, out.len()), (Ok(()), 2048), "case {number}");
+            assert_eq!(fingerprint(&out), window, "case {number}");
+            windows += 1;
+        } else {
+            assert!(made.is_err() && out.is_empty(), "case {number}");
+            rejects += 1;
         }
     }
-    assert!(windows >= 50 && rejects >= 10, "{windows} windows, {rejects} rejects");
+    assert!(
+        windows >= 50 && rejects >= 10,
+        "{windows} windows, {rejects} rejects"
+    );
 }
 
 #[test]
@@ -108,21 +113,34 @@ fn small_windows_are_those_of_magika() {
             min_bytes: 0,
             ..magika()
         };
-        assert_eq!(window(options, &bytes), expected, "{head} {tail} {block} {bytes:?}");
+        assert_eq!(
+            window(options, &bytes),
+            expected,
+            "{head} {tail} {block} {bytes:?}"
+        );
     }
 }
 
 #[test]
 fn sides_and_padding() {
-    assert_eq!(window(small(|_| ()), b"abcdefgh"), [97, 98, 99, 100, 102, 103, 104]);
+    assert_eq!(
+        window(small(|_| ()), b"abcdefgh"),
+        [97, 98, 99, 100, 102, 103, 104]
+    );
     assert_eq!(window(small(|_| ()), b"ab"), [97, 98, -1, -1, -1, 97, 98]);
     assert_eq!(window(small(|_| ()), b""), [-1; 7]);
     assert_eq!(window(small(|o| o.head = 0), b"\x00\xff "), [0, 255, 32]);
     assert_eq!(window(small(|o| o.tail = 0), b" \x0b"), [32, 11, -1, -1]);
     let strip = |o: &mut WindowOptions| o.strip = true;
-    assert_eq!(window(small(strip), b" \t\n\x0b\x0c\ra b "), [97, 32, 98, 32, 97, 32, 98]);
+    assert_eq!(
+        window(small(strip), b" \t\n\x0b\x0c\ra b "),
+        [97, 32, 98, 32, 97, 32, 98]
+    );
     // U+0085 and U+00A0 are white space in text, not in bytes.
-    assert_eq!(window(small(strip), b"\x85\xa0"), [133, 160, -1, -1, -1, 133, 160]);
+    assert_eq!(
+        window(small(strip), b"\x85\xa0"),
+        [133, 160, -1, -1, -1, 133, 160]
+    );
 }
 
 #[test]
@@ -142,18 +160,25 @@ fn faults_say_what_to_do() {
     options(|o| (o.head, o.min_bytes) = (0, 4));
     let mut value = |change: fn(&mut WindowOptions), bytes: &[u8]| {
         let step = WindowStep::new(small(change)).expect("good options");
-        let fault = step.run(bytes, &mut Vec::new()).expect_err("a value to reject");
+        let fault = step
+            .run(bytes, &mut Vec::new())
+            .expect_err("a value to reject");
         writeln!(told, "{}: {fault}", fault.kind()).expect("written to memory");
     };
     value(|o| o.min_bytes = 2, b"x");
     value(|o| (o.min_bytes, o.strip) = (2, true), b"   x");
     let read = |text: &str| serde_json::from_str::<WindowOptions>(text);
-    for text in [r#"{"head": 8}"#, r#"{"head": 8, "pad": 0, "middle": 8}"#, r#"{"head": -1, "pad": 0}"#] {
+    for text in [
+        r#"{"head": 8}"#,
+        r#"{"head": 8, "pad": 0, "middle": 8}"#,
+        r#"{"head": -1, "pad": 0}"#,
+    ] {
         let fault = read(text).expect_err("options to refuse");
         writeln!(told, "{fault}").expect("written to memory");
     }
     insta::assert_snapshot!("faults", told);
-    let text = r#"{"head": 1024, "tail": 1024, "block": 4096, "strip": true, "pad": 256, "min_bytes": 8}"#;
+    let text =
+        r#"{"head": 1024, "tail": 1024, "block": 4096, "strip": true, "pad": 256, "min_bytes": 8}"#;
     assert_eq!(read(text).expect("options"), magika());
 }
 

@@ -62,7 +62,10 @@ fn raw_samples_are_those_of_the_file() {
             options.channels = Some(channels);
             options.channel = Channel::Index(channels - 1);
         });
-        let one = expected.iter().skip(usize::from(channels) - 1).step_by(channels.into());
+        let one = expected
+            .iter()
+            .skip(usize::from(channels) - 1)
+            .step_by(channels.into());
         assert_eq!(samples(&raw, &file[44..]), one.copied().collect::<Vec<_>>());
     }
     let raw = step(|options| options.format = Format::F32le);
@@ -91,8 +94,14 @@ fn loud_floats_are_clipped() {
     let loud = |format| {
         step(|options| (options.format, options.samples, options.loud) = (format, 4, Loud::Clip))
     };
-    assert_eq!(samples(&loud(Format::Wav), &bytes("loud_1.wav")), [0.5, 1.0, -1.0, 1.0]);
-    assert_eq!(samples(&loud(Format::F32le), &bytes("loud_1.f32")), [0.5, 1.0, -1.0, 1.0]);
+    assert_eq!(
+        samples(&loud(Format::Wav), &bytes("loud_1.wav")),
+        [0.5, 1.0, -1.0, 1.0]
+    );
+    assert_eq!(
+        samples(&loud(Format::F32le), &bytes("loud_1.f32")),
+        [0.5, 1.0, -1.0, 1.0]
+    );
 }
 
 /// Chunks that say nothing about the samples, an odd one among them, and a last byte left out.

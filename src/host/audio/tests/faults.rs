@@ -43,12 +43,24 @@ fn files_that_are_rejected() {
         ("half a file", file[..400].to_vec()),
         ("a header alone", file[..12].to_vec()),
         ("written to a pipe", changed("pcm16_1.wav", 4, &[0xff; 4])),
-        ("samples written to a pipe", changed("pcm16_1.wav", 40, &[0xff; 4])),
+        (
+            "samples written to a pipe",
+            changed("pcm16_1.wav", 40, &[0xff; 4]),
+        ),
         ("a size of nothing", changed("pcm16_1.wav", 4, &[0; 4])),
         ("no chunks", changed("pcm16_1.wav", 4, &[4, 0, 0, 0])),
-        ("half a chunk's header", changed("pcm16_1.wav", 4, &[9, 0, 0, 0])),
-        ("a format that goes past the end", changed("pcm16_1.wav", 16, &[0, 0, 0, 0x7f])),
-        ("samples that go past the end", changed("pcm16_1.wav", 40, &[0x91, 1, 0, 0])),
+        (
+            "half a chunk's header",
+            changed("pcm16_1.wav", 4, &[9, 0, 0, 0]),
+        ),
+        (
+            "a format that goes past the end",
+            changed("pcm16_1.wav", 16, &[0, 0, 0, 0x7f]),
+        ),
+        (
+            "samples that go past the end",
+            changed("pcm16_1.wav", 40, &[0x91, 1, 0, 0]),
+        ),
         ("a short format", changed("pcm16_1.wav", 16, &[14, 0, 0, 0])),
         ("no format", changed("pcm16_1.wav", 12, b"junk")),
         ("two formats", [&file[..36], &file[12..]].concat()),
@@ -59,11 +71,20 @@ fn files_that_are_rejected() {
         ("12 bits", changed("pcm16_1.wav", 34, &[12, 0])),
         ("ADPCM", changed("pcm16_1.wav", 20, &[0x11, 0])),
         ("another format", changed("pcm16_1.wav", 20, &[0x99, 9])),
-        ("an extensible format that is short", changed("pcm16_1.wav", 20, &[0xfe, 0xff])),
-        ("another extensible format", changed("extensible_3.wav", 48, &[1; 4])),
+        (
+            "an extensible format that is short",
+            changed("pcm16_1.wav", 20, &[0xfe, 0xff]),
+        ),
+        (
+            "another extensible format",
+            changed("extensible_3.wav", 48, &[1; 4]),
+        ),
         ("µ-law", bytes("ulaw_1.wav")),
         ("64-bit floats", bytes("double_1.wav")),
-        ("48 kHz", changed("pcm16_1.wav", 24, &48_000_u32.to_le_bytes())),
+        (
+            "48 kHz",
+            changed("pcm16_1.wav", 24, &48_000_u32.to_le_bytes()),
+        ),
         ("two channels", file.clone()),
         ("a loud float", bytes("loud_1.wav")),
     ];
@@ -74,14 +95,22 @@ fn files_that_are_rejected() {
 #[test]
 fn samples_that_are_rejected() {
     let third = step(|options| options.channel = Channel::Index(2));
-    let mut text = told(vec![("the third of two channels", bytes("pcm16_2.wav"))], &third);
+    let mut text = told(
+        vec![("the third of two channels", bytes("pcm16_2.wav"))],
+        &third,
+    );
     let mut empty = changed("pcm16_1.wav", 40, &[0; 4]);
     empty[4..8].copy_from_slice(&[36, 0, 0, 0]);
     let odd = changed("pcm16_1.wav", 40, &[0x8f, 1, 0, 0]);
     let wav = step(|options| options.short = Short::Pad);
     text += &told(vec![("no samples", empty), ("half a sample", odd)], &wav);
     let raw = step(|options| (options.format, options.samples) = (Format::F32le, 2));
-    let floats = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let floats = |values: &[f32]| {
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    };
     text += &told(
         vec![
             ("nothing", vec![]),
@@ -97,7 +126,10 @@ fn samples_that_are_rejected() {
     let clip = step(|options| {
         (options.format, options.samples, options.loud) = (Format::F32le, 2, Loud::Clip);
     });
-    text += &told(vec![("clipped, not a number", floats(&[2.0, f32::NAN]))], &clip);
+    text += &told(
+        vec![("clipped, not a number", floats(&[2.0, f32::NAN]))],
+        &clip,
+    );
     insta::assert_snapshot!("samples", text);
 }
 
@@ -122,13 +154,23 @@ fn options_that_are_refused() {
         let text = format!(r#"{{"sample_rate": 8000, "samples": 200{more}}}"#);
         serde_json::from_str::<AudioOptions>(&text)
     };
-    for more in [r#", "rate": 1"#, r#", "channel": "left""#, r#", "channel": -1"#, r#", "channel": 70000"#, r#", "format": "mp3""#] {
+    for more in [
+        r#", "rate": 1"#,
+        r#", "channel": "left""#,
+        r#", "channel": -1"#,
+        r#", "channel": 70000"#,
+        r#", "format": "mp3""#,
+    ] {
         let fault = read(more).expect_err("options to refuse");
         writeln!(text, "{fault}").expect("written to memory");
     }
     insta::assert_snapshot!("options", text);
     assert_eq!(read("").expect("options"), AudioOptions::new(RATE, FRAMES));
-    for (word, channel) in [("\"mean\"", Channel::Mean), ("\"only\"", Channel::Only), ("1", Channel::Index(1))] {
+    for (word, channel) in [
+        ("\"mean\"", Channel::Mean),
+        ("\"only\"", Channel::Only),
+        ("1", Channel::Index(1)),
+    ] {
         let options = read(&format!(r#", "channel": {word}"#)).expect("options");
         assert_eq!(options.channel, channel);
     }
