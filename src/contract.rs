@@ -117,6 +117,8 @@ pub struct Field {
     pub range: Option<[f64; 2]>,
     /// The only values allowed. Never empty.
     pub values: Option<Vec<Scalar>>,
+    /// Made of another field by a step, and never read from a message.
+    pub derived: bool,
 }
 
 impl Field {
@@ -131,6 +133,7 @@ impl Field {
             default: None,
             range: None,
             values: None,
+            derived: false,
         }
     }
 

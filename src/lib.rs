@@ -29,11 +29,8 @@ pub mod control;
 pub mod decode;
 pub mod encode;
 pub mod engine;
-<<<<<<< HEAD
 pub mod graph;
-=======
 pub mod host;
->>>>>>> image
 pub mod message;
 pub mod nats;
 pub mod pipeline;

@@ -84,7 +84,9 @@ pub(super) fn reject(field: &Field, breach: Breach, shown: &str, element: Option
             "{place}: {shown} is not one of the allowed values {}",
             list(field.values.as_deref().unwrap_or_default())
         ),
-        Breach::Base64 => format!("{place}: {shown} is not base64 text (RFC 4648, with or without padding)"),
+        Breach::Base64 => {
+            format!("{place}: {shown} is not base64 text (RFC 4648, with or without padding)")
+        }
         Breach::Nul => {
             format!("{place}: {shown} has the character U+0000 in it, which models cannot take")
         }

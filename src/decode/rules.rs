@@ -80,6 +80,11 @@ impl Rules {
         self.width.saturating_mul(element)
     }
 
+    /// Whether a step makes the field, and no message brings it.
+    pub(super) fn is_derived(&self) -> bool {
+        self.field.derived
+    }
+
     /// Whether every value of the type keeps the contract.
     pub(super) fn takes_anything(&self) -> bool {
         self.field.range.is_none() && self.field.values.is_none()

@@ -17,6 +17,7 @@ use crate::{
     },
     engine::{ColumnRef, EngineSpec, OutputRef},
     graph::{self, GraphBuilder, GraphError},
+    host::HostOptions,
 };
 
 impl Resolver<'_> {
@@ -152,6 +153,16 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
                 output: None,
             }
         }
+        Kind::Host(step) => {
+            let input = item.raw.and_then(|raw| raw.input.as_ref());
+            inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
+            ScriptStep {
+                key: step.key.to_owned(),
+                value: without_nulls(&step.options),
+                inputs,
+                output: Some(step.output.to_owned()),
+            }
+        }
         Kind::Tensor(step) => {
             let input = item.raw.and_then(|raw| raw.input.as_ref());
             inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
@@ -163,6 +174,14 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
             }
         }
     }
+}
+
+fn without_nulls(options: &HostOptions) -> serde_json::Value {
+    let mut value = serde_json::to_value(options).unwrap_or_default();
+    if let Some(keys) = value.as_object_mut() {
+        keys.retain(|_, value| !value.is_null());
+    }
+    value
 }
 
 /// The models that the steps run, each once.

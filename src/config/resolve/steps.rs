@@ -29,6 +29,8 @@ impl Resolver<'_> {
                 Kind::Tensor(tensor) => {
                     self.tensor_step(list, at, item, tensor, fields, &mut steps)
                 }
+                // Its results are fields.
+                Kind::Host(_) => continue,
             };
             steps.sound &= sound.is_some();
             steps.last = before..steps.known.len();
@@ -44,7 +46,7 @@ impl Resolver<'_> {
         let alone = list
             .items
             .iter()
-            .all(|item| matches!(item.kind, Kind::Model(_)));
+            .all(|item| !matches!(item.kind, Kind::Tensor(_)));
         // A model alone is run as it is: no need to read it.
         let graph = match model {
             Some(model) if !alone => {

@@ -40,6 +40,17 @@ pub struct ImageStep {
     resampler: Resampler,
 }
 
+impl Clone for ImageStep {
+    /// The same step; what it keeps between images is not copied.
+    fn clone(&self) -> Self {
+        Self {
+            options: self.options.clone(),
+            frame: Frame::default(),
+            resampler: Resampler::default(),
+        }
+    }
+}
+
 impl ImageStep {
     /// A step for `options`.
     ///

@@ -1,7 +1,7 @@
 //! What may be said about an image step, and the checks of it.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fault::OptionFault;
 
@@ -16,7 +16,7 @@ pub(super) const LONGEST_OUTPUT_SIDE: usize = 4_096;
 /// torchvision with `Resize` and `CenterCrop` on a Pillow image. As there, colour profiles are not
 /// applied, what is transparent shows its colour without the transparency, and of an animation the
 /// first frame is taken. A file that cannot be read is rejected alone, with the reason.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageOptions {
     /// Height and width of what the model gets, in pixels, in this order: `[224, 224]`. Each side
@@ -72,7 +72,7 @@ fn max_bytes() -> usize {
 }
 
 /// How a picture of another shape comes to the asked size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
     /// Both sides are brought to `size`; what was round may become oval. Pillow's
@@ -89,7 +89,7 @@ pub enum Fit {
 }
 
 /// How pixels are made from their neighbours; the names are Pillow's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
     /// The nearest pixel, without smoothing.
@@ -104,7 +104,7 @@ pub enum Filter {
 }
 
 /// Which channels the model gets, and their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
     /// Three: red, green, blue. Pillow's `convert("RGB")`.
@@ -127,7 +127,7 @@ impl Channels {
 }
 
 /// The order of the axes in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AxisOrder {
     /// Channels, height, width: PyTorch's order.
@@ -138,7 +138,7 @@ pub enum AxisOrder {
 }
 
 /// What to do with the orientation that cameras write into the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Orientation {
     /// The pixels stay as they are stored.
