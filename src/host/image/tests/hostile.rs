@@ -79,8 +79,8 @@ fn half(name: &str) -> Vec<u8> {
     bytes[..bytes.len() / 2].to_vec()
 }
 
-/// The file with some bytes overwritten, from a part of its length on, in percent,. JPEG, which has no
-/// checksum, may still decode to something then.
+/// The file with some bytes overwritten, from a part of its length on, in percent. (A JPEG, which has
+/// no checksum, may still decode to something then.)
 fn overwritten(name: &str, percent: usize, len: usize) -> Vec<u8> {
     let mut bytes = file(name);
     let at = bytes.len() * percent / 100;
