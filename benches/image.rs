@@ -1,7 +1,17 @@
 //! A photograph of 640 × 480 (JPEG, quality 75, 4:2:0, 66 kB) becomes the input of a classifier, by
 //! the image step; `benches/image.py` does the same with Pillow.
 //!
-//! FIGURES
+//! Best of nine runs each, one after the other on a virtual machine with two x86-64 cores (busy with
+//! other work too: take the ratios), one thread, in microseconds, Pillow 12.3 up to a `numpy` array
+//! of channels, height, width:
+//!
+//! | what | image step | Pillow |
+//! |---|---:|---:|
+//! | decode alone | 1,510 | 2,420 |
+//! | to 224 × 224, nearest | 1,710 | 3,560 |
+//! | to 224 × 224, bilinear | 3,110 | 4,870 |
+//! | to 224 × 224, bicubic | 3,140 | 6,390 |
+//! | to 224 × 224, Lanczos | 3,790 | 9,130 |
 
 use std::{fs, hint::black_box};
 

@@ -79,12 +79,25 @@ fn half(name: &str) -> Vec<u8> {
     bytes[..bytes.len() / 2].to_vec()
 }
 
-/// The file with some bytes overwritten, from a part of its length on, in percent,. JPEG has no checksum:
-/// only in its header is damage sure to be seen.
+/// The file with some bytes overwritten, from a part of its length on, in percent. (A JPEG, which has
+/// no checksum, may still decode to something then.)
 fn overwritten(name: &str, percent: usize, len: usize) -> Vec<u8> {
     let mut bytes = file(name);
     let at = bytes.len() * percent / 100;
     bytes[at..at + len].fill(0xfe);
+    bytes
+}
+
+/// JPEG without the tables of its codes: they are called comments.
+fn without_tables() -> Vec<u8> {
+    let mut bytes = file("q90_444.jpg");
+    let places: Vec<usize> = (0..bytes.len() - 1)
+        .filter(|&at| bytes[at..at + 2] == [0xff, 0xc4])
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at + 1] = 0xfe;
+    }
     bytes
 }
 
@@ -136,10 +149,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         ("half a progressive JPEG", half("progressive_420.jpg")),
         ("half a PNG", half("rgb.png")),
         ("half a WebP", half("lossy.webp")),
-        (
-            "a JPEG with bytes overwritten",
-            overwritten("q90_444.jpg", 6, 40),
-        ),
+        ("a JPEG without its tables", without_tables()),
         (
             "a PNG with a byte overwritten",
             overwritten("rgb.png", 50, 1),
@@ -309,8 +319,8 @@ fn thin_pictures_are_cheap() {
         let data = deflated_zeros(rows as usize / 258 * 258 + 258);
         let bytes = png(width, height, &[chunk(*b"IDAT", &data)]);
         for fit in [Fit::Stretch, Fit::Crop, Fit::Letterbox] {
-            let out = run(ImageOptions::new([224, 224], fit), &bytes);
-            assert_eq!(out.map(|out| out.len()), Ok(3 * 224 * 224), "{fit:?}");
+            let out = run(ImageOptions::new([24, 24], fit), &bytes);
+            assert_eq!(out.map(|out| out.len()), Ok(3 * 24 * 24), "{fit:?}");
         }
     }
 }
