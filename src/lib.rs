@@ -7,6 +7,7 @@
 //! - [`nats`]: the connection to the broker
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
+//! - [`host`]: what a model takes is made of texts, bytes and sounds, before its graph
 //! - [`batch`]: rows wait for company
 //! - [`engine`]: models run
 //! - [`encode`]: outputs become bytes
@@ -26,6 +27,7 @@ pub mod control;
 pub mod decode;
 pub mod encode;
 pub mod engine;
+pub mod host;
 pub mod message;
 pub mod nats;
 pub mod pipeline;

@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["message"]),
     ("source", &["message", "nats", "sink", "telemetry"]),
     ("decode", &["block", "contract", "message"]),
+    ("host", &["block", "contract", "message"]),
     ("batch", &["block", "message"]),
     ("engine", &["block", "contract", "message"]),
     ("encode", &["block", "contract", "message"]),
