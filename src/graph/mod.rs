@@ -6,6 +6,7 @@
 //! - [`proto`] is the file format
 //! - [`read`](read()) and [`write`] are files, [`inline_external`] brings in weights that are in files of their own
 //! - [`build`] makes nodes and constants
+//! - [`raise`](raise()) brings a model to newer operators, that steps can be written in
 //! - `merge` puts a model into a graph that is being built
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
@@ -15,6 +16,7 @@ mod external;
 mod merge;
 pub mod params;
 pub mod proto;
+mod raise;
 mod read;
 mod shorthand;
 pub mod steps;
@@ -24,5 +26,6 @@ pub use self::{
     build::{Attr, GraphBuilder, Value},
     error::GraphError,
     external::inline_external,
+    raise::raise,
     read::{IR_NEWEST, opset, parse, read, write},
 };

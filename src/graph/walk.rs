@@ -88,3 +88,13 @@ pub(super) fn any_node(nodes: &[Node], is: &dyn Fn(&Node) -> bool) -> bool {
         is(node) || graphs.into_iter().any(|graph| any_node(&graph.node, is))
     })
 }
+
+/// Calls `visit` with the graphs in attributes of a graph's nodes, not with those in them.
+pub(super) fn graphs_within(graph: &Graph, visit: &mut dyn FnMut(&Graph)) {
+    for attribute in graph.node.iter().flat_map(|node| &node.attribute) {
+        let one = attribute.g.as_deref();
+        for inner in one.into_iter().chain(&attribute.graphs) {
+            visit(inner);
+        }
+    }
+}

@@ -33,6 +33,7 @@ mod failures;
 mod fakes;
 mod file_lines;
 mod given_up;
+mod graph_merge;
 mod incarnation;
 mod jetstream_delivery;
 mod lame_duck;
