@@ -2,6 +2,14 @@
 
 use super::proto::{Attribute, Graph, Model, Node, SparseTensor, Tensor};
 
+impl Attribute {
+    /// The texts of a list; what is no UTF-8 is empty.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        self.strings.iter().map(|bytes| text(bytes)).collect()
+    }
+}
+
 /// What is done with a tensor on the way.
 type Visit<'a, E> = &'a mut dyn FnMut(&mut Tensor) -> Result<(), E>;
 

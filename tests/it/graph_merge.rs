@@ -30,6 +30,7 @@ fn step(graph: &mut GraphBuilder, name: &str, step: &dyn TensorStep, input: Valu
 fn merged(case: &Case, to: &Path) {
     let mut model = graph::read(&case.model).unwrap();
     graph::raise(&mut model).unwrap();
+    graph::zipmap::unzip(&mut model);
     let fixed = case.inputs.iter().find_map(|input| match input.dims[0] {
         forebay::engine::Dim::Fixed(rows) => Some(rows),
         forebay::engine::Dim::Free(_) => None,

@@ -34,6 +34,7 @@ mod fakes;
 mod file_lines;
 mod given_up;
 mod graph_merge;
+mod graph_raise;
 mod incarnation;
 mod jetstream_delivery;
 mod lame_duck;

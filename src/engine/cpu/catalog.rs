@@ -2,23 +2,20 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    fs,
     path::{Path, PathBuf},
 };
 
 use ort::session::SessionInputValue;
 
-use super::{
-    collect::Collector,
-    explain,
-    gather::Buffer,
-    hints::{self, Sample, Width},
-    model::Model,
-};
+use super::{collect::Collector, explain, gather::Buffer, model::Model};
 use crate::{
     block::{Column, Series, Strings},
     contract::Dtype,
     engine::{InputInfo, ModelCatalog, ModelError, OutputInfo},
+    graph::{
+        self,
+        hints::{self, Sample, Width},
+    },
 };
 
 /// Reads model files and keeps them loaded while questions are asked.
@@ -79,7 +76,7 @@ impl CpuCatalog {
             let widths = row_shapes.iter().map(|shape| shape.iter().product());
             let names = model.inputs.iter().map(|input| input.name.as_str());
             let inputs: Vec<(&str, usize)> = names.zip(widths).collect();
-            let samples = fs::read(path).map(|file| hints::samples(&file, &inputs));
+            let samples = graph::read(path).map(|file| hints::samples(&file, &inputs));
             match samples {
                 Ok(samples) if !samples.is_empty() => {
                     let sampled = rows(model, row_shapes, &samples);
@@ -100,8 +97,9 @@ impl CpuCatalog {
         let Some(input) = model.inputs.get(place) else {
             return Ok(None);
         };
-        let file = fs::read(path).map_err(|error| model.error(&error.to_string()))?;
-        Ok(hints::width(&file, &input.name))
+        // The runtime has read the file; what cannot be read here gives no hint.
+        let file = graph::read(path).ok();
+        Ok(file.and_then(|file| hints::width(&file, &input.name)))
     }
 
     fn model(&mut self, path: &Path) -> Result<&mut Model, ModelError> {

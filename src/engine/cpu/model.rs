@@ -13,13 +13,11 @@ use ort::{
     value::{TensorElementType, ValueType},
 };
 
-use super::{
-    explain, library,
-    zipmap::{self, Unzipped},
-};
+use super::{explain, library};
 use crate::{
     contract::Dtype,
     engine::{Dim, InputInfo, ModelError},
+    graph::{self, zipmap},
 };
 
 /// A loaded model.
@@ -69,9 +67,8 @@ impl Model {
     pub(super) fn load(path: &Path) -> Result<Self, ModelError> {
         explain::check_file(path)?;
         // What cannot be read here is explained when the runtime fails to read it.
-        let unzipped = fs::read(path).ok().and_then(|file| zipmap::unzip(&file));
-        let (file, mut labels) = match unzipped {
-            Some(Unzipped { file, labels }) => (Some(file), labels),
+        let (file, mut labels) = match fs::read(path).ok().and_then(without_zipmap) {
+            Some((file, labels)) => (Some(file), labels),
             None => (None, HashMap::new()),
         };
         let session = open(path, file.as_deref())?;
@@ -114,6 +111,16 @@ impl Model {
     pub(super) fn error(&self, why: &str) -> ModelError {
         explain::about(&self.path, why)
     }
+}
+
+/// The file without ZipMap, and the keys that belong to each changed output; `None` where it has none.
+fn without_zipmap(file: Vec<u8>) -> Option<(Vec<u8>, HashMap<String, Vec<String>>)> {
+    if !zipmap::may_be_in(&file) {
+        return None;
+    }
+    let mut model = graph::parse(file.into()).ok()?;
+    let labels = zipmap::unzip(&mut model);
+    (!labels.is_empty()).then(|| (graph::to_bytes(&model), labels))
 }
 
 /// Opens the file, or `changed` in its place.

