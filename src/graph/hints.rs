@@ -156,7 +156,9 @@ fn demand(graph: &Graph, node: &Node, place: usize) -> Option<Width> {
                 .iter()
                 .max()
                 .copied()?;
-            usize::try_from(highest + 1).ok().map(Width::AtLeast)
+            usize::try_from(highest.checked_add(1)?)
+                .ok()
+                .map(Width::AtLeast)
         }
         _ => None,
     }

@@ -7,6 +7,9 @@ use std::collections::HashMap;
 
 use super::proto::{Attribute, Kind, Model, Node, TensorType, Type};
 
+/// The keys that belong to each output that was a map, in the order of its values.
+pub type Labels = HashMap<String, Vec<String>>;
+
 /// Whether a file may have a ZipMap: where it has none, it need not be read for it.
 pub fn may_be_in(file: &[u8]) -> bool {
     file.windows(6).any(|window| window == b"ZipMap")
@@ -14,8 +17,8 @@ pub fn may_be_in(file: &[u8]) -> bool {
 
 /// Takes every ZipMap whose keys are distinct out of the model, and gives the keys that belong to each changed
 /// output, in the order of the values. Nothing is changed where that is empty.
-pub fn unzip(model: &mut Model) -> HashMap<String, Vec<String>> {
-    let mut labels = HashMap::new();
+pub fn unzip(model: &mut Model) -> Labels {
+    let mut labels = Labels::new();
     let Some(graph) = &mut model.graph else {
         return labels;
     };

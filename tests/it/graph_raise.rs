@@ -1,20 +1,25 @@
 //! Models of old operator sets, raised, against themselves in ONNX Runtime.
 #![allow(
     clippy::unwrap_used,
-    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
     reason = "a test that panics has done its work"
 )]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use forebay::{
     engine::cpu::library,
-    graph::{self, raise},
+    graph::{self, GraphBuilder, hints, raise, zipmap},
 };
 use ort::{
     session::{Session, SessionInputValue, builder::GraphOptimizationLevel},
     value::{DynValue, Tensor, TensorElementType, ValueType},
 };
+use proptest::{prelude::*, sample::Index};
 
 use crate::engine::{folder, runtime};
 
@@ -65,7 +70,7 @@ fn output(value: &DynValue) -> (String, Vec<f64>) {
 }
 
 /// What the model in a file gives.
-fn run(path: &Path) -> Result<Vec<(String, Vec<f64>)>, ort::Error> {
+pub(crate) fn run(path: &Path) -> Result<Vec<(String, Vec<f64>)>, ort::Error> {
     let mut session = Session::builder(&library::loaded().unwrap())?
         .with_optimization_level(GraphOptimizationLevel::Disable)?
         .commit_from_file(path)?;
@@ -82,7 +87,7 @@ fn run(path: &Path) -> Result<Vec<(String, Vec<f64>)>, ort::Error> {
     Ok(taken.collect())
 }
 
-fn same(one: &[(String, Vec<f64>)], other: &[(String, Vec<f64>)]) -> bool {
+pub(crate) fn same(one: &[(String, Vec<f64>)], other: &[(String, Vec<f64>)]) -> bool {
     let close = |(a, b): (&f64, &f64)| {
         a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-6 * a.abs().max(1e-6)
     };
@@ -94,22 +99,26 @@ fn same(one: &[(String, Vec<f64>)], other: &[(String, Vec<f64>)]) -> bool {
         })
 }
 
+/// The models of old operator sets.
+pub(crate) fn models() -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder("tests/data/raise")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = (paths)
+        .filter(|path| path.extension().is_some_and(|it| it == "onnx"))
+        .collect();
+    paths.sort();
+    paths
+}
+
 /// Raised models give the same; those that cannot be raised are refused in words.
 #[test]
 fn a_raised_model_does_the_same() {
     runtime();
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("raise");
     fs::create_dir_all(&place).unwrap();
-    let mut paths: Vec<_> = fs::read_dir(folder("tests/data/raise"))
-        .unwrap()
-        .map(|it| it.unwrap().path())
-        .collect();
-    paths.sort();
+    let paths = models();
     let (mut count, mut wrong, mut refused) = (0, Vec::new(), Vec::new());
-    for path in paths
-        .iter()
-        .filter(|path| path.extension().is_some_and(|it| it == "onnx"))
-    {
+    for path in &paths {
         let name = path.file_stem().unwrap().to_string_lossy();
         let mut model = graph::read(path).unwrap();
         let raised = raise(&mut model);
@@ -134,4 +143,35 @@ fn a_raised_model_does_the_same() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count > 200, "only {count} models");
     insta::assert_snapshot!(refused.join("\n"));
+}
+
+proptest! {
+    /// Damaged models are refused, or read as something else; nothing panics over them.
+    #[test]
+    fn damage_never_panics(file in any::<Index>(), hits in prop::collection::vec((any::<Index>(), any::<u8>()), 1..8)) {
+        let mut paths = models();
+        let places = ["sk_columns_zipmap", "sk_three_classes_zipmap", "sk_groups", "lgbm_three_classes"];
+        let place = |name: &str| folder("tests/data/models").join(name).join("model.onnx");
+        // As often as all the others, for they have more in them.
+        for _ in 0..20 {
+            paths.extend(places.map(place));
+        }
+        let mut file = fs::read(file.get(&paths)).unwrap();
+        let end = file.len().min(4000);
+        for (place, byte) in hits {
+            file[place.index(end)] = byte;
+        }
+        if let Ok(mut model) = graph::parse(file.into()) {
+            hints::samples(&model, &[("x", 3)]);
+            hints::width(&model, "x");
+            zipmap::unzip(&mut model);
+            if raise(&mut model).is_ok() && let Ok(mut builder) = GraphBuilder::around(&model) {
+                // Nothing is fed, so that it comes to the insides.
+                model.graph.iter_mut().for_each(|graph| graph.input.clear());
+                if builder.insert(model, "m", &[]).is_ok() {
+                    builder.finish(&[]);
+                }
+            }
+        }
+    }
 }

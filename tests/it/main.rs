@@ -33,6 +33,7 @@ mod failures;
 mod fakes;
 mod file_lines;
 mod given_up;
+mod graph_inside;
 mod graph_merge;
 mod graph_raise;
 mod incarnation;

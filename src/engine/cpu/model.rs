@@ -1,7 +1,6 @@
 //! One model file, loaded: its session and what it declares.
 
 use std::{
-    collections::HashMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -17,7 +16,10 @@ use super::{explain, library};
 use crate::{
     contract::Dtype,
     engine::{Dim, InputInfo, ModelError},
-    graph::{self, zipmap},
+    graph::{
+        self,
+        zipmap::{self, Labels},
+    },
 };
 
 /// A loaded model.
@@ -69,7 +71,7 @@ impl Model {
         // What cannot be read here is explained when the runtime fails to read it.
         let (file, mut labels) = match fs::read(path).ok().and_then(without_zipmap) {
             Some((file, labels)) => (Some(file), labels),
-            None => (None, HashMap::new()),
+            None => (None, Labels::new()),
         };
         let session = open(path, file.as_deref())?;
         let inputs = session
@@ -114,7 +116,7 @@ impl Model {
 }
 
 /// The file without ZipMap, and the keys that belong to each changed output; `None` where it has none.
-fn without_zipmap(file: Vec<u8>) -> Option<(Vec<u8>, HashMap<String, Vec<String>>)> {
+fn without_zipmap(file: Vec<u8>) -> Option<(Vec<u8>, Labels)> {
     if !zipmap::may_be_in(&file) {
         return None;
     }

@@ -114,7 +114,7 @@ fn rounding(node: &Node, graph: &Graph, seen: &Seen) -> Result<&'static str, Str
         .find(|it| it.name == name)
         .or_else(|| seen.constant(name))
         .map(super::seen::floats)
-        .ok_or("has sizes that are computed")?;
+        .ok_or("takes scales that are computed")?;
     if scales.iter().all(|scale| *scale >= 1.0) {
         Ok("floor")
     } else if scales.iter().all(|scale| *scale <= 1.0) {

@@ -138,7 +138,7 @@ impl Raiser {
                     (name, _) => format!("node `{name}`"),
                 };
                 GraphError::new(format!(
-                    "{place}: {} of operator set {from} {why}, and set {OPSET_MIN} has no such thing",
+                    "{place}: {} of operator set {from} {why}, which has no equal in set {OPSET_MIN}",
                     node.op_type
                 ))
                 .help(REMEDY)

@@ -46,10 +46,7 @@ impl Seen {
             (seen.dtypes).insert(constant.name.clone(), constant.data_type);
         }
         // Scales of a Resize inside an If are often outside of it.
-        let small = graph
-            .initializer
-            .iter()
-            .filter(|it| it.dims.iter().product::<i64>() <= 16);
+        let small = graph.initializer.iter().filter(|it| is_small(it));
         let small = small.map(|constant| (constant.name.clone(), constant.clone()));
         seen.constants.extend(small);
         seen
@@ -125,6 +122,12 @@ impl Seen {
         self.ranks.remove(name);
         self.constants.remove(name);
     }
+}
+
+/// Whether a constant may be one of scales, and not of weights.
+fn is_small(tensor: &Tensor) -> bool {
+    const DIMENSIONS: i64 = 16;
+    matches!(*tensor.dims, [size] if size <= DIMENSIONS)
 }
 
 fn tensor(value: &ValueInfo) -> Option<&TensorType> {
