@@ -7,6 +7,7 @@
 //! - `hints` reads from the graph what it does not declare, by `wire`, the file format
 //! - `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
+//! - [`raw`] runs a model as it is, to check it
 
 pub mod catalog;
 mod collect;
@@ -15,6 +16,7 @@ mod gather;
 mod hints;
 pub mod library;
 mod model;
+pub mod raw;
 mod step;
 mod wire;
 mod zipmap;
