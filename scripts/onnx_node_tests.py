@@ -3,11 +3,13 @@
 
     onnx_node_tests.py write FOLDER                one folder for each case
     onnx_node_tests.py some FOLDER                 the few that the project's tests keep
+    onnx_node_tests.py codes OUT.json              what the codes of small floats stand for, by ml_dtypes
     onnx_node_tests.py run FOLDER OUT.json         runs them with Python's onnxruntime on the CPU
     onnx_node_tests.py compare PYTHON.json FOREBAY.json
 
 `compare` fails unless everything that passes in Python passes in `forebay verify --json`.
-Needs `pip install onnx==1.23.2 onnxruntime==1.31.1 ml_dtypes==0.6.0`; `make verify-onnx` does that and all the rest.
+Needs `pip install onnx==1.22.0 onnxruntime==1.31.1 ml_dtypes==0.6.0`; `make verify-onnx` does that and all the rest.
+onnx 1.22.0 is the newest whose operators nearly all have a version that ONNX Runtime 1.31.1 knows.
 """
 
 import collections
@@ -26,13 +28,13 @@ SOME = """
 abs add_bcast and2d argmax_default_axis_example bitshift_left_uint16 bitwise_and_i16_3d cast_BFLOAT16_to_FLOAT
 cast_FLOAT16_to_DOUBLE cast_FLOAT_to_BFLOAT16 cast_FLOAT_to_FLOAT8E4M3FN cast_FLOAT_to_FLOAT8E5M2FNUZ cast_INT4_to_FLOAT
 cast_FLOAT_to_UINT4 cast_FLOAT8E5M2_to_FLOAT16 cast_FLOAT8E4M3FNUZ_to_FLOAT cast_FLOAT_to_INT2 cast_UINT2_to_UINT8
-cast_FLOAT_to_STRING clip_default_int8_inbounds concat_1d_axis_0 constant constantofshape_int_shape_zero
+clip_default_int8_inbounds concat_1d_axis_0 constant constantofshape_int_shape_zero
 dequantizelinear_int4 dequantizelinear_e4m3fn det_2d equal_string gather_elements_0
-identity_opt identity_sequence if_seq isinf isnan label_encoder_string_int_no_default_tensor_mapping_missing loop16_seq_none
+identity_opt identity_sequence if_seq isinf isnan ai_onnx_ml_label_encoder_string_int loop16_seq_none
 max_uint64 min_uint32 mod_uint8 nonzero_example optional_get_element_optional_tensor optional_has_element_empty_optional_input
 quantizelinear_e5m2 reduce_sum_empty_set sequence_insert_at_back split_zero_size_splits_opset18 string_concat
 string_split_basic sub_uint16 where_long_example
-optional_has_element_empty_no_input_optional_input cast_FLOAT4E2M1_to_FLOAT
+cast_FLOAT4E2M1_to_FLOAT if_opt sequence_map_add_1_sequence_1_tensor
 """.split()
 
 
@@ -45,12 +47,31 @@ def collect():
         return collect_testcases(None)
 
 
+def map_proto(value, name=""):
+    """numpy_helper.from_dict knows no string keys."""
+    import numpy as np
+    from onnx import MapProto, SequenceProto, TensorProto, numpy_helper
+
+    proto = MapProto(name=name)
+    if all(isinstance(key, str) for key in value):
+        proto.key_type = TensorProto.STRING
+        proto.string_keys.extend(key.encode() for key in value)
+    else:
+        proto.key_type = TensorProto.INT64
+        proto.keys.extend(value)
+    proto.values.elem_type = SequenceProto.TENSOR
+    proto.values.tensor_values.extend(numpy_helper.from_array(np.asarray(one)) for one in value.values())
+    return proto
+
+
 def as_proto(value, info):
-    from onnx import TensorProto, numpy_helper
+    from onnx import SequenceProto, TensorProto, numpy_helper
 
     kind = info.type.WhichOneof("value")
     if kind == "map_type":
-        return numpy_helper.from_dict(value, info.name)
+        return map_proto(value, info.name)
+    if kind == "sequence_type" and value and isinstance(value[0], dict):
+        return SequenceProto(name=info.name, elem_type=SequenceProto.MAP, map_values=[map_proto(one) for one in value])
     if kind == "sequence_type":
         return numpy_helper.from_list(value, info.name)
     if kind == "optional_type":
@@ -58,12 +79,72 @@ def as_proto(value, info):
     return value if isinstance(value, TensorProto) else numpy_helper.from_array(value, info.name)
 
 
+def own_cases():
+    """What onnx has no cases for: maps, strings that are not UTF-8, a type that nothing can read back, and so on."""
+    import numpy as np
+    from onnx import TensorProto as T, helper as h
+    from onnx.backend.test.case.test_case import TestCase
+
+    def case(name, nodes, inputs, outputs, data_sets, initializers=(), ml=False):
+        opsets = [h.make_opsetid("", 21)] + ([h.make_opsetid("ai.onnx.ml", 3)] if ml else [])
+        graph = h.make_graph(nodes, name, inputs, outputs, list(initializers))
+        model = h.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="")
+        return TestCase(name, name, None, None, model, data_sets, "own", RTOL, ATOL)
+
+    def tensor(name, element, shape):
+        return h.make_tensor_value_info(name, element, shape)
+
+    x = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
+    text_map = h.make_map_type_proto(T.STRING, h.make_tensor_type_proto(T.FLOAT, []))
+    int_map = h.make_map_type_proto(T.INT64, h.make_tensor_type_proto(T.FLOAT, []))
+    value = np.float32
+    yield case(
+        "own_map_in",
+        [h.make_node("DictVectorizer", ["m"], ["y"], domain="ai.onnx.ml", string_vocabulary=["a", "b", "c"])],
+        [h.make_value_info("m", text_map)],
+        [tensor("y", T.FLOAT, [1, 3])],
+        [([{"a": value(1.5), "c": value(-2.0)}], [np.array([[1.5, 0.0, -2.0]], np.float32)])],
+        ml=True,
+    )
+    for name, labels, kind, keys in (
+        ("own_maps_out_int64", {"classlabels_int64s": [7, -1]}, int_map, [7, -1]),
+        ("own_maps_out_string", {"classlabels_strings": ["no", "yes"]}, text_map, ["no", "yes"]),
+    ):
+        yield case(
+            name,
+            [h.make_node("ZipMap", ["x"], ["z"], domain="ai.onnx.ml", **labels)],
+            [tensor("x", T.FLOAT, [2, 2])],
+            [h.make_value_info("z", h.make_sequence_type_proto(kind))],
+            [([x], [[dict(zip(keys, row)) for row in x]])],
+            ml=True,
+        )
+    texts = h.make_tensor("x", T.STRING, [3], [b"\xff\xfe", b"a\0b", "\u00e4".encode()])
+    yield case(
+        "own_strings_that_are_not_utf8",
+        [h.make_node("Shape", ["x"], ["y"])],
+        [tensor("x", T.STRING, [3])],
+        [tensor("y", T.INT64, [1])],
+        [([texts], [np.array([3])])],
+    )
+    yield case(
+        "own_two_data_sets",
+        [h.make_node("Sub", ["a", "b"], ["y"])],
+        [tensor("a", T.FLOAT, ["n"]), tensor("b", T.FLOAT, ["n"])],
+        [tensor("y", T.FLOAT, ["n"])],
+        [([value([3]), value([1])], [value([2])]), ([value([3, 1]), value([1, 5])], [value([2, -4])])],
+    )
+    four = h.make_tensor("y", T.FLOAT4E2M1, [2], [1.0, -6.0])
+    yield case(
+        "own_float4_out", [], [], [tensor("y", T.FLOAT4E2M1, [2])], [([], [four])], initializers=[four]
+    )
+
+
 def write(folder, names=None):
     """Each case as FOLDER/NAME/{model.onnx,test_data_set_N/{input,output}_M.pb}, as onnx lays them out."""
     shutil.rmtree(folder, ignore_errors=True)
     count = 0
-    for case in collect():
-        if names is not None and case.name.removeprefix("test_") not in names:
+    for case in [*collect(), *(own_cases() if names is not None else [])]:
+        if names is not None and case.kind == "node" and case.name.removeprefix("test_") not in names:
             continue
         count += 1
         base = folder / case.name
@@ -77,6 +158,28 @@ def write(folder, names=None):
                     proto = as_proto(value, infos[at])
                     (data / f"{word}_{at}.pb").write_bytes(proto.SerializeToString(deterministic=True))
     print(f"wrote {count} cases to {folder}", file=sys.stderr)
+
+
+def codes(out):
+    """For each type, how many codes there are from one to the next, and their numbers as text."""
+    import ml_dtypes
+    import numpy as np
+
+    table = {}
+    for name, dtype, bits, step in (
+        ("float16", np.float16, 16, 257),
+        ("bfloat16", ml_dtypes.bfloat16, 16, 257),
+        ("float8e4m3fn", ml_dtypes.float8_e4m3fn, 8, 1),
+        ("float8e4m3fnuz", ml_dtypes.float8_e4m3fnuz, 8, 1),
+        ("float8e5m2", ml_dtypes.float8_e5m2, 8, 1),
+        ("float8e5m2fnuz", ml_dtypes.float8_e5m2fnuz, 8, 1),
+        ("float8e8m0", ml_dtypes.float8_e8m0fnu, 8, 1),
+    ):
+        every = np.arange(0, 2**bits, step, dtype=np.uint16 if bits == 16 else np.uint8)
+        table[name] = [str(float(number)) for number in every.view(dtype)]
+    four = np.arange(16, dtype=np.uint8).view(ml_dtypes.float4_e2m1fn)
+    table["float4e2m1"] = [str(float(number)) for number in four]
+    out.write_text(json.dumps(table) + "\n")
 
 
 def read(path, info):
@@ -218,7 +321,11 @@ def main(arguments):
     if len(arguments) == 2 and arguments[0] == "write":
         return write(pathlib.Path(arguments[1]))
     if len(arguments) == 2 and arguments[0] == "some":
-        return write(pathlib.Path(arguments[1]), set(SOME))
+        write(pathlib.Path(arguments[1]), set(SOME))
+        missing = [name for name in SOME if not (pathlib.Path(arguments[1]) / f"test_{name}").exists()]
+        return f"onnx has no such cases: {missing}" if missing else 0
+    if len(arguments) == 2 and arguments[0] == "codes":
+        return codes(pathlib.Path(arguments[1]))
     if len(arguments) == 3 and arguments[0] == "run":
         return run(pathlib.Path(arguments[1]), pathlib.Path(arguments[2]))
     if len(arguments) == 3 and arguments[0] == "compare":

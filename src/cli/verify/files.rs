@@ -43,6 +43,9 @@ pub(super) fn assigned(
                 port.name
             )));
         }
+        if bytes.is_empty() && port.kind != Kind::Optional {
+            return Err(bad("the file is empty"));
+        }
         let value = value(bytes, port.kind).map_err(|why| bad(&why))?;
         assigned.push((port.name.clone(), value));
     }
@@ -123,7 +126,11 @@ fn map(from: &Map) -> Result<Value<Raw>, String> {
         return Err("its values are no list".to_owned());
     };
     if keys.len() != values.len() {
-        return Err(format!("it has {} keys and {} values", keys.len(), values.len()));
+        return Err(format!(
+            "it has {} keys and {} values",
+            keys.len(),
+            values.len()
+        ));
     }
     Ok(Value::Map(keys.into_iter().zip(values).collect()))
 }

@@ -48,10 +48,7 @@ pub(super) fn cases(dir: &Path) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     look(dir, &mut HashSet::new(), &mut cases)?;
     if cases.is_empty() {
-        return Err(format!(
-            "there is no {MODEL} in {} or below",
-            dir.display()
-        ));
+        return Err(format!("there is no {MODEL} in {} or below", dir.display()));
     }
     Ok(cases)
 }

@@ -29,10 +29,10 @@ pub struct Args {
     device: Device,
     /// How far a number may be off, as a part of the expected one [default: 0.001; for bfloat16 two units in
     /// its last place, 0.015625]
-    #[arg(long, value_name = "PART", value_parser = tolerance)]
+    #[arg(long, value_name = "PART", value_parser = tolerance, allow_hyphen_values = true)]
     rtol: Option<f64>,
     /// How far a number may be off besides
-    #[arg(long, value_name = "NUMBER", default_value = "1e-7", value_parser = tolerance)]
+    #[arg(long, value_name = "NUMBER", default_value = "1e-7", allow_hyphen_values = true, value_parser = tolerance)]
     atol: f64,
     /// Print one JSON object with everything, instead of lines for people
     #[arg(long)]
@@ -44,7 +44,7 @@ pub struct Args {
 
 pub(super) fn examples() -> String {
     super::examples!(
-        "forebay verify resnet50                           model.onnx and its test_data_set_0, test_data_set_1, …",
+        "forebay verify resnet50                           resnet50/model.onnx, all its data sets",
         "forebay verify onnx/backend/test/data/node        every case below a folder",
         "forebay verify model --rtol 0 --atol 1e-5         absolute differences only",
         "forebay verify cases --quiet                      only what does not pass",
@@ -152,20 +152,22 @@ fn run_set(
         let expected = expected.iter().find(|(of, _)| of == name);
         let nothing = Value::Nothing;
         let expected = expected.map_or(&nothing, |(_, value)| value);
-        compare::values(name, &files::decoded(expected), found, tolerance, &mut outputs);
+        compare::values(
+            name,
+            &files::decoded(expected),
+            found,
+            tolerance,
+            &mut outputs,
+        );
     }
     Ok(Verdict::Compared(outputs))
 }
 
-fn check_complete<T>(
-    files: &[(String, T)],
-    ports: &[Port],
-    word: &str,
-) -> Result<(), RawError> {
+fn check_complete<T>(files: &[(String, T)], ports: &[Port], word: &str) -> Result<(), RawError> {
     let lacks = (ports.iter()).find(|port| !files.iter().any(|(name, _)| *name == port.name));
     match lacks {
         Some(port) => Err(RawError::Failed(format!(
-            "the model has {} and there are {} files {word}_N.pb; none is for `{}`",
+            "the model has {}, and none of the {} files {word}_N.pb is for `{}`",
             counted(ports.len(), word),
             files.len(),
             port.name

@@ -201,7 +201,11 @@ impl Report {
             .filter(|(count, kind)| *count > 0 || matches!(kind, Kind::Passed | Kind::Failed))
             .map(|(count, kind)| format!("{count} {}", kind.words()))
             .collect();
-        let mut summary = format!("{}: {}\n", counted(self.all(), "data set"), parts.join(", "));
+        let mut summary = format!(
+            "{}: {}\n",
+            counted(self.all(), "data set"),
+            parts.join(", ")
+        );
         if self.all() > 1 {
             let mut reasons: Vec<(&String, &usize)> = self.reasons.iter().collect();
             reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

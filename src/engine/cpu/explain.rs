@@ -66,7 +66,8 @@ pub(super) fn load_failure(path: &Path, error: &ort::Error) -> ModelError {
 /// Whether a runtime with more operators, types or versions could do what this one refuses.
 pub(super) fn is_not_supported(error: &ort::Error) -> bool {
     let words = clean(error.message());
-    let type_is_refused = words.contains("Type Error: Type 'tensor(") && words.contains("is invalid");
+    let type_is_refused =
+        words.contains("Type Error: Type 'tensor(") && words.contains("is invalid");
     error.code() == ort::ErrorCode::NotImplemented
         || type_is_refused
         || words.contains("is under development")

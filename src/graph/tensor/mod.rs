@@ -67,10 +67,11 @@ impl Raw {
     /// Says in words what is wrong with it: no known type, a shape that cannot be, too few or too many
     /// elements, or elements that are in another file.
     pub fn of(tensor: &proto::Tensor) -> Result<Self, String> {
-        let element = Element::of_number(tensor.data_type).ok_or_else(|| match tensor.data_type {
-            0 => "it says no element type, so it is no tensor".to_owned(),
-            other => format!("its element type {other} is none that ONNX has"),
-        })?;
+        let element =
+            Element::of_number(tensor.data_type).ok_or_else(|| match tensor.data_type {
+                0 => "it says no element type, so it is no tensor".to_owned(),
+                other => format!("its element type {other} is none that ONNX has"),
+            })?;
         let mut shape = Vec::with_capacity(tensor.dims.len());
         let mut count = 1usize;
         for dim in &tensor.dims {
@@ -94,7 +95,8 @@ impl Raw {
             }
         };
         if needs != Some(has) {
-            let needs = needs.map_or_else(|| "more than there can be".to_owned(), |n| n.to_string());
+            let needs =
+                needs.map_or_else(|| "more than there can be".to_owned(), |n| n.to_string());
             return Err(format!(
                 "it has {has} {what}, and {} of shape {shape:?} needs {needs}",
                 element.name()
@@ -156,9 +158,11 @@ impl Raw {
             reason = "a code has as many bits as its type"
         )]
         match self.element.form() {
-            Form::Float32 => {
-                Values::Float(codes().map(|code| f32::from_bits(code as u32).into()).collect())
-            }
+            Form::Float32 => Values::Float(
+                codes()
+                    .map(|code| f32::from_bits(code as u32).into())
+                    .collect(),
+            ),
             Form::Float64 => Values::Float(codes().map(f64::from_bits).collect()),
             Form::Small(format) => Values::Float(
                 codes()
@@ -220,20 +224,34 @@ fn packed(tensor: &proto::Tensor, element: Element) -> Bytes {
         reason = "these fields hold narrower types, or whole bytes of packed ones, in wider numbers"
     )]
     match element {
-        Element::Float32 | Element::Complex64 => {
-            (tensor.float_data.iter().flat_map(|value| value.to_le_bytes())).collect()
-        }
-        Element::Float64 | Element::Complex128 => {
-            (tensor.double_data.iter().flat_map(|value| value.to_le_bytes())).collect()
-        }
-        Element::Int64 => (tensor.int64_data.iter().flat_map(|value| value.to_le_bytes())).collect(),
-        Element::Uint64 => {
-            (tensor.uint64_data.iter().flat_map(|value| value.to_le_bytes())).collect()
-        }
+        Element::Float32 | Element::Complex64 => (tensor
+            .float_data
+            .iter()
+            .flat_map(|value| value.to_le_bytes()))
+        .collect(),
+        Element::Float64 | Element::Complex128 => (tensor
+            .double_data
+            .iter()
+            .flat_map(|value| value.to_le_bytes()))
+        .collect(),
+        Element::Int64 => (tensor
+            .int64_data
+            .iter()
+            .flat_map(|value| value.to_le_bytes()))
+        .collect(),
+        Element::Uint64 => (tensor
+            .uint64_data
+            .iter()
+            .flat_map(|value| value.to_le_bytes()))
+        .collect(),
         Element::Uint32 => (tensor.uint64_data.iter())
             .flat_map(|value| (*value as u32).to_le_bytes())
             .collect(),
-        Element::Int32 => (tensor.int32_data.iter().flat_map(|value| value.to_le_bytes())).collect(),
+        Element::Int32 => (tensor
+            .int32_data
+            .iter()
+            .flat_map(|value| value.to_le_bytes()))
+        .collect(),
         other if other.bits() == 16 => (tensor.int32_data.iter())
             .flat_map(|value| (*value as u16).to_le_bytes())
             .collect(),

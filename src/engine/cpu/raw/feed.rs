@@ -93,7 +93,11 @@ fn sequence(values: &[Value<Raw>], held: Option<Element>) -> Result<DynValue, St
         ),
         Some(Value::Tensor(_)) => {
             let tensors = (values.iter())
-                .map(|one| value(one, None)?.downcast::<DynTensorValueType>().map_err(refused))
+                .map(|one| {
+                    value(one, None)?
+                        .downcast::<DynTensorValueType>()
+                        .map_err(refused)
+                })
                 .collect::<Result<Vec<_>, String>>()?;
             Sequence::new(tensors)
                 .map(Sequence::into_dyn)

@@ -132,7 +132,9 @@ pub(super) fn asked(file: &[u8], missing: &[&str], optional: &[&str]) -> Result<
             .ok_or_else(|| format!("it has no input `{name}`"))?;
         let declared = graph.input.remove(place).r#type.and_then(|kind| kind.value);
         let Some(Kind::Optional(optional)) = declared else {
-            return Err(format!("its input `{name}` is not optional, so it needs a value"));
+            return Err(format!(
+                "its input `{name}` is not optional, so it needs a value"
+            ));
         };
         let held = Attribute {
             name: "type".to_owned(),
@@ -149,7 +151,9 @@ pub(super) fn asked(file: &[u8], missing: &[&str], optional: &[&str]) -> Result<
     }
     for name in optional {
         let answer = asks(name);
-        graph.node.push(node("OptionalHasElement", &[name], &answer));
+        graph
+            .node
+            .push(node("OptionalHasElement", &[name], &answer));
         graph.output.push(tensor_info(&answer, Element::Bool));
     }
     Ok(model.encode_to_vec())

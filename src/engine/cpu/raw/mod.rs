@@ -74,16 +74,15 @@ impl CpuRaw {
         if optional.is_empty() {
             return Ok(Vec::new());
         }
-        let changed = made::asked(&self.file()?, missing, &optional)
-            .map_err(|why| Self::failed(&why))?;
+        let changed =
+            made::asked(&self.file()?, missing, &optional).map_err(|why| Self::failed(&why))?;
         let mut session = open(&self.path, Some(&changed))?;
         let asked: Vec<String> = optional.iter().map(|name| made::asks(name)).collect();
         let answers = run(&mut session, fed, &asked)?;
         let mut present = Vec::new();
         for (name, answer) in optional.iter().zip(answers) {
-            let (_, answer) = (answer.try_extract_tensor::<bool>()).map_err(|error| {
-                Self::failed(&format!("whether `{name}` has a value: {error}"))
-            })?;
+            let (_, answer) = (answer.try_extract_tensor::<bool>())
+                .map_err(|error| Self::failed(&format!("whether `{name}` has a value: {error}")))?;
             if answer.first() == Some(&true) {
                 present.push((*name).to_owned());
             }
@@ -94,7 +93,9 @@ impl CpuRaw {
     /// The type of the elements of the tensors in a list that the model takes.
     fn held(&self, input: &str) -> Option<Element> {
         let inputs = self.session.inputs();
-        let mut declared = (inputs.iter()).find(|outlet| outlet.name() == input)?.dtype();
+        let mut declared = (inputs.iter())
+            .find(|outlet| outlet.name() == input)?
+            .dtype();
         if let ValueType::Optional(inner) = declared {
             declared = &**inner;
         }
@@ -150,11 +151,13 @@ impl RawModel for CpuRaw {
         };
         let mut found = wanted.iter().zip(found).peekable();
         (self.outputs.iter())
-            .map(|port| match found.next_if(|(name, _)| **name == port.name) {
-                None => Ok(Value::Nothing),
-                Some((name, value)) => read::value(&value)
-                    .map_err(|why| RawError::CannotBeFed(format!("output `{name}`: {why}"))),
-            })
+            .map(
+                |port| match found.next_if(|(name, _)| **name == port.name) {
+                    None => Ok(Value::Nothing),
+                    Some((name, value)) => read::value(&value)
+                        .map_err(|why| RawError::CannotBeFed(format!("output `{name}`: {why}"))),
+                },
+            )
             .collect()
     }
 }
@@ -183,11 +186,7 @@ fn open(path: &Path, changed: Option<&[u8]>) -> Result<Session, RawError> {
 }
 
 /// Runs a session for these outputs, which come back in this order.
-fn run(
-    session: &mut Session,
-    fed: &Fed,
-    wanted: &[String],
-) -> Result<Vec<DynValue>, RawError> {
+fn run(session: &mut Session, fed: &Fed, wanted: &[String]) -> Result<Vec<DynValue>, RawError> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }

@@ -83,7 +83,9 @@ fn tensor(from: &DynValue, ty: TensorElementType, shape: Vec<usize>) -> Result<T
 )]
 fn whole(element: Element, floats: &[f32]) -> Values {
     match element {
-        Element::Int4 | Element::Int2 => Values::Int(floats.iter().map(|one| *one as i64).collect()),
+        Element::Int4 | Element::Int2 => {
+            Values::Int(floats.iter().map(|one| *one as i64).collect())
+        }
         Element::Uint4 | Element::Uint2 => {
             Values::Uint(floats.iter().map(|one| *one as u64).collect())
         }
@@ -104,7 +106,9 @@ fn map(
                 TensorElementType::Int64 => entries::<i64, i64>(from, Key::Int)?,
                 _ => entries::<String, i64>(from, Key::Text)?,
             };
-            return Ok(single(entries, Element::Int64, |one| Values::Int(vec![one])));
+            return Ok(single(entries, Element::Int64, |one| {
+                Values::Int(vec![one])
+            }));
         }
         other => return Err(format!("maps to {other} cannot be read")),
     };

@@ -1,5 +1,8 @@
 //! What came out beside what was expected.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -85,7 +88,7 @@ impl Output {
             ("tolerance", worst.tolerance),
         ];
         let parts: Vec<String> = (parts.iter())
-            .filter_map(|(word, number)| Some(format!("{word} {:.3e}", (*number)?)))
+            .filter_map(|(word, number)| Some(format!("{word} {}", short((*number)?))))
             .collect();
         if !parts.is_empty() {
             // Writing into a string does not fail.
@@ -120,7 +123,13 @@ pub(super) fn values(
             for (key, expected) in expected {
                 let found = found.iter().find(|(other, _)| other == key);
                 if let Some((_, found)) = found {
-                    values(&format!("{name}/{}", words_of(key)), expected, found, tolerance, into);
+                    values(
+                        &format!("{name}/{}", words_of(key)),
+                        expected,
+                        found,
+                        tolerance,
+                        into,
+                    );
                 }
             }
         }
@@ -201,9 +210,17 @@ fn tensors(name: &str, expected: &Tensor, found: &Tensor, tolerance: Tolerance) 
         }};
     }
     match (&expected.values, &found.values) {
-        (Values::Float(one), Values::Float(other)) => pairs!(one, other, |one: &f64, other: &f64| {
-            numbers(*one, *other, (one - other).abs(), tolerance.at(*one, element))
-        }),
+        (Values::Float(one), Values::Float(other)) => {
+            pairs!(one, other, |one: &f64, other: &f64| {
+                let off = (one - other).abs();
+                numbers(
+                    is_same(*one, *other),
+                    one.abs(),
+                    off,
+                    tolerance.at(*one, element),
+                )
+            })
+        }
         (Values::Int(one), Values::Int(other)) => pairs!(one, other, |one: &i64, other: &i64| {
             whole_numbers((*one).into(), (*other).into())
         }),
@@ -216,9 +233,8 @@ fn tensors(name: &str, expected: &Tensor, found: &Tensor, tolerance: Tolerance) 
             pairs!(one, other, |one: &[f64; 2], other: &[f64; 2]| {
                 let size = one[0].hypot(one[1]);
                 let off = (one[0] - other[0]).hypot(one[1] - other[1]);
-                let same = one[0].to_bits() == other[0].to_bits()
-                    && one[1].to_bits() == other[1].to_bits();
-                (!same).then(|| numbers(size, f64::NAN, off, tolerance.at(size, element)))?
+                let same = is_same(one[0], other[0]) && is_same(one[1], other[1]);
+                numbers(same, size, off, tolerance.at(size, element))
             })
         }
         _ => mismatch(name, "the elements are of another kind".to_owned()),
@@ -236,7 +252,10 @@ fn collect(
     let mut worst: Option<(usize, Difference)> = None;
     for (at, difference) in differences {
         differ += usize::from(difference.score > 1.0);
-        if worst.as_ref().is_none_or(|(_, worst)| difference.score > worst.score) {
+        if worst
+            .as_ref()
+            .is_none_or(|(_, worst)| difference.score > worst.score)
+        {
             worst = Some((at, difference));
         }
     }
@@ -255,17 +274,23 @@ fn collect(
     }
 }
 
-/// Two floating-point numbers that are `absolute` apart; none where they are the same.
-fn numbers(expected: f64, found: f64, absolute: f64, tolerance: f64) -> Option<Difference> {
-    #[expect(clippy::float_cmp, reason = "infinities and zeros must compare equal")]
-    if expected == found || (expected.is_nan() && found.is_nan() && absolute.is_nan()) {
-        return None;
-    }
-    let comparable = absolute.is_finite() && expected.is_finite();
-    let size = expected.abs();
-    Some(Difference {
+/// Whether two numbers are equal, or both no number.
+#[expect(clippy::float_cmp, reason = "infinities and zeros must compare equal")]
+fn is_same(expected: f64, found: f64) -> bool {
+    expected == found || expected.is_nan() && found.is_nan()
+}
+
+/// Two floating-point numbers that are `absolute` apart, and of which the expected one is `size` away from 0;
+/// none where they are the same.
+fn numbers(same: bool, size: f64, absolute: f64, tolerance: f64) -> Option<Difference> {
+    let comparable = absolute.is_finite() && size.is_finite();
+    (!same).then(|| Difference {
         // Without any tolerance every difference is infinitely too large.
-        score: if comparable { absolute / tolerance } else { f64::INFINITY },
+        score: if comparable {
+            absolute / tolerance
+        } else {
+            f64::INFINITY
+        },
         absolute: comparable.then_some(absolute),
         relative: (comparable && size > 0.0).then(|| absolute / size),
         tolerance: comparable.then_some(tolerance),
@@ -309,7 +334,10 @@ fn index(at: usize, shape: &[usize]) -> Vec<usize> {
 
 /// An element as text; floats with as many digits as their type has.
 fn written(tensor: &Tensor, at: usize) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "all but doubles were floats before")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "all but doubles were floats before"
+    )]
     let text = match &tensor.values {
         Values::Float(values) => values.get(at).map(|value| match tensor.element {
             Element::Float64 => format!("{value:?}"),
@@ -322,6 +350,20 @@ fn written(tensor: &Tensor, at: usize) -> String {
         Values::Complex(values) => values.get(at).map(|[re, im]| format!("{re:?}{im:+?}i")),
     };
     text.unwrap_or_default()
+}
+
+/// A number with four digits.
+fn short(number: f64) -> String {
+    match number {
+        0.0 => "0".to_owned(),
+        1e-3..1e5 => {
+            // As many places as leave four digits.
+            let digits = (1..=7).find(|digits| number >= 10f64.powi(4 - digits));
+            let places = usize::try_from(digits.unwrap_or(7) - 1).unwrap_or(0);
+            format!("{number:.places$}")
+        }
+        _ => format!("{number:.3e}"),
+    }
 }
 
 fn quoted(text: &Bytes) -> String {
