@@ -5,6 +5,8 @@
 //!
 //! - [`proto`] is the file format
 //! - [`read`](read()) and [`write`] are files, [`inline_external`] brings in weights that are in files of their own
+//! - [`proto`] is the file format, [`data`] that of values in files of their own
+//! - [`tensor`] has the tensors of such files, of every element type
 //! - [`build`] makes nodes and constants
 //! - [`raise`](raise()) brings a model to newer operators, that steps can be written in
 //! - `merge` puts a model into a graph that is being built
@@ -13,6 +15,7 @@
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
 pub mod build;
+pub mod data;
 mod error;
 mod external;
 pub mod hints;
@@ -23,6 +26,7 @@ mod raise;
 mod read;
 mod shorthand;
 pub mod steps;
+pub mod tensor;
 mod walk;
 pub mod zipmap;
 

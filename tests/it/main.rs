@@ -56,3 +56,4 @@ mod privacy;
 mod sink_trouble;
 mod support;
 mod suspects;
+mod verify;

@@ -1,6 +1,6 @@
 //! The groups become graphs that can run.
 
-use std::mem;
+use std::{mem, path::Path};
 
 use super::{
     Resolver,
@@ -16,7 +16,7 @@ use crate::{
         report::Report,
     },
     engine::{ColumnRef, EngineSpec, OutputRef},
-    graph::{self, GraphBuilder, GraphError},
+    graph::{self, GraphBuilder, GraphError, proto},
     host::HostOptions,
 };
 
@@ -82,7 +82,7 @@ impl Resolver<'_> {
         let span = group.span.clone();
         let finished = group.finish(wanted, |source| {
             let read = self.read.get(&source.path).cloned();
-            read.map_or_else(|| graph::read(&source.path), Ok)
+            read.map_or_else(|| to_be_joined(&source.path), Ok)
         });
         let finished = finished
             .map_err(|error| self.graph_error(&error, &span))
@@ -105,7 +105,7 @@ impl Resolver<'_> {
         let path = &model.source.path;
         let around = match self.read.get(path) {
             Some(read) => GraphBuilder::around(read),
-            None => graph::read(path).and_then(|read| {
+            None => to_be_joined(path).and_then(|read| {
                 let builder = GraphBuilder::around(&read);
                 self.read.insert(path.clone(), read);
                 builder
@@ -121,6 +121,16 @@ impl Resolver<'_> {
                 .maybe_help(error.help.clone()),
         );
     }
+}
+
+/// The model in a file, so that it can be put into a graph: in operators that steps can be written
+/// in too, and without maps.
+fn to_be_joined(path: &Path) -> Result<proto::Model, GraphError> {
+    let mut model = graph::read(path)?;
+    graph::raise(&mut model)?;
+    // The catalog has told the labels.
+    graph::zipmap::unzip(&mut model);
+    Ok(model)
 }
 
 /// The steps as they are written, with nothing left to defaults.

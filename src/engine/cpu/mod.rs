@@ -5,6 +5,7 @@
 //! - [`catalog`] says what models take and give, before anything is served
 //! - `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
+//! - [`raw`] runs a model as it is, to check it
 
 pub mod catalog;
 mod collect;
@@ -12,6 +13,7 @@ mod explain;
 mod gather;
 pub mod library;
 mod model;
+pub mod raw;
 mod step;
 
 use self::step::Step;

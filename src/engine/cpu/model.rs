@@ -131,7 +131,32 @@ fn without_zipmap(file: Vec<u8>) -> Option<(Vec<u8>, Labels)> {
 
 /// Opens the file, or `changed` in its place.
 fn open(path: &Path, changed: Option<&[u8]>) -> Result<Session, ModelError> {
-    let environment = library::loaded()?;
+    match session(path, changed) {
+        Ok(session) => Ok(session),
+        Err(NotOpened::NoRuntime(error)) => Err(error),
+        Err(NotOpened::Refused(error)) => Err(explain::load_failure(path, &error)),
+        Err(NotOpened::UnknownKind) => Err(explain::about(
+            path,
+            "its inputs or outputs are of a kind that forebay does not know; they must be tensors \
+             (or, for outputs, ZipMap's maps)",
+        )),
+    }
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    /// ONNX Runtime is not there.
+    NoRuntime(ModelError),
+    /// ONNX Runtime does not take the model.
+    Refused(ort::Error),
+    /// An input or output is of a kind that `ort` takes for impossible.
+    UnknownKind,
+}
+
+/// A session for the file, or for `changed` in its place, set up as for serving.
+pub(super) fn session(path: &Path, changed: Option<&[u8]>) -> Result<Session, NotOpened> {
+    let environment = library::loaded().map_err(NotOpened::NoRuntime)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -157,13 +182,8 @@ fn open(path: &Path, changed: Option<&[u8]>) -> Result<Session, ModelError> {
             .commit_from_memory(file)
     }));
     match opened {
-        Ok(session) => session.map_err(|error| explain::load_failure(path, &error)),
-        // `ort` takes types that it does not know for impossible.
-        Err(_) => Err(explain::about(
-            path,
-            "its inputs or outputs are of a kind that forebay does not know; they must be tensors \
-             (or, for outputs, ZipMap's maps)",
-        )),
+        Ok(session) => session.map_err(NotOpened::Refused),
+        Err(_) => Err(NotOpened::UnknownKind),
     }
 }
 
