@@ -1,7 +1,12 @@
 //! What most steps need: casts, reshapes, arithmetic by rows. Where the form of an operator changed between
 //! operator sets, the difference ends here.
 
-use super::build::{Attr, GraphBuilder, Value, element_type, signed};
+use bytes::Bytes;
+
+use super::{
+    build::{Attr, GraphBuilder, Value, element_type, signed},
+    proto::Tensor,
+};
 use crate::contract::Dtype;
 
 impl GraphBuilder {
@@ -131,5 +136,52 @@ impl GraphBuilder {
             shape,
             labels: None,
         }
+    }
+
+    /// A constant of texts.
+    pub fn texts<T: AsRef<str>>(&mut self, dims: &[usize], texts: &[T]) -> String {
+        let bytes = |text: &T| Bytes::copy_from_slice(text.as_ref().as_bytes());
+        self.constant(Tensor {
+            dims: dims.iter().map(|size| signed(*size)).collect(),
+            data_type: element_type(Dtype::String),
+            string_data: texts.iter().map(bytes).collect(),
+            ..Tensor::default()
+        })
+    }
+
+    /// For each index (an `i64` in range), that element of `texts`.
+    pub fn pick_texts<T: AsRef<str>>(&mut self, texts: &[T], index: &Value) -> Value {
+        let table = self.texts(&[texts.len()], texts);
+        let name = self.node(
+            "Gather",
+            &[&table, &index.name],
+            vec![("axis", Attr::Int(0))],
+        );
+        Value::new(name, Dtype::String, index.shape.clone())
+    }
+
+    /// The value with a last dimension of one element more.
+    pub fn unsqueeze(&mut self, value: &Value) -> Value {
+        let shape = [value.shape.as_slice(), &[1]].concat();
+        self.reshape(value, &shape)
+    }
+
+    /// The columns of a vector, each a vector of one.
+    pub fn split(&mut self, value: &Value) -> Vec<Value> {
+        let columns = value.shape.last().copied().unwrap_or(1);
+        let axis = ("axis", Attr::Int(signed(value.shape.len())));
+        // From 18 on, equal parts must be asked for.
+        let attributes = match self.opset() {
+            ..18 => vec![axis],
+            _ => vec![axis, ("num_outputs", Attr::Int(signed(columns)))],
+        };
+        let names = self.nodes("", "Split", &[&value.name], attributes, columns);
+        let mut shape = value.shape.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = 1;
+        }
+        (names.into_iter())
+            .map(|name| Value::new(name, value.dtype, shape.clone()))
+            .collect()
     }
 }
