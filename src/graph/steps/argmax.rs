@@ -21,8 +21,8 @@ pub struct Argmax {
 
 impl TensorStep for Argmax {
     fn emit(&self, graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Vec<Output>, Fault> {
-        let value = scores(graph, inputs)?;
-        let labels = class_labels(self.labels.as_deref(), &value)?;
+        let value = scores(inputs)?;
+        let labels = class_labels(self.labels.as_deref(), value)?;
         let attributes = vec![("axis", Attr::Int(-1)), ("keepdims", Attr::Int(0))];
         let name = graph.node("ArgMax", &[&value.name], attributes);
         let mut shape = value.shape.clone();

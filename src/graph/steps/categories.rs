@@ -98,11 +98,11 @@ impl Categories {
 fn lookup(graph: &mut GraphBuilder, value: &Value, list: &[Cell]) -> Result<Lookup, Fault> {
     let wrong = |cell: &Cell| {
         let what = format!("has {}, and the column is {}", cell.0, value.dtype);
-        let help = match (&cell.0, value.dtype) {
-            (_, Dtype::String) => "put it in quotes",
-            (_, Dtype::Bool) => "write `true` and `false`",
-            (_, Dtype::F32 | Dtype::F64) => "write finite numbers",
-            _ => "write whole numbers",
+        let help = match value.dtype {
+            Dtype::String => "put it in quotes".to_owned(),
+            Dtype::Bool => "write `true` and `false`".to_owned(),
+            Dtype::F32 | Dtype::F64 => "write finite numbers".to_owned(),
+            dtype => format!("write whole numbers that {dtype} can hold"),
         };
         Fault::key("categories", what).help(help)
     };
@@ -114,7 +114,12 @@ fn lookup(graph: &mut GraphBuilder, value: &Value, list: &[Cell]) -> Result<Look
         .iter()
         .find(|cell| !seen.insert(same(cell, value.dtype)))
     {
-        return Err(Fault::key("categories", format!("has {} twice", twice.0)));
+        let what = format!("has {} twice", twice.0);
+        let fault = Fault::key("categories", what);
+        return Err(match value.dtype {
+            Dtype::F32 => fault.help("numbers closer than f32 can tell apart count as the same"),
+            _ => fault,
+        });
     }
     let keys = match value.dtype {
         Dtype::String => Keys::Texts(read(list, text, wrong)?),

@@ -47,7 +47,7 @@ impl Impute {
             None if whole => {
                 return Err(Fault::key(
                     "missing",
-                    format!("is left out, and a {} is never NaN", value.dtype),
+                    format!("is left out, and {} has no NaN", value.dtype),
                 )
                 .help("write the number that stands for a missing one: `missing: -999`"));
             }
@@ -109,7 +109,7 @@ impl Impute {
             ));
         }
         let Some(missing) = &self.missing else {
-            return Err(Fault::key("missing", "is left out, and text is never NaN")
+            return Err(Fault::key("missing", "is left out, and text has no NaN")
                 .help("write the text that stands for a missing one: `missing: \"\"`"));
         };
         let missing = text("missing", missing)?;

@@ -239,11 +239,11 @@ fn comparable(graph: &mut GraphBuilder, value: &Value, limits: &[f64]) -> (Value
     }
 }
 
-/// The scores of classes: a vector of numbers for each row, as floats.
+/// The scores of classes: a vector of numbers for each row.
 ///
 /// # Errors
 /// It is text, truth values or a single number.
-fn scores(graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Value, Fault> {
+fn scores(inputs: &[Value]) -> Result<&Value, Fault> {
     let value = numbers(inputs)?;
     if value.shape.is_empty() {
         return Err(
@@ -251,10 +251,7 @@ fn scores(graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Value, Fault> {
                 .help("list the columns: `input: [a, b, c]`"),
         );
     }
-    Ok(match value.dtype {
-        Dtype::I32 | Dtype::U8 => graph.cast(value, Dtype::I64),
-        _ => value.clone(),
-    })
+    Ok(value)
 }
 
 /// One label for each element of the last dimension, where there are labels.
@@ -298,10 +295,10 @@ fn alike(inputs: &[Value]) -> Result<&Value, Fault> {
     let known = labels.next();
     match labels.find(|other| Some(*other) != known) {
         None => Ok(first),
-        Some(_) => Err(
-            Fault::input("is fed with classes in differing order: their labels are not the same")
-                .help("bring them into one order with `select: { columns: [LABEL, ...] }`"),
-        ),
+        Some(_) => Err(Fault::input(
+            "is fed with classes in differing order: their labels are not the same",
+        )
+        .help("bring them into one order with `select: { columns: [LABEL, ...] }`")),
     }
 }
 

@@ -24,7 +24,11 @@ pub struct TopK {
 
 impl TensorStep for TopK {
     fn emit(&self, graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Vec<Output>, Fault> {
-        let value = scores(graph, inputs)?;
+        let value = match scores(inputs)? {
+            // There is no kernel for bytes.
+            value if value.dtype == Dtype::U8 => graph.cast(value, Dtype::I32),
+            value => value.clone(),
+        };
         let size = value.shape.last().copied().unwrap_or_default();
         if self.k == 0 || self.k > size {
             let what = format!("is {}, and the input has {size} elements", self.k);

@@ -472,8 +472,8 @@ def top_k():
         k = int(draw.rng.integers(1, array.shape[-1] + 1))
         places = np.argsort(-array.astype(np.float64), axis=-1, kind="stable")[..., :k]
         values = np.take_along_axis(array, places, -1)
-        if array.dtype in (np.uint8, np.int32):
-            values = values.astype(np.int64)
+        if array.dtype == np.uint8:
+            values = values.astype(np.int32)
         outputs, labels = {"values": values, "indices": places}, None
         if number % 3 == 0:
             labels = [f"{place}é" for place in range(array.shape[-1])]

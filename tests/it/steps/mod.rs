@@ -7,6 +7,7 @@
 )]
 
 mod elements;
+mod faults;
 
 use std::{fs, path::PathBuf};
 
