@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IntoDeserializer, SeqAccess, Visitor},
 };
 
@@ -14,7 +14,7 @@ use crate::contract::Scalar;
 pub const ONE_OR_MANY: &str = "$forebay::OneOrMany";
 
 /// A list; one element may stand for a list of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
@@ -103,6 +103,17 @@ impl<'de> Deserialize<'de> for Cell {
     }
 }
 
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Scalar::Integer(value) => serializer.serialize_i64(*value),
+            Scalar::Float(value) => serializer.serialize_f64(*value),
+            Scalar::Bool(value) => serializer.serialize_bool(*value),
+            Scalar::String(value) => serializer.serialize_str(value),
+        }
+    }
+}
+
 struct CellVisitor;
 
 impl Visitor<'_> for CellVisitor {
@@ -167,6 +178,14 @@ macro_rules! words {
                         [$(concat!("`", $word, "`")),+].join(" or ")
                     ))),
                 }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(match self {
+                    $(Self::$variant => $word,)+
+                })
             }
         }
 

@@ -1,7 +1,7 @@
 //! `argmax`: the class with the greatest score.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, class_labels, scores};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// The place of the greatest element of each vector (along the last dimension), from 0; the first of several. numpy's `argmax`.
 /// Gives `i64`, or with `labels` the label at that place. Where a vector has a NaN, the result means nothing.
 /// Example: [0.1, 0.7, 0.2] gives 1, and with `{ labels: [cat, dog, fox] }` it gives dog.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Argmax {
     /// What each element stands for, one text for each.

@@ -1,7 +1,7 @@
 //! `average`: the mean over several models.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, alike, model_weights};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// The mean of several values of one shape, element by element: `sum(w_i x_i) / sum(w_i)`. Over the probabilities of several models that is
 /// scikit-learn's `VotingClassifier(voting="soft")`, over their numbers `VotingRegressor`. Whole numbers become `f32`.
 /// Example: `input: [a.probabilities, b.probabilities]` with [0.2, 0.8] and [0.4, 0.6] gives [0.3, 0.7].
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Average {
     /// How much each of the listed counts, none below 0; all the same where left out.

@@ -1,7 +1,7 @@
 //! `bucketize`: between which boundaries a number lies.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, comparable, numbers};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 /// `KBinsDiscretizer(encode="ordinal")` with the inner `bin_edges_` (without the first and the last). NaN falls into
 /// the last bucket, as in all of them. Values are compared in their own type (an `f32` with the boundary as `f32`). Gives
 /// `i64`. Example: `{ boundaries: [0, 10] }` makes -1, 0, 9.5 and 10 into 0, 1, 1 and 2.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bucketize {
     /// Rising numbers, the same for all columns.

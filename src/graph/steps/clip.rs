@@ -1,7 +1,7 @@
 //! `clip`: nothing below, nothing above.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, column_dims, holds, numbers, per_column};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 
 /// Keeps each column between two bounds: `min(max(x, low), high)`, as numpy's `clip`. NaN stays NaN. Whole numbers
 /// stay whole where the bounds are, and become `f32` otherwise. Example: `{ low: 0, high: 1 }` makes 1.5 into 1.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clip {
     /// The least value: one number for all columns, or one for each; no bound where left out.

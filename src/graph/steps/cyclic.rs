@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::{
@@ -28,7 +28,7 @@ words! {
 /// (`i64` or `f64`; an `f32` cannot hold one), and x is a whole number as pandas' `dt.minute` (period 60), `dt.hour` (24) or
 /// `dt.weekday` (7, Monday is 0), in UTC or `offset_hours` ahead of it; the result is `f32`. There is no daylight saving.
 /// Example: `{ period: 24 }` makes 6 into [1, 0]; `{ part: hour }` makes 1700000000 (22:13 UTC) into [-0.5, 0.866].
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cyclic {
     /// How much it is once round: 24 for hours.

@@ -1,7 +1,7 @@
 //! `denormalize`: what `scale` did, undone.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers, scale::Columns};
 use crate::graph::{GraphBuilder, Value, params::OneOrMany};
@@ -9,7 +9,7 @@ use crate::graph::{GraphBuilder, Value, params::OneOrMany};
 /// Stretches and moves each column: `x * scale + center`, the inverse of `scale`: scikit-learn's `inverse_transform` with the
 /// same numbers, for a model that was trained on a scaled target. It is also `MinMaxScaler` to any range, forwards, with
 /// its `scale_` and, as `center`, its `min_`. Whole numbers become `f32`. Example: `{ center: 40, scale: 10 }` makes 1.5 into 55.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Denormalize {
     /// What is added: one number for all columns, or one for each; 0 where left out.

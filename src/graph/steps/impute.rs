@@ -1,7 +1,7 @@
 //! `impute`: a value in the place of what is missing.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, column_dims, only};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// Puts a value in the place of each missing one: of NaN (a null, where the field is `nullable`), or of `missing`.
 /// scikit-learn's `SimpleImputer` has the values as `statistics_`. Types stay as they are.
 /// Example: `{ value: [40, 0.5] }` makes [NaN, 2] into [40, 2]; `{ value: none, missing: "" }` makes "" into "none".
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Impute {
     /// What stands in: one for all columns, or one for each.

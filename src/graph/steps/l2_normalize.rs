@@ -1,7 +1,7 @@
 //! `l2_normalize`: vectors of length 1.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::graph::{Attr, GraphBuilder, Value};
@@ -9,7 +9,7 @@ use crate::graph::{Attr, GraphBuilder, Value};
 /// Makes each vector (along the last dimension) one of length 1: `x / sqrt(sum(x_i^2))`; a vector of zeros stays one. That is
 /// scikit-learn's `Normalizer()`, and torch's `functional.normalize(dim=-1)` for all that is longer than its `eps` of 1e-12.
 /// Whole numbers become `f32`. Example: [3, 4] becomes [0.6, 0.8].
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct L2Normalize {
     /// Shorter vectors are divided by this instead of their length, as torch's `eps`. No such bound where left out.

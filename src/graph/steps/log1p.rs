@@ -1,7 +1,7 @@
 //! `log1p`: the logarithm of what grows fast.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// The natural logarithm of one more: `ln(1 + x)`, as numpy's `log1p`. Below -1 it is NaN, at -1 minus infinity.
 /// Whole numbers become `f32`. Counted in `f64`, so that small numbers keep their digits: the error is one unit in
 /// the last place of an `f32`, or 3e-16. Example: 0 becomes 0, and 1.718281828 becomes 1.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log1p {}
 

@@ -1,7 +1,7 @@
 //! `one_hot`: a column for each category.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, categories::Categories};
 use crate::graph::{GraphBuilder, Value, params::words};
@@ -20,7 +20,7 @@ words! {
 /// columns side by side. scikit-learn's `OneHotEncoder` has the lists as `categories_`, and its `handle_unknown="ignore"`
 /// is `unknown: zeros`; for its `drop="first"`, leave the first category of each list out. A value that must not be unknown
 /// is refused by the field's `values`. Example: `{ categories: [NY, TX] }` makes TX into [0, 1], and WA into [0, 0].
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OneHot {
     /// Texts, numbers, or `true` and `false`: one list for all columns, or a list of lists with one for each.

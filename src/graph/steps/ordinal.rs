@@ -1,7 +1,7 @@
 //! `ordinal`: a number for each category.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, categories::Categories};
 use crate::{
@@ -22,7 +22,7 @@ words! {
 /// Makes each category into its place in the list, from 0. scikit-learn's `OrdinalEncoder` has the lists as `categories_`,
 /// with `handle_unknown="use_encoded_value"` and `unknown_value=-1`. Several columns give a vector.
 /// Example: `{ categories: [low, mid, high] }` makes high into 2, and other words into -1.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ordinal {
     /// Texts, numbers, or `true` and `false`: one list for all columns, or a list of lists with one for each.

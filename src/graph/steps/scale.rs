@@ -1,7 +1,7 @@
 //! `scale`: centre and spread of each column.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, column_dims, numbers, per_column};
 use crate::graph::{GraphBuilder, Value, params::OneOrMany};
@@ -10,7 +10,7 @@ use crate::graph::{GraphBuilder, Value, params::OneOrMany};
 /// `scale_`, `RobustScaler` as `center_` and `scale_`, `MaxAbsScaler` has only `scale_`; for `MinMaxScaler` to 0..1 write
 /// `data_min_` and `data_range_`, and to another range use the step `denormalize`. Whole numbers become `f32`.
 /// Example: `{ center: 40, scale: 10 }` makes 55 into 1.5.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     /// What is taken away: one number for all columns, or one for each; 0 where left out.

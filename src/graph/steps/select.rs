@@ -1,7 +1,7 @@
 //! `select`: some columns out of many.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, only};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 /// and from the end where negative, as in Python; where the input has labels (the names of a classifier's classes), columns
 /// may be written by label. Example: of [0.1, 0.7, 0.2], `{ column: 1 }` gives the single number 0.7,
 /// `{ columns: [2, 0] }` gives [0.2, 0.1], and `{ from: 1 }` gives [0.7, 0.2].
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Select {
     /// One column, which becomes a single value: numpy's `x[:, 1]`.

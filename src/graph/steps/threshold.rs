@@ -1,7 +1,7 @@
 //! `threshold`: yes or no.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, column_dims, comparable, numbers, per_column};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// class this is the mask of a multi-label classifier. NaN reaches nothing. Gives `bool`, or one of two `labels`; the labels
 /// of the input stay on the mask. Example: `{ at: 0.5 }` makes [0.2, 0.5] into [false, true], and
 /// `{ at: 0.5, labels: [ham, spam] }` makes 0.9 into spam.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
     /// One number for all elements, or one for each.

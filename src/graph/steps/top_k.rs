@@ -1,7 +1,7 @@
 //! `top_k`: the classes with the greatest scores.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, class_labels, scores};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// first comes first. Gives `NAME.values`, `NAME.indices` (their places from 0, `i64`) and, with `labels`, `NAME.labels`.
 /// Where a vector has a NaN, the result means nothing. Example: `{ k: 2 }` of [0.1, 0.7, 0.2] gives values
 /// [0.7, 0.2] and indices [1, 2].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TopK {
     /// How many; not more than there are elements.

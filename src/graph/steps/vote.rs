@@ -1,7 +1,7 @@
 //! `vote`: the class that most models say.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, alike, model_weights};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// The value that most of several models give, or that those of the greatest weight give together; of equal ones, what is listed first.
 /// For classes as whole numbers, truth values or text; scikit-learn's `VotingClassifier(voting="hard")`, which takes the
 /// least class of equal ones instead. Example: `input: [a.label, b.label, c.label]` with 2, 1 and 1 gives 1.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vote {
     /// How much each of the listed counts, none below 0; all the same where left out.
