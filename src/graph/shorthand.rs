@@ -1,11 +1,14 @@
 //! What most steps need: casts, reshapes, arithmetic by rows. Where the form of an operator changed between
 //! operator sets, the difference ends here.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::{
     build::{Attr, GraphBuilder, Value, element_type, signed},
-    proto::Tensor,
+    proto::{Node, Tensor},
+    walk::any_node,
 };
 use crate::contract::Dtype;
 
@@ -95,9 +98,20 @@ impl GraphBuilder {
             .iter()
             .map(|part| part.shape.last().copied().unwrap_or(1))
             .sum();
-        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-        let axis = Attr::Int(signed(shape.len()));
-        let name = self.node("Concat", &names, vec![("axis", axis)]);
+        let axis = signed(shape.len());
+        let mut names: Vec<String> = Vec::with_capacity(parts.len());
+        for part in &parts {
+            // What was just put side by side is not copied twice.
+            match self.side_by_side(&part.name, axis) {
+                Some(inner) => {
+                    self.taken_over.insert(part.name.clone());
+                    names.extend(inner);
+                }
+                None => names.push(part.name.clone()),
+            }
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let name = self.node("Concat", &names, vec![("axis", Attr::Int(axis))]);
         let labels = parts
             .iter()
             .map(|part| part.labels.clone())
@@ -108,6 +122,32 @@ impl GraphBuilder {
             shape,
             labels: labels.map(|labels| labels.concat()),
         })
+    }
+
+    /// What a `Concat` along this axis has put side by side, where `name` is its output.
+    fn side_by_side(&self, name: &str, axis: i64) -> Option<Vec<String>> {
+        let along = |node: &Node| {
+            (node.attribute.iter())
+                .any(|attribute| attribute.name == "axis" && attribute.i == Some(axis))
+        };
+        let mut nodes = self.graph.node.iter().rev();
+        let node = nodes.find(|node| node.output.iter().any(|output| output == name))?;
+        let is = node.domain.is_empty() && node.op_type == "Concat" && along(node);
+        is.then(|| node.input.clone())
+    }
+
+    /// Drops the nodes that a later `Concat` took over, where nothing else takes their output: the runtime would
+    /// run them all the same.
+    pub(super) fn drop_taken_over(&mut self) {
+        let nodes = &self.graph.node;
+        let used = |name: &String| any_node(nodes, &|node| node.input.contains(name));
+        let idle: HashSet<String> = (self.taken_over.iter())
+            .filter(|name| !used(name))
+            .cloned()
+            .collect();
+        self.graph
+            .node
+            .retain(|node| !node.output.iter().any(|output| idle.contains(output)));
     }
 
     /// A reduction (`ReduceSum`, `ReduceMax`, ...) over `axes` of the row (0 is the first behind the rows), which
