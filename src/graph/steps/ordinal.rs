@@ -30,7 +30,7 @@ pub struct Ordinal {
     /// What becomes of other values; -1 where left out.
     pub unknown: Option<i64>,
     /// The type of the result: `i64` or `f32`; `i64` where left out.
-    pub r#type: Option<Numbers>,
+    pub dtype: Option<Numbers>,
 }
 
 impl TensorStep for Ordinal {
@@ -42,7 +42,7 @@ impl TensorStep for Ordinal {
         /// Greater whole numbers are no `f32`.
         const FLOAT_MAX: u64 = 1 << 24;
         let unknown = self.unknown.unwrap_or(-1);
-        let dtype = match self.r#type {
+        let dtype = match self.dtype {
             Some(Numbers::F32) => Dtype::F32,
             None | Some(Numbers::I64) => Dtype::I64,
         };

@@ -304,7 +304,7 @@ def ordinal():
             answer = answer[:, 0]
         kind = [None, "f32", "i64"][number % 3]
         answer = answer.astype(np.float32 if kind == "f32" else np.int64)
-        cases.append(case({"categories": written, "unknown": unknown, "type": kind}, arrays, answer))
+        cases.append(case({"categories": written, "unknown": unknown, "dtype": kind}, arrays, answer))
     write("ordinal", SKLEARN + " OrdinalEncoder", cases)
 
 

@@ -181,11 +181,11 @@ fn categories_that_do_not_fit() {
         "ordinal",
         &[
             (
-                json!({ "categories": ["a"], "type": "u8" }),
+                json!({ "categories": ["a"], "dtype": "u8" }),
                 vec![value(Text, &[])],
             ),
             (
-                json!({ "categories": ["a"], "type": "f32", "unknown": 16_777_217 }),
+                json!({ "categories": ["a"], "dtype": "f32", "unknown": 16_777_217 }),
                 vec![value(Text, &[])],
             ),
         ],

@@ -317,3 +317,16 @@ fn every_step_has_cases_enough() {
         "steps with fewer than {CASES_MIN} cases in tests/data/steps: {lacking:?}"
     );
 }
+
+#[test]
+fn what_is_written_can_be_written_again() {
+    for (path, sheet) in sheets() {
+        for case in &sheet.cases {
+            let written = read(&sheet.step, &case.params).unwrap().parameters();
+            let again = read(&sheet.step, &written)
+                .unwrap_or_else(|error| panic!("{}: {written}: {error}", path.display()))
+                .parameters();
+            assert_eq!(written, again, "{}", path.display());
+        }
+    }
+}
