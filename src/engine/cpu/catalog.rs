@@ -16,7 +16,7 @@ use super::{
     model::Model,
 };
 use crate::{
-    block::{Column, Series, Strings},
+    block::{Blobs, Column, Series, Strings},
     contract::Dtype,
     engine::{InputInfo, ModelCatalog, ModelError, ModelSource, OutputInfo},
 };
@@ -190,7 +190,7 @@ fn set(column: &mut Column, element: usize, number: i64) {
         Column::I64(values) => values[element] = number,
         Column::U8(values) => values[element] = number as u8,
         Column::Bool(values) => values[element] = number != 0,
-        Column::String(_) => {}
+        Column::String(_) | Column::Bytes(_) => {}
     }
 }
 
@@ -257,6 +257,11 @@ pub(super) fn blank(dtype: Dtype, shape: &[usize]) -> Series {
         Dtype::I64 => Column::I64(vec![0; width]),
         Dtype::U8 => Column::U8(vec![0; width]),
         Dtype::Bool => Column::Bool(vec![false; width]),
+        Dtype::Bytes => {
+            let mut blobs = Blobs::default();
+            (0..width).for_each(|_| blobs.push(&[]));
+            Column::Bytes(blobs)
+        }
         Dtype::String => {
             let mut text = Strings::default();
             (0..width).for_each(|_| text.push(""));

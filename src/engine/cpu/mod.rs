@@ -187,6 +187,7 @@ fn row_of(field: &Field) -> Series {
         Column::I64(values) => values.fill(number as i64),
         Column::U8(values) => values.fill(number as u8),
         Column::Bool(values) => values.fill(number != 0.0),
+        Column::Bytes(_) => {}
         Column::String(values) => {
             let mut text = Strings::default();
             if let Scalar::String(value) = value {
