@@ -8,7 +8,7 @@
 //! - [`nats`]: the connection to the broker
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
-//! - [`host`]: files become numbers, before the graph
+//! - [`host`]: what a model takes is made of texts, bytes and sounds, before its graph
 //! - [`batch`]: rows wait for company
 //! - [`graph`]: ONNX graphs, and the steps around a model as nodes
 //! - [`engine`]: models run

@@ -14,10 +14,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["message"]),
     ("source", &["message", "nats", "sink", "telemetry"]),
     ("decode", &["block", "contract", "host", "message"]),
+    ("host", &["block", "contract", "message"]),
     ("batch", &["block", "message"]),
     ("graph", &["contract", "units"]),
     ("engine", &["block", "contract", "graph", "message"]),
-    ("host", &["block", "contract", "message"]),
     ("encode", &["block", "contract", "message"]),
     ("sink", &["message", "nats", "source", "telemetry"]),
     (

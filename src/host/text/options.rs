@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a text where `max_bytes` is left out.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 128 << 10;
 /// Tokens of a row where neither the options nor the file says.
 pub(super) const MAX_LENGTH: usize = 512;
 

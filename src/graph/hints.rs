@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 
-use super::wire::{Graph, Node};
+use super::proto::{Attribute, Graph, Model, Node, Tensor};
 
 /// A value that one element of an input may have.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Sample {
+pub enum Sample {
+    /// Text.
     Text(String),
+    /// A whole number.
     Number(i64),
 }
 
@@ -19,29 +21,31 @@ type Slot = (usize, usize);
 /// told to refuse what they do not know would refuse made-up zeros and empty strings.
 ///
 /// `inputs` has the name and the width of each input's row.
-pub(super) fn samples(file: &[u8], inputs: &[(&str, usize)]) -> HashMap<Slot, Sample> {
-    let graph = Graph::read(file);
+pub fn samples(model: &Model, inputs: &[(&str, usize)]) -> HashMap<Slot, Sample> {
     let mut found = HashMap::new();
+    let Some(graph) = &model.graph else {
+        return found;
+    };
     // The elements that each tensor's row is made of, as far as that is known.
     let mut rows: HashMap<&str, Vec<Slot>> = HashMap::new();
     for (place, (name, width)) in inputs.iter().enumerate() {
         rows.insert(name, (0..*width).map(|element| (place, element)).collect());
     }
-    for node in &graph.nodes {
+    for node in &graph.node {
         let row = |input: usize| {
-            node.inputs
+            node.input
                 .get(input)
-                .and_then(|name| rows.get(name))
+                .and_then(|name| rows.get(name.as_str()))
                 .cloned()
         };
-        let out = match node.operator {
+        let out = match node.op_type.as_str() {
             "Concat" | "FeatureVectorizer" => {
-                let parts = (0..node.inputs.len()).map(|input| row(input).unwrap_or_default());
+                let parts = (0..node.input.len()).map(|input| row(input).unwrap_or_default());
                 Some(parts.flatten().collect())
             }
             "ArrayFeatureExtractor" | "Gather" => row(0).map(|row| {
-                let places = node.inputs.get(1).and_then(|name| graph.constant(name));
-                let places = places.map_or(&[][..], |constant| &constant.ints);
+                let places = node.input.get(1).and_then(|name| constant(graph, name));
+                let places = places.map(whole_numbers).unwrap_or_default();
                 let at = |place: &i64| {
                     usize::try_from(*place)
                         .ok()
@@ -64,21 +68,18 @@ pub(super) fn samples(file: &[u8], inputs: &[(&str, usize)]) -> HashMap<Slot, Sa
             | "StringNormalizer" => row(0),
             _ => None,
         };
-        if let (Some(out), Some(name)) = (out, node.outputs.first()) {
+        if let (Some(out), Some(name)) = (out, node.output.first()) {
             rows.insert(name, out);
         }
     }
     found
 }
 
-fn category(node: &Node<'_>) -> Option<Sample> {
-    let text = node
-        .attribute("cats_strings")
-        .and_then(|known| known.strings.first());
-    let number = node
-        .attribute("cats_int64s")
-        .and_then(|known| known.ints.first());
-    text.map(|text| Sample::Text((*text).to_owned()))
+fn category(node: &Node) -> Option<Sample> {
+    let text = attribute(node, "cats_strings")
+        .and_then(|known| known.texts().first().copied().map(str::to_owned));
+    let number = attribute(node, "cats_int64s").and_then(|known| known.ints.first());
+    text.map(Sample::Text)
         .or(number.map(|number| Sample::Number(*number)))
 }
 
@@ -92,23 +93,27 @@ pub enum Width {
 }
 
 /// How wide the rows of `input` must be, judged by what the graph does with them.
-pub(super) fn width(file: &[u8], input: &str) -> Option<Width> {
-    let graph = Graph::read(file);
+pub fn width(model: &Model, input: &str) -> Option<Width> {
+    let graph = model.graph.as_ref()?;
     // Names that hold rows of the same width as the input.
     let mut same = vec![input];
     let mut least = None;
-    for node in &graph.nodes {
-        let Some(place) = node.inputs.iter().position(|name| same.contains(name)) else {
+    for node in &graph.node {
+        let Some(place) = node
+            .input
+            .iter()
+            .position(|name| same.contains(&name.as_str()))
+        else {
             continue;
         };
-        match node.operator {
+        match node.op_type.as_str() {
             "Cast" | "Identity" | "Normalizer" | "Scaler" | "Imputer" | "Sub" | "Div" | "Add"
             | "Mul" => {
-                same.extend(node.outputs.first());
+                same.extend(node.output.first().map(String::as_str));
             }
             _ => {}
         }
-        match demand(&graph, node, place) {
+        match demand(graph, node, place) {
             Some(Width::Exactly(width)) => return Some(Width::Exactly(width)),
             Some(Width::AtLeast(width)) => least = least.max(Some(width)),
             None => {}
@@ -118,29 +123,27 @@ pub(super) fn width(file: &[u8], input: &str) -> Option<Width> {
 }
 
 /// What one node demands of the row at its input `place`.
-fn demand(graph: &Graph<'_>, node: &Node<'_>, place: usize) -> Option<Width> {
-    let floats = |name| node.attribute(name).map_or(0, |attribute| attribute.floats);
+fn demand(graph: &Graph, node: &Node, place: usize) -> Option<Width> {
+    let floats = |name| attribute(node, name).map_or(0, |attribute| attribute.floats.len());
     let other = node
-        .inputs
+        .input
         .get(1 - place.min(1))
-        .and_then(|name| graph.constant(name));
+        .and_then(|name| constant(graph, name));
     let dim = |at: usize| other.and_then(|constant| usize::try_from(*constant.dims.get(at)?).ok());
     let exactly = |width: usize| (width > 1).then_some(Width::Exactly(width));
-    match node.operator {
+    match node.op_type.as_str() {
         "Scaler" => exactly(floats("offset").max(floats("scale"))),
         "Imputer" => exactly(floats("imputed_value_floats")),
         "LinearClassifier" => exactly(floats("coefficients") / floats("intercepts").max(1)),
         "LinearRegressor" => {
-            let targets = node
-                .attribute("targets")
-                .map_or(1, |targets| targets.int.max(1));
+            let targets = attribute(node, "targets")
+                .map_or(1, |targets| targets.i.unwrap_or_default().max(1));
             exactly(floats("coefficients") / usize::try_from(targets).unwrap_or(1))
         }
         "MatMul" if place == 0 => dim(0).and_then(exactly),
         "Gemm" if place == 0 => {
-            let transposed = node
-                .attribute("transB")
-                .is_some_and(|attribute| attribute.int != 0);
+            let transposed = attribute(node, "transB")
+                .is_some_and(|attribute| attribute.i.is_some_and(|it| it != 0));
             dim(usize::from(transposed)).and_then(exactly)
         }
         "Sub" | "Div" | "Add" | "Mul" => {
@@ -148,14 +151,33 @@ fn demand(graph: &Graph<'_>, node: &Node<'_>, place: usize) -> Option<Width> {
             exactly(usize::try_from(last?).ok()?)
         }
         "TreeEnsembleClassifier" | "TreeEnsembleRegressor" | "TreeEnsemble" => {
-            let highest = node
-                .attribute("nodes_featureids")?
+            let highest = attribute(node, "nodes_featureids")?
                 .ints
                 .iter()
                 .max()
                 .copied()?;
-            usize::try_from(highest + 1).ok().map(Width::AtLeast)
+            usize::try_from(highest.checked_add(1)?)
+                .ok()
+                .map(Width::AtLeast)
         }
         _ => None,
     }
+}
+
+fn attribute<'a>(node: &'a Node, name: &str) -> Option<&'a Attribute> {
+    node.attribute.iter().find(|it| it.name == name)
+}
+
+fn constant<'a>(graph: &'a Graph, name: &str) -> Option<&'a Tensor> {
+    graph.initializer.iter().find(|it| it.name == name)
+}
+
+/// The elements of a constant of `i64`; none of others.
+fn whole_numbers(tensor: &Tensor) -> Vec<i64> {
+    const INT64: i32 = 7;
+    let raw = tensor.raw_data.as_deref().unwrap_or_default();
+    let raw = if tensor.data_type == INT64 { raw } else { &[] };
+    let raw = raw.as_chunks().0.iter();
+    let raw = raw.map(|bytes| i64::from_le_bytes(*bytes));
+    tensor.int64_data.iter().copied().chain(raw).collect()
 }
