@@ -196,7 +196,7 @@ fn only(inputs: &[Value]) -> Result<&Value, Fault> {
 fn numbers(inputs: &[Value]) -> Result<&Value, Fault> {
     let value = only(inputs)?;
     match value.dtype {
-        Dtype::String | Dtype::Bool => Err(Fault::input(format!(
+        Dtype::String | Dtype::Bytes | Dtype::Bool => Err(Fault::input(format!(
             "takes numbers, and is fed with {}",
             value.dtype
         ))),
@@ -233,14 +233,15 @@ fn column_dims(value: &Value) -> Vec<usize> {
         .unwrap_or_default()
 }
 
-/// Whether a type can hold this number; floats hold all, rounded.
+/// Whether a type of numbers can hold this one; floats hold all, rounded.
 fn holds(dtype: Dtype, number: f64) -> bool {
     let [low, high] = match dtype {
         Dtype::U8 => [0.0, f64::from(u8::MAX)],
         Dtype::I32 => [f64::from(i32::MIN), f64::from(i32::MAX)],
         // The greatest that stays exact.
         Dtype::I64 => [-9_007_199_254_740_992.0, 9_007_199_254_740_992.0],
-        _ => return true,
+        Dtype::F32 | Dtype::F64 => return true,
+        Dtype::Bool | Dtype::String | Dtype::Bytes => return false,
     };
     number.fract() == 0.0 && (low..=high).contains(&number)
 }
