@@ -84,6 +84,8 @@ pub struct GraphBuilder {
     pub(super) graph: Graph,
     pub(super) taken: HashSet<String>,
     step: String,
+    /// Outputs of `Concat` nodes that a later one took over.
+    pub(super) taken_over: HashSet<String>,
     /// What models brought.
     pub(super) joined: Joined,
 }
@@ -98,6 +100,7 @@ impl GraphBuilder {
             graph: Graph::default(),
             taken: HashSet::new(),
             step: "graph".to_owned(),
+            taken_over: HashSet::new(),
             joined: Joined::default(),
         }
     }
@@ -268,6 +271,7 @@ impl GraphBuilder {
                 ..Node::default()
             });
         }
+        self.drop_taken_over();
         let mut opset_import = vec![Opset {
             domain: String::new(),
             version: self.opset,

@@ -54,6 +54,7 @@ mod permissions;
 mod pipeline;
 mod privacy;
 mod sink_trouble;
+mod steps;
 mod support;
 mod suspects;
 mod verify;

@@ -213,9 +213,21 @@ impl Resolver<'_> {
         let graph = steps.groups.get_mut(group)?;
         graph.graph.begin_step(step.output);
         let mut values = Vec::with_capacity(feds.len());
-        for fed in feds {
-            let brought = common_dtype(&fed.columns)
-                .and_then(|dtype| graph.bring(&fed.columns, dtype, step.output, group));
+        // Some steps take what is listed one by one; the others take it side by side.
+        let width = |fed: &Fed| {
+            if step.step.takes_list() {
+                1
+            } else {
+                fed.columns.len()
+            }
+        };
+        let parts = feds.iter().flat_map(|fed| {
+            let parts = fed.columns.chunks(width(fed).max(1));
+            parts.map(move |columns| (fed, columns))
+        });
+        for (fed, columns) in parts {
+            let brought = common_dtype(columns)
+                .and_then(|dtype| graph.bring(columns, dtype, step.output, group));
             match brought {
                 Ok(value) => values.push(value),
                 Err(why) => {
