@@ -8,9 +8,13 @@
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
 pub mod build;
+pub mod image;
+mod moves;
 pub mod params;
 pub mod proto;
+pub mod resample;
 mod shorthand;
+pub mod sound;
 pub mod steps;
 
 pub use self::build::{Attr, GraphBuilder, Value};

@@ -1,23 +1,47 @@
 //! The tensor steps: a file for each. What may be written in a pipeline file (the doc comments become the
 //! reference), and the nodes that it becomes.
 
+mod center_crop;
 mod concat;
+mod ctc;
+mod letterbox;
+mod mean_pool;
+mod nms;
+mod normalize;
+mod reshape;
+mod resize;
 mod scale;
 mod softmax;
+mod spectrogram;
+mod transpose;
 
 use std::fmt;
 
 use super::build::{GraphBuilder, Value};
 
-pub use self::{concat::Concat, scale::Scale, softmax::Softmax};
+pub use self::{
+    center_crop::CenterCrop, concat::Concat, ctc::Ctc, letterbox::Letterbox, mean_pool::MeanPool,
+    nms::Nms, normalize::Normalize, reshape::Reshape, resize::Resize, scale::Scale,
+    softmax::Softmax, spectrogram::Spectrogram, transpose::Transpose,
+};
 
 /// Calls a macro with the key and the type of every tensor step.
 macro_rules! each_tensor_step {
     ($then:ident) => {
         $then! {
+            center_crop: CenterCrop,
             concat: Concat,
+            ctc: Ctc,
+            letterbox: Letterbox,
+            mean_pool: MeanPool,
+            nms: Nms,
+            normalize: Normalize,
+            reshape: Reshape,
+            resize: Resize,
             scale: Scale,
             softmax: Softmax,
+            spectrogram: Spectrogram,
+            transpose: Transpose,
         }
     };
 }
