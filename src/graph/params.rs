@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
     Deserialize, Deserializer,
-    de::{SeqAccess, Visitor},
+    de::{self, IntoDeserializer, SeqAccess, Visitor},
 };
 
 /// Name of the newtype by which [`OneOrMany`] asks a reader for a list, or one element as such.
@@ -37,6 +37,41 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
         }
         Ok(OneOrMany(items))
     }
+
+    // What follows is for readers that do not know of the name, such as that of JSON.
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<OneOrMany<T>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<OneOrMany<T>, E> {
+        one(value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<OneOrMany<T>, E> {
+        one(value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<OneOrMany<T>, E> {
+        one(value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<OneOrMany<T>, E> {
+        one(value)
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<OneOrMany<T>, E> {
+        one(value)
+    }
+}
+
+fn one<'de, T: Deserialize<'de>, E: de::Error>(
+    value: impl IntoDeserializer<'de, E>,
+) -> Result<OneOrMany<T>, E> {
+    T::deserialize(value.into_deserializer()).map(|item| OneOrMany(vec![item]))
 }
 
 impl<T: JsonSchema> JsonSchema for OneOrMany<T> {

@@ -51,5 +51,6 @@ mod permissions;
 mod pipeline;
 mod privacy;
 mod sink_trouble;
+mod steps;
 mod support;
 mod suspects;

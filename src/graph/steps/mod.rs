@@ -78,7 +78,13 @@ pub trait TensorStep: fmt::Debug {
         &["input"]
     }
 
-    /// Adds the nodes. There is one value for each port, in that order; what `input` lists was put side by side.
+    /// Whether each of the values that `input` lists is given by itself, where others get them side by side.
+    fn takes_list(&self) -> bool {
+        false
+    }
+
+    /// Adds the nodes. There is one value for each port, in that order; what `input` lists was put side by side,
+    /// but for a step that [takes a list](TensorStep::takes_list).
     ///
     /// # Errors
     /// A type or a shape that the step cannot take, or parameters that do not fit it.
