@@ -65,15 +65,12 @@ impl GraphBuilder {
             .map(|size| signed(*size))
             .collect();
         let pads = self.ints(&pads);
-        let name = match fill {
-            Some(fill) => {
-                let fill = self.number(value.dtype, fill);
-                self.node("Pad", &[&value.name, &pads, &fill], Vec::new())
-            }
-            None => {
-                let mode = vec![("mode", Attr::Text("reflect".to_owned()))];
-                self.node("Pad", &[&value.name, &pads], mode)
-            }
+        let name = if let Some(fill) = fill {
+            let fill = self.number(value.dtype, fill);
+            self.node("Pad", &[&value.name, &pads, &fill], Vec::new())
+        } else {
+            let mode = vec![("mode", Attr::Text("reflect".to_owned()))];
+            self.node("Pad", &[&value.name, &pads], mode)
         };
         let shape = (value.shape.iter().zip(before.iter().zip(after)))
             .map(|(size, (before, after))| size + before + after)

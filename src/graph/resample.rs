@@ -105,16 +105,29 @@ pub fn weights(from: usize, to: usize, filter: Filter, antialias: bool) -> Vec<f
             }
         }
         let sum: f64 = row.iter().sum();
-        row.iter_mut().for_each(|weight| *weight /= sum);
+        for weight in row {
+            *weight /= sum;
+        }
     }
     matrix
 }
 
-/// The old pixel for each new one: the one that the new one's middle lies in.
+/// The old pixel for each new one: the one that the new one's middle lies in. Where that is between two, the errors of
+/// adding up decide, so they are made as Pillow makes them: by adding the step in `f64`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "places lie within a side of an image"
+)]
 pub fn nearest(from: usize, to: usize) -> Vec<usize> {
-    // (new + 0.5) * from / to, rounded down, in whole numbers.
+    let step = from as f64 / to as f64;
+    let mut place = step * 0.5;
     (0..to)
-        .map(|new| (2 * new + 1) * from / (2 * to))
+        .map(|_| {
+            let old = place as usize;
+            place += step;
+            old.min(from - 1)
+        })
         .collect()
 }
 

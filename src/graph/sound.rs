@@ -86,20 +86,21 @@ impl Scale {
     }
 }
 
-/// Triangles over the bins of a spectrum, as a matrix `[count, bins]`: each rises from the middle of the one before it to its own and falls
+/// Triangles over the bins of a frame's spectrum, as a matrix `[count, bins]`, bins = frame / 2 + 1: each rises from the middle of the one before it to its own and falls
 /// to that of the next, at equal steps of `scale` from `low` to `high` Hz. With `even`, all have the same area (Slaney's norm).
 pub fn mel_filters(
     scale: Scale,
     even: bool,
     count: usize,
-    bins: usize,
+    frame: usize,
     sample_rate: f64,
     [low, high]: [f64; 2],
 ) -> Vec<f64> {
+    let bins = frame / 2 + 1;
     let (from, to) = (scale.mel(low), scale.mel(high));
     let middle =
         |index: usize| scale.hz(from + (to - from) * index as f64 / (count + 1) as f64);
-    let frequency = |bin: usize| sample_rate / 2.0 * bin as f64 / (bins - 1) as f64;
+    let frequency = |bin: usize| sample_rate * bin as f64 / frame as f64;
     let mut matrix = Vec::with_capacity(count * bins);
     for index in 0..count {
         let [left, peak, right] = [index, index + 1, index + 2].map(middle);

@@ -50,8 +50,14 @@ impl TensorStep for Normalize {
             Layout::Hwc | Layout::Chw => value.clone(),
         };
         let mut value = graph.float(&turned);
+        let changes = |numbers: &[f64], nothing: f64| {
+            let same = |number: &f64| number.total_cmp(&nothing).is_eq();
+            !numbers.iter().all(same)
+        };
+        // -0 is nothing, too.
+        let term: Vec<f64> = term.iter().map(|term| term + 0.0).collect();
         for (operator, numbers, nothing) in [("Mul", factor, 1.0), ("Add", term, 0.0)] {
-            if numbers.iter().any(|number| *number != nothing) {
+            if changes(&numbers, nothing) {
                 let constant = self.constant(graph, &value, &numbers, picture);
                 value = graph.with_constant(operator, &value, &constant);
             }
@@ -84,7 +90,7 @@ impl Normalize {
         picture: Picture,
     ) -> String {
         match (numbers, self.layout) {
-            ([one, rest @ ..], _) if rest.iter().all(|number| number == one) => {
+            ([one, rest @ ..], _) if rest.iter().all(|number| number.total_cmp(one).is_eq()) => {
                 graph.number(value.dtype, *one)
             }
             // A whole row of pixels: kernels go along stretches of equal shape, and three numbers are a short one.

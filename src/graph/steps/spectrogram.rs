@@ -117,7 +117,7 @@ impl TensorStep for Spectrogram {
         let value = numbers(inputs)?;
         let sizes = self.sizes(value)?;
         let power = self.power()?;
-        let filters = (self.mel.as_ref()).map(|mel| mel.filters(sizes.bins())).transpose()?;
+        let filters = (self.mel.as_ref()).map(|mel| mel.filters(sizes.frame)).transpose()?;
         let value = graph.float(value);
         let parts = self.parts(graph, &value, sizes);
         let squares = graph.with_constant("Mul", &parts, &parts.name);
@@ -261,8 +261,8 @@ impl Spectrogram {
 }
 
 impl Mel {
-    /// `[n_mels, bins]`.
-    fn filters(&self, bins: usize) -> Result<Vec<f64>, Fault> {
+    /// `[n_mels, bins]` for frames of this length.
+    fn filters(&self, frame: usize) -> Result<Vec<f64>, Fault> {
         if !self.sample_rate.is_finite() || self.sample_rate <= 0.0 {
             return Err(Fault::key("sample_rate", format!("is {}", self.sample_rate))
                 .help("write the samples in a second, 16000 say"));
@@ -279,7 +279,7 @@ impl Mel {
         }
         let scale = if self.htk == Some(true) { Scale::Htk } else { Scale::Slaney };
         let even = self.norm == Norm::Slaney;
-        Ok(sound::mel_filters(scale, even, self.n_mels, bins, self.sample_rate, [low, high]))
+        Ok(sound::mel_filters(scale, even, self.n_mels, frame, self.sample_rate, [low, high]))
     }
 }
 
