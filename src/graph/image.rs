@@ -98,21 +98,22 @@ impl Layout {
         }
     }
 
-    /// The image as `chw`.
-    pub fn planes(self, graph: &mut GraphBuilder, value: &Value) -> Value {
+    /// The letters of the axes as the image comes in and as it goes out.
+    pub fn orders(self, flat: bool) -> (&'static str, &'static str) {
         match self {
-            Self::Hwc | Self::HwcToChw if value.shape.len() == 3 => {
-                graph.transpose(value, &[2, 0, 1])
-            }
-            _ => value.clone(),
+            _ if flat => ("hw", "hw"),
+            Self::Hwc => ("hwc", "hwc"),
+            Self::Chw => ("chw", "chw"),
+            Self::HwcToChw => ("hwc", "chw"),
         }
     }
 
-    /// An image that is `chw` now, as it goes out.
-    pub fn done(self, graph: &mut GraphBuilder, planes: &Value) -> Value {
-        match self {
-            Self::Hwc if planes.shape.len() == 3 => graph.transpose(planes, &[1, 2, 0]),
-            _ => planes.clone(),
+    /// The image turned to how it goes out.
+    pub fn turn(self, graph: &mut GraphBuilder, value: &Value) -> Value {
+        if self == Self::HwcToChw && value.shape.len() == 3 {
+            graph.transpose(value, &[2, 0, 1])
+        } else {
+            value.clone()
         }
     }
 }

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{GraphBuilder, Value};
+use super::{GraphBuilder, Value, image::Layout};
 use crate::contract::Dtype;
 
 /// How new pixels are made of old ones.
@@ -131,36 +131,100 @@ pub fn nearest(from: usize, to: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Images `[.., height, width]` in another size. `u8` stays, rounded as Pillow rounds; other whole numbers become `f32`.
+/// New pixels in one matrix; more would read what they do not need.
+const BAND: usize = 8;
+
+/// A matrix of weights is nearly all zeros. This is the same in bands: some new pixels each, and the old ones that they need.
+#[derive(Debug, PartialEq)]
+struct Bands {
+    /// New pixels in a band.
+    new: usize,
+    /// Old pixels in a band.
+    old: usize,
+    /// `[bands, old]`: which ones. Where a band needs fewer, the last come again without weight.
+    indices: Vec<usize>,
+    /// `[bands, new, old]`.
+    weights: Vec<f64>,
+}
+
+impl Bands {
+    /// Bands of a matrix with rows of `from`; `None` where the matrix as it is costs no more.
+    fn of(matrix: &[f64], from: usize) -> Option<Self> {
+        let to = matrix.len() / from;
+        // All bands have as many pixels, near to the number that was measured to be best; the last may run over.
+        let new = (6..=16)
+            .filter(|new| to.is_multiple_of(*new))
+            .min_by_key(|new| new.abs_diff(BAND))
+            .unwrap_or(BAND);
+        let needed: Vec<Vec<usize>> = (matrix.chunks(new * from))
+            .map(|rows| {
+                (0..from)
+                    .filter(|old| rows.iter().skip(*old).step_by(from).any(|weight| *weight != 0.0))
+                    .collect()
+            })
+            .collect();
+        let old = needed.iter().map(Vec::len).max()?;
+        // What a product costs, counted in elements that are read: each is copied, and multiplied once for each new pixel.
+        let cost = |bands: usize, old: usize, new: usize| bands * old * (2 * BAND + new);
+        if cost(needed.len(), old, new) * 4 > cost(1, from, to) * 3 {
+            return None;
+        }
+        let mut bands = Self {
+            new,
+            old,
+            indices: Vec::with_capacity(needed.len() * old),
+            weights: Vec::with_capacity(needed.len() * new * old),
+        };
+        for (needed, rows) in needed.iter().zip(matrix.chunks(new * from)) {
+            let last = needed.last().copied()?;
+            bands.indices.extend(needed.iter().chain(std::iter::repeat(&last)).take(old));
+            let mut block = vec![0.0; new * old];
+            for (row, weights) in rows.chunks_exact(from).zip(block.chunks_exact_mut(old)) {
+                for (place, index) in weights.iter_mut().zip(needed) {
+                    *place = row[*index];
+                }
+            }
+            bands.weights.extend(block);
+        }
+        Some(bands)
+    }
+}
+
+/// An image `[height, width]`, `hwc` or `chw` in another size, as it goes out. `u8` stays, rounded as Pillow rounds; other whole
+/// numbers become `f32`.
 pub fn resize(
     graph: &mut GraphBuilder,
-    planes: &Value,
+    value: &Value,
+    layout: Layout,
     [height, width]: [usize; 2],
     filter: Filter,
     antialias: bool,
 ) -> Value {
-    let [.., old_height, old_width] = *planes.shape else {
-        return planes.clone();
-    };
-    let axis = planes.shape.len() - 2;
+    let [row_axis, column_axis] = layout.axes(value);
+    let (old_height, old_width) = (value.shape[row_axis], value.shape[column_axis]);
+    let flat = value.shape.len() == 2;
+    let (coming, going) = layout.orders(flat);
     if [old_height, old_width] == [height, width] {
-        return planes.clone();
+        return arrange(graph, value, coming, going);
     }
     if filter == Filter::Nearest {
-        let mut picked = planes.clone();
-        if height != old_height {
-            picked = graph.pick(&picked, axis, &[height], &nearest(old_height, height));
+        let mut picked = value.clone();
+        for (axis, old, new) in [(row_axis, old_height, height), (column_axis, old_width, width)] {
+            if old != new {
+                picked = graph.pick(&picked, axis, &[new], &nearest(old, new));
+            }
         }
-        if width != old_width {
-            picked = graph.pick(&picked, axis + 1, &[width], &nearest(old_width, width));
-        }
-        return picked;
+        return arrange(graph, &picked, coming, going);
     }
-    let bytes = planes.dtype == Dtype::U8;
-    let mut value = graph.float(planes);
+    let bytes = value.dtype == Dtype::U8;
+    let (mut value, mut lies) = (value.clone(), coming);
+    // Columns first, as Pillow. The axis that is resized lies in front, so that whole stretches are copied and multiplied; each
+    // turn moves one axis past the two others, which is the kind that runtimes are quick at.
     if width != old_width {
-        let matrix = weights(old_width, width, filter, antialias);
-        value = across(graph, &value, width, &matrix);
+        let front = if flat { "wh" } else { "wch" };
+        value = arrange(graph, &value, lies, front);
+        value = along(graph, &value, &weights(old_width, width, filter, antialias));
+        lies = front;
         // Pillow stores bytes between its two passes.
         if bytes && antialias && height != old_height {
             value = round(graph, &value, filter);
@@ -168,37 +232,52 @@ pub fn resize(
         }
     }
     if height != old_height {
-        let matrix = weights(old_height, height, filter, antialias);
-        let matrix = graph.numbers(value.dtype, &[height, old_height], &matrix);
-        let name = graph.node("MatMul", &[&matrix, &value.name], Vec::new());
-        let mut shape = value.shape.clone();
-        shape[axis] = height;
-        value = Value::new(name, value.dtype, shape);
+        let front = if flat { "hw" } else { "hwc" };
+        value = arrange(graph, &value, lies, front);
+        value = along(graph, &value, &weights(old_height, height, filter, antialias));
+        lies = front;
     }
     if bytes {
         value = round(graph, &value, filter);
         // A cast to bytes cuts off what is behind the point.
         value = graph.cast(&value, Dtype::U8);
     }
-    value
+    arrange(graph, &value, lies, going)
 }
 
-/// The last axis through a matrix of `to` rows.
-fn across(graph: &mut GraphBuilder, value: &Value, to: usize, rows: &[f64]) -> Value {
-    let from = rows.len() / to;
-    let mut columns = vec![0.0; rows.len()];
-    for (new, row) in rows.chunks_exact(from).enumerate() {
-        for (old, weight) in row.iter().enumerate() {
-            columns[old * to + new] = *weight;
-        }
-    }
-    let matrix = graph.numbers(value.dtype, &[from, to], &columns);
-    let name = graph.node("MatMul", &[&value.name, &matrix], Vec::new());
-    let mut shape = value.shape.clone();
-    if let Some(last) = shape.last_mut() {
-        *last = to;
-    }
-    Value::new(name, value.dtype, shape)
+/// Axes in another order, both given by their letters.
+pub fn arrange(graph: &mut GraphBuilder, value: &Value, from: &str, to: &str) -> Value {
+    let order: Vec<usize> = to.chars().filter_map(|axis| from.find(axis)).collect();
+    graph.transpose(value, &order)
+}
+
+/// The first axis through a matrix with a row for each new element, as floats.
+fn along(graph: &mut GraphBuilder, value: &Value, matrix: &[f64]) -> Value {
+    let Some((&from, rest)) = value.shape.split_first() else {
+        return value.clone();
+    };
+    let to = matrix.len() / from;
+    let stretch: usize = rest.iter().product();
+    let new_shape: Vec<usize> = std::iter::once(to).chain(rest.iter().copied()).collect();
+    let value = graph.reshape(value, &[from, stretch]);
+    let Some(bands) = Bands::of(matrix, from) else {
+        let value = graph.float(&value);
+        let matrix = graph.numbers(value.dtype, &[to, from], matrix);
+        let name = graph.node("MatMul", &[&matrix, &value.name], Vec::new());
+        let value = Value::new(name, value.dtype, vec![to, stretch]);
+        return graph.reshape(&value, &new_shape);
+    };
+    let Bands { new, old, .. } = bands;
+    let count = bands.indices.len() / old;
+    // Bytes are picked before they become floats.
+    let picked = graph.pick(&value, 0, &[count, old], &bands.indices);
+    let picked = graph.float(&picked);
+    let weights = graph.numbers(picked.dtype, &[count, new, old], &bands.weights);
+    let name = graph.node("MatMul", &[&weights, &picked.name], Vec::new());
+    let value = Value::new(name, picked.dtype, vec![count, new, stretch]);
+    let value = graph.reshape(&value, &[count * new, stretch]);
+    let value = graph.crop(&value, &[0], &[0], &[to]);
+    graph.reshape(&value, &new_shape)
 }
 
 /// Half a level up, and within a byte once the fraction is cut off.

@@ -39,10 +39,7 @@ impl TensorStep for CenterCrop {
         let start = [0, 1].map(|axis| half_to_even(old[axis] - size[axis]));
         let axes = self.layout.axes(value);
         let cut = graph.crop(value, &axes, &start, &size);
-        Ok(Output::only(match self.layout {
-            Layout::HwcToChw => self.layout.planes(graph, &cut),
-            Layout::Hwc | Layout::Chw => cut,
-        }))
+        Ok(Output::only(self.layout.turn(graph, &cut)))
     }
 }
 

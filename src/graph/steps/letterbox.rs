@@ -61,20 +61,24 @@ impl TensorStep for Letterbox {
             );
         }
         let inner = fitted([picture.height, picture.width], size);
-        let planes = self.layout.planes(graph, value);
-        let resized = resample::resize(graph, &planes, inner, self.filter, antialias);
+        let resized = resample::resize(graph, value, self.layout, inner, self.filter, antialias);
         let space = [size[0] - inner[0], size[1] - inner[1]];
         let before = match self.align {
             Align::Center => space.map(|space| space / 2),
             Align::TopLeft => [0, 0],
         };
         let after = [space[0] - before[0], space[1] - before[1]];
-        let all_axes = |sides: [usize; 2]| match resized.shape.len() {
-            3 => vec![0, sides[0], sides[1]],
-            _ => sides.to_vec(),
+        let (_, order) = self.layout.orders(resized.shape.len() == 2);
+        let by_axis = |[rows, columns]: [usize; 2]| -> Vec<usize> {
+            let side = |axis| match axis {
+                'h' => rows,
+                'w' => columns,
+                _ => 0,
+            };
+            order.chars().map(side).collect()
         };
-        let padded = graph.pad(&resized, &all_axes(before), &all_axes(after), Some(self.fill));
-        Ok(Output::only(self.layout.done(graph, &padded)))
+        let padded = graph.pad(&resized, &by_axis(before), &by_axis(after), Some(self.fill));
+        Ok(Output::only(padded))
     }
 }
 

@@ -45,10 +45,7 @@ impl TensorStep for Normalize {
         let factor: Vec<f64> = std.iter().map(|std| 1.0 / (scale * std)).collect();
         let term: Vec<f64> = (mean.iter().zip(&std)).map(|(mean, std)| -mean / std).collect();
         // Bytes are turned before they become floats: a quarter of the memory.
-        let turned = match self.layout {
-            Layout::HwcToChw => self.layout.planes(graph, value),
-            Layout::Hwc | Layout::Chw => value.clone(),
-        };
+        let turned = self.layout.turn(graph, value);
         let mut value = graph.float(&turned);
         let changes = |numbers: &[f64], nothing: f64| {
             let same = |number: &f64| number.total_cmp(&nothing).is_eq();

@@ -37,9 +37,8 @@ impl TensorStep for Resize {
         let picture = Picture::of(value, self.layout)?;
         let antialias = antialias(self.filter, self.antialias)?;
         let size = self.size(picture)?;
-        let planes = self.layout.planes(graph, value);
-        let resized = resample::resize(graph, &planes, size, self.filter, antialias);
-        Ok(Output::only(self.layout.done(graph, &resized)))
+        let resized = resample::resize(graph, value, self.layout, size, self.filter, antialias);
+        Ok(Output::only(resized))
     }
 }
 
