@@ -3,11 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    GraphBuilder, Value,
-    params::OneOrMany,
-    steps::Fault,
-};
+use super::{GraphBuilder, Value, params::OneOrMany, steps::Fault};
 
 /// How the elements of an image lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -127,14 +123,14 @@ pub fn height_width(key: &'static str, given: &OneOrMany<usize>) -> Result<[usiz
         [one] => [*one, *one],
         [height, width] => [*height, *width],
         all => {
-            return Err(Fault::key(key, format!("has {} numbers", all.len()))
-                .help("write [height, width]"));
+            return Err(
+                Fault::key(key, format!("has {} numbers", all.len())).help("write [height, width]")
+            );
         }
     };
     // A side of 32,768 is beyond what any model takes; sizes up to it cannot overflow.
     if size.iter().any(|side| *side == 0 || *side > 32_768) {
-        return Err(Fault::key(key, format!("is {size:?}"))
-            .help("sides are 1 to 32768 pixels"));
+        return Err(Fault::key(key, format!("is {size:?}")).help("sides are 1 to 32768 pixels"));
     }
     Ok(size)
 }

@@ -27,7 +27,13 @@ impl GraphBuilder {
     }
 
     /// `size` elements from `start` on along each of `axes`; all others whole.
-    pub fn crop(&mut self, value: &Value, axes: &[usize], start: &[usize], size: &[usize]) -> Value {
+    pub fn crop(
+        &mut self,
+        value: &Value,
+        axes: &[usize],
+        start: &[usize],
+        size: &[usize],
+    ) -> Value {
         let mut shape = value.shape.clone();
         for (axis, size) in axes.iter().zip(size) {
             if let Some(place) = shape.get_mut(*axis) {
@@ -38,7 +44,11 @@ impl GraphBuilder {
             return value.clone();
         }
         let numbers = |all: &[usize]| all.iter().map(|number| signed(*number)).collect::<Vec<_>>();
-        let ends: Vec<usize> = start.iter().zip(size).map(|(start, size)| start + size).collect();
+        let ends: Vec<usize> = start
+            .iter()
+            .zip(size)
+            .map(|(start, size)| start + size)
+            .collect();
         let axes: Vec<usize> = axes.iter().map(|axis| axis + 1).collect();
         let (starts, ends) = (self.ints(&numbers(start)), self.ints(&numbers(&ends)));
         let axes = self.ints(&numbers(&axes));

@@ -98,8 +98,7 @@ pub fn mel_filters(
 ) -> Vec<f64> {
     let bins = frame / 2 + 1;
     let (from, to) = (scale.mel(low), scale.mel(high));
-    let middle =
-        |index: usize| scale.hz(from + (to - from) * index as f64 / (count + 1) as f64);
+    let middle = |index: usize| scale.hz(from + (to - from) * index as f64 / (count + 1) as f64);
     let frequency = |bin: usize| sample_rate * bin as f64 / frame as f64;
     let mut matrix = Vec::with_capacity(count * bins);
     for index in 0..count {
@@ -113,4 +112,49 @@ pub fn mel_filters(
         }));
     }
     matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pitch_goes_there_and_back(hz in 0.0_f64..24_000.0) {
+            for scale in [Scale::Slaney, Scale::Htk] {
+                prop_assert!((scale.hz(scale.mel(hz)) - hz).abs() < 1e-6);
+            }
+        }
+
+        #[test]
+        fn a_window_lies_in_the_middle(frame in 1_usize..600, shorter in 0_usize..600) {
+            let length = frame - shorter.min(frame - 1);
+            let values = Window::Ones.values(length, frame);
+            prop_assert_eq!(values.len(), frame);
+            prop_assert_eq!(values.iter().filter(|value| **value == 1.0).count(), length);
+            let before = values.iter().take_while(|value| **value == 0.0).count();
+            prop_assert_eq!(before, (frame - length) / 2);
+        }
+
+        #[test]
+        fn energy_stays_the_same(samples in prop::collection::vec(-1.0_f64..1.0, 2..40)) {
+            // Parseval's theorem: bins but the first, and the last of an even frame, stand for two each.
+            let frame = samples.len();
+            let (bins, matrix) = (frame / 2 + 1, fourier(&vec![1.0; frame]));
+            let part = |column: usize| -> f64 {
+                samples.iter().enumerate().map(|(n, sample)| sample * matrix[n * 2 * bins + column]).sum()
+            };
+            let energy: f64 = (0..bins)
+                .map(|bin| {
+                    let single = bin == 0 || 2 * bin == frame;
+                    let power = part(bin).powi(2) + part(bins + bin).powi(2);
+                    if single { power } else { 2.0 * power }
+                })
+                .sum();
+            let expected = samples.iter().map(|sample| sample * sample).sum::<f64>() * frame as f64;
+            prop_assert!((energy - expected).abs() < 1e-9 * (1.0 + expected));
+        }
+    }
 }

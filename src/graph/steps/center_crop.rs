@@ -48,3 +48,14 @@ fn half_to_even(number: usize) -> usize {
     let half = number / 2;
     half + (number % 2) * (half % 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::half_to_even;
+
+    #[test]
+    fn halves_round_as_in_python() {
+        let halves: Vec<usize> = (0..9).map(half_to_even).collect();
+        assert_eq!(halves, [0, 0, 1, 2, 2, 2, 3, 4, 4]);
+    }
+}

@@ -118,5 +118,9 @@ fn packed(graph: &mut GraphBuilder, best: &str, kept: &str, steps: usize) -> Str
     let order = sorted.last().map_or("", String::as_str);
     let none = graph.number(Dtype::I64, -1.0);
     let classes = graph.node("Where", &[kept, best, &none], Vec::new());
-    graph.node("GatherElements", &[&classes, order], vec![("axis", Attr::Int(1))])
+    graph.node(
+        "GatherElements",
+        &[&classes, order],
+        vec![("axis", Attr::Int(1))],
+    )
 }

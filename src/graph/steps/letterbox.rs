@@ -55,10 +55,11 @@ impl TensorStep for Letterbox {
         let size = height_width("size", &self.size)?;
         let byte = (0.0..=255.0).contains(&self.fill) && self.fill.fract() == 0.0;
         if !self.fill.is_finite() || (value.dtype == Dtype::U8 && !byte) {
-            return Err(
-                Fault::key("fill", format!("is {}, and the pixels are {}", self.fill, value.dtype))
-                    .help("write a value that a pixel can have"),
-            );
+            return Err(Fault::key(
+                "fill",
+                format!("is {}, and the pixels are {}", self.fill, value.dtype),
+            )
+            .help("write a value that a pixel can have"));
         }
         let inner = fitted([picture.height, picture.width], size);
         let resized = resample::resize(graph, value, self.layout, inner, self.filter, antialias);
@@ -96,4 +97,26 @@ fn fitted([height, width]: [usize; 2], new: [usize; 2]) -> [usize; 2] {
         (whole + usize::from(up)).max(1)
     };
     [side(height).min(new[0]), side(width).min(new[1])]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::fitted;
+
+    #[test]
+    fn the_worked_example() {
+        assert_eq!(fitted([480, 1280], [640, 640]), [240, 640]);
+    }
+
+    proptest! {
+        #[test]
+        fn one_side_fills_and_none_runs_over(old in [1_usize..5000, 1..5000], new in [1_usize..5000, 1..5000]) {
+            let inner = fitted(old, new);
+            prop_assert!(inner[0] <= new[0] && inner[1] <= new[1]);
+            prop_assert!(inner[0] == new[0] || inner[1] == new[1]);
+            prop_assert!(inner[0] > 0 && inner[1] > 0);
+        }
+    }
 }

@@ -32,7 +32,9 @@ impl TensorStep for MeanPool {
             )));
         }
         if mask.dtype == Dtype::String {
-            return Err(Fault::input("takes 0 and 1 as `mask`, and is fed with string"));
+            return Err(Fault::input(
+                "takes 0 and 1 as `mask`, and is fed with string",
+            ));
         }
         let [steps, width] = *values.shape else {
             return Err(Fault::input(format!(

@@ -199,3 +199,6 @@ fn column_dims(value: &Value) -> Vec<usize> {
         .map(|size| vec![*size])
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tensor_tests;

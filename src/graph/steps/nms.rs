@@ -99,7 +99,9 @@ impl Nms {
             }
         };
         if !(0.0..=1.0).contains(&self.iou) {
-            return Err(Fault::key("iou", format!("is {}", self.iou)).help("write a number from 0 to 1"));
+            return Err(
+                Fault::key("iou", format!("is {}", self.iou)).help("write a number from 0 to 1")
+            );
         }
         if self.score.is_some_and(|score| !score.is_finite()) {
             return Err(Fault::key("score", "is not a finite number"));
@@ -126,7 +128,11 @@ impl Nms {
         let mut inputs = vec![&*boxes.name, &scores.name, &most, &iou];
         inputs.extend(score.as_deref());
         let center = Attr::Int(i64::from(self.format == Boxes::Cxcywh));
-        graph.node("NonMaxSuppression", &inputs, vec![("center_point_box", center)])
+        graph.node(
+            "NonMaxSuppression",
+            &inputs,
+            vec![("center_point_box", center)],
+        )
     }
 
     /// The four outputs, from sorted scores and their places among `classes * count`.

@@ -39,11 +39,15 @@ impl TensorStep for Normalize {
         let mean = per_channel("mean", self.mean.as_ref(), 0.0, picture)?;
         let std = per_channel("std", self.std.as_ref(), 1.0, picture)?;
         if std.contains(&0.0) {
-            return Err(Fault::key("std", "has a 0"));
+            return Err(
+                Fault::key("std", "has a 0").help("write 1 for a channel that stays as wide")
+            );
         }
         // (x / scale - mean) / std = x * factor + term.
         let factor: Vec<f64> = std.iter().map(|std| 1.0 / (scale * std)).collect();
-        let term: Vec<f64> = (mean.iter().zip(&std)).map(|(mean, std)| -mean / std).collect();
+        let term: Vec<f64> = (mean.iter().zip(&std))
+            .map(|(mean, std)| -mean / std)
+            .collect();
         // Bytes are turned before they become floats: a quarter of the memory.
         let turned = self.layout.turn(graph, value);
         let mut value = graph.float(&turned);

@@ -48,7 +48,8 @@ impl Reshape {
                         "is {given:?}, and a row has {width} elements: its shape is {:?}",
                         value.shape
                     ),
-                ));
+                )
+                .help("the sizes multiplied are the number of elements"));
             }
         };
         Ok(given

@@ -117,7 +117,9 @@ impl TensorStep for Spectrogram {
         let value = numbers(inputs)?;
         let sizes = self.sizes(value)?;
         let power = self.power()?;
-        let filters = (self.mel.as_ref()).map(|mel| mel.filters(sizes.frame)).transpose()?;
+        let filters = (self.mel.as_ref())
+            .map(|mel| mel.filters(sizes.frame))
+            .transpose()?;
         let value = graph.float(value);
         let parts = self.parts(graph, &value, sizes);
         let squares = graph.with_constant("Mul", &parts, &parts.name);
@@ -152,7 +154,9 @@ impl Spectrogram {
         };
         let frame = self.n_fft;
         if !(2..=4096).contains(&frame) {
-            return Err(Fault::key("n_fft", format!("is {frame}")).help("write a number from 2 to 4096"));
+            return Err(
+                Fault::key("n_fft", format!("is {frame}")).help("write a number from 2 to 4096")
+            );
         }
         let window = self.win_length.unwrap_or(frame);
         if window == 0 || window > frame {
@@ -163,11 +167,17 @@ impl Spectrogram {
         if hop == 0 {
             return Err(Fault::key("hop_length", "is 0").help("write a number from 1 on"));
         }
-        let edge = if self.center == Some(false) { 0 } else { frame / 2 };
+        let edge = if self.center == Some(false) {
+            0
+        } else {
+            frame / 2
+        };
         if self.pad_mode == Pad::Reflect && edge >= samples.max(1) {
             return Err(Fault::key(
                 "pad_mode",
-                format!("is `reflect`, which needs more than {edge} samples, and there are {samples}"),
+                format!(
+                    "is `reflect`, which needs more than {edge} samples, and there are {samples}"
+                ),
             )
             .help("write `pad_mode: constant`, or a smaller `n_fft`"));
         }
@@ -179,7 +189,13 @@ impl Spectrogram {
             .help("write a smaller one, or `center: true`"));
         };
         let frames = 1 + rest / hop;
-        Ok(Sizes { frame, hop, window, edge, frames })
+        Ok(Sizes {
+            frame,
+            hop,
+            window,
+            edge,
+            frames,
+        })
     }
 
     fn power(&self) -> Result<u8, Fault> {
@@ -193,7 +209,9 @@ impl Spectrogram {
 
     /// `[frames, 2 * bins]`: real parts, then imaginary ones.
     fn parts(&self, graph: &mut GraphBuilder, value: &Value, sizes: Sizes) -> Value {
-        let Sizes { frame, hop, frames, .. } = sizes;
+        let Sizes {
+            frame, hop, frames, ..
+        } = sizes;
         let fill = match self.pad_mode {
             Pad::Constant => Some(0.0),
             Pad::Reflect => None,
@@ -226,14 +244,22 @@ impl Spectrogram {
         let Some(log) = self.log else {
             return match (self.amin, self.top_db) {
                 (None, None) => Ok(value.clone()),
-                (Some(_), _) => Err(Fault::key("amin", "is given, and `log` is not").help("write `log: db`, say")),
-                (_, Some(_)) => Err(Fault::key("top_db", "is given, and `log` is not").help("write `log: db`, say")),
+                (Some(_), _) => {
+                    Err(Fault::key("amin", "is given, and `log` is not")
+                        .help("write `log: db`, say"))
+                }
+                (_, Some(_)) => {
+                    Err(Fault::key("top_db", "is given, and `log` is not")
+                        .help("write `log: db`, say"))
+                }
             };
         };
         let amin = self.amin.unwrap_or(1e-10);
         // Below this, f32 has no full numbers.
         if !amin.is_finite() || amin < 1e-37 {
-            return Err(Fault::key("amin", format!("is {amin}")).help("write a number of 1e-37 or more"));
+            return Err(
+                Fault::key("amin", format!("is {amin}")).help("write a number of 1e-37 or more")
+            );
         }
         let least = graph.number(value.dtype, amin);
         let value = graph.with_constant("Max", value, &least);
@@ -249,7 +275,9 @@ impl Spectrogram {
         }
         if let Some(range) = self.top_db {
             if !range.is_finite() || range < 0.0 {
-                return Err(Fault::key("top_db", format!("is {range}")).help("write a number of 0 or more"));
+                return Err(
+                    Fault::key("top_db", format!("is {range}")).help("write a number of 0 or more")
+                );
             }
             let highest = graph.reduce("ReduceMax", &value, &[0, 1], true);
             let range = graph.number(value.dtype, range);
@@ -264,22 +292,37 @@ impl Mel {
     /// `[n_mels, bins]` for frames of this length.
     fn filters(&self, frame: usize) -> Result<Vec<f64>, Fault> {
         if !self.sample_rate.is_finite() || self.sample_rate <= 0.0 {
-            return Err(Fault::key("sample_rate", format!("is {}", self.sample_rate))
-                .help("write the samples in a second, 16000 say"));
+            let what = format!("has the `sample_rate` {}", self.sample_rate);
+            return Err(Fault::key("mel", what).help("write the samples in a second, 16000 say"));
         }
         if !(1..=1024).contains(&self.n_mels) {
-            return Err(Fault::key("n_mels", format!("is {}", self.n_mels))
-                .help("write a number from 1 to 1024; 40 to 128 is usual"));
+            let what = format!("has the number of bands `n_mels` {}", self.n_mels);
+            return Err(
+                Fault::key("mel", what).help("write a number from 1 to 1024; 40 to 128 is usual")
+            );
         }
         let half = self.sample_rate / 2.0;
         let (low, high) = (self.fmin.unwrap_or(0.0), self.fmax.unwrap_or(half));
         if !(0.0 <= low && low < high && high <= half) {
-            return Err(Fault::key("fmax", format!("is {high}, and `fmin` is {low}"))
-                .help(format!("0 <= fmin < fmax <= {half}, half of `sample_rate`, must hold")));
+            let what = format!("goes from `fmin` {low} Hz to `fmax` {high} Hz");
+            return Err(Fault::key("mel", what).help(format!(
+                "`fmin` is 0 or more, `fmax` above it and at most {half}, half of `sample_rate`"
+            )));
         }
-        let scale = if self.htk == Some(true) { Scale::Htk } else { Scale::Slaney };
+        let scale = if self.htk == Some(true) {
+            Scale::Htk
+        } else {
+            Scale::Slaney
+        };
         let even = self.norm == Norm::Slaney;
-        Ok(sound::mel_filters(scale, even, self.n_mels, frame, self.sample_rate, [low, high]))
+        Ok(sound::mel_filters(
+            scale,
+            even,
+            self.n_mels,
+            frame,
+            self.sample_rate,
+            [low, high],
+        ))
     }
 }
 
@@ -299,5 +342,9 @@ fn banded(graph: &mut GraphBuilder, value: &Value, filters: &[f64], times: usize
 }
 
 fn common_divisor(left: usize, right: usize) -> usize {
-    if right == 0 { left } else { common_divisor(right, left % right) }
+    if right == 0 {
+        left
+    } else {
+        common_divisor(right, left % right)
+    }
 }

@@ -1,6 +1,6 @@
-//! Images in another size. A filter is separable, so it is two matrices with a row for each new pixel: GEMMs at
-//! every operator set and on every device, exact in the convention, where the operator `Resize` has no antialiasing
-//! before set 18 and other corners in every runtime.
+//! Images in another size. A filter is separable, so it is two matrices with a row for each new pixel, cut into bands since
+//! they are nearly all zeros: products of matrices at every operator set and on every device, exact in the convention. The operator
+//! `Resize` has no antialiasing before set 18, and rounds and cuts in its own ways.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -68,48 +68,75 @@ fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { x.sin() / x }
 }
 
-/// A row of `from` weights for each of `to` new pixels; every row sums to 1. Pixels are areas: the middle of the first
-/// is at 0.5 (the half-pixel convention). With antialiasing the filter is as wide as a new pixel, and is cut and
-/// made to sum to 1 again at the edges (Pillow); without, it is as wide as an old one, and the pixels at the edge go on
-/// for ever (PyTorch).
+/// What a new pixel is made of: weights of old ones that lie side by side, which sum to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taps {
+    /// The first old pixel.
+    pub first: usize,
+    /// Its weight, and those of the next ones.
+    pub weights: Vec<f64>,
+}
+
+impl Taps {
+    /// Old pixels that count, with their weights.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, f64)> {
+        (self.first..)
+            .zip(self.weights.iter().copied())
+            .filter(|(_, weight)| *weight != 0.0)
+    }
+}
+
+/// The taps of each of `to` new pixels. Pixels are areas: the middle of the first is at 0.5 (the half-pixel convention). With antialiasing
+/// the filter is as wide as a new pixel, and is cut and made to sum to 1 again at the edges (Pillow); without, it is
+/// as wide as an old one, and the pixels at the edge go on for ever (PyTorch).
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_possible_wrap,
     reason = "places lie within a side of an image, which is 32,768 at most"
 )]
-pub fn weights(from: usize, to: usize, filter: Filter, antialias: bool) -> Vec<f64> {
+pub fn taps(from: usize, to: usize, filter: Filter, antialias: bool) -> Vec<Taps> {
     let scale = from as f64 / to as f64;
-    let mut matrix = vec![0.0; from * to];
-    for (new, row) in matrix.chunks_exact_mut(from).enumerate() {
-        let middle = (new as f64 + 0.5) * scale;
-        if antialias {
-            let stretch = scale.max(1.0);
-            let support = filter.support() * stretch;
-            let first = (middle - support + 0.5).max(0.0) as usize;
-            let last = ((middle + support + 0.5) as usize).min(from);
-            for (old, weight) in row.iter_mut().enumerate().take(last).skip(first) {
-                *weight = filter.at((old as f64 + 0.5 - middle) / stretch);
-            }
-        } else {
-            let reach = filter.support() as i64;
-            let place = middle - 0.5;
-            let left = place.floor() as i64;
-            for old in left + 1 - reach..=left + reach {
-                let distance = (old as f64 - place).abs();
-                let weight = match filter {
-                    Filter::Bicubic => cubic(distance, -0.75),
-                    other => other.at(distance),
-                };
-                row[old.clamp(0, from as i64 - 1) as usize] += weight;
-            }
+    let smooth = |middle: f64| {
+        let stretch = scale.max(1.0);
+        let support = filter.support() * stretch;
+        let first = (middle - support + 0.5).max(0.0) as usize;
+        let end = ((middle + support + 0.5) as usize).min(from);
+        let weight = |old: usize| filter.at((old as f64 + 0.5 - middle) / stretch);
+        let weights = (first..end).map(weight).collect();
+        Taps { first, weights }
+    };
+    let sharp = |middle: f64| {
+        let reach = filter.support() as i64;
+        let place = middle - 0.5;
+        let left = place.floor() as i64;
+        let inside = |old: i64| old.clamp(0, from as i64 - 1) as usize;
+        let (first, last) = (inside(left + 1 - reach), inside(left + reach));
+        let mut weights = vec![0.0; last + 1 - first];
+        for old in left + 1 - reach..=left + reach {
+            let distance = (old as f64 - place).abs();
+            weights[inside(old) - first] += match filter {
+                Filter::Bicubic => cubic(distance, -0.75),
+                other => other.at(distance),
+            };
         }
-        let sum: f64 = row.iter().sum();
-        for weight in row {
-            *weight /= sum;
-        }
-    }
-    matrix
+        Taps { first, weights }
+    };
+    (0..to)
+        .map(|new| {
+            let middle = (new as f64 + 0.5) * scale;
+            let mut taps = if antialias {
+                smooth(middle)
+            } else {
+                sharp(middle)
+            };
+            let sum: f64 = taps.weights.iter().sum();
+            for weight in &mut taps.weights {
+                *weight /= sum;
+            }
+            taps
+        })
+        .collect()
 }
 
 /// The old pixel for each new one: the one that the new one's middle lies in. Where that is between two, the errors of
@@ -134,7 +161,7 @@ pub fn nearest(from: usize, to: usize) -> Vec<usize> {
 /// New pixels in one matrix; more would read what they do not need.
 const BAND: usize = 8;
 
-/// A matrix of weights is nearly all zeros. This is the same in bands: some new pixels each, and the old ones that they need.
+/// Taps as matrices: some new pixels each, and the old ones that they need.
 #[derive(Debug, PartialEq)]
 struct Bands {
     /// New pixels in a band.
@@ -148,19 +175,22 @@ struct Bands {
 }
 
 impl Bands {
-    /// Bands of a matrix with rows of `from`; `None` where the matrix as it is costs no more.
-    fn of(matrix: &[f64], from: usize) -> Option<Self> {
-        let to = matrix.len() / from;
+    /// Bands over `from` old pixels; `None` where one matrix over all of them costs no more.
+    fn of(taps: &[Taps], from: usize) -> Option<Self> {
+        let to = taps.len();
         // All bands have as many pixels, near to the number that was measured to be best; the last may run over.
         let new = (6..=16)
             .filter(|new| to.is_multiple_of(*new))
             .min_by_key(|new| new.abs_diff(BAND))
             .unwrap_or(BAND);
-        let needed: Vec<Vec<usize>> = (matrix.chunks(new * from))
-            .map(|rows| {
-                (0..from)
-                    .filter(|old| rows.iter().skip(*old).step_by(from).any(|weight| *weight != 0.0))
-                    .collect()
+        let needed: Vec<Vec<usize>> = (taps.chunks(new))
+            .map(|band| {
+                let mut old: Vec<usize> = (band.iter())
+                    .flat_map(|taps| taps.parts().map(|(old, _)| old))
+                    .collect();
+                old.sort_unstable();
+                old.dedup();
+                old
             })
             .collect();
         let old = needed.iter().map(Vec::len).max()?;
@@ -169,25 +199,38 @@ impl Bands {
         if cost(needed.len(), old, new) * 4 > cost(1, from, to) * 3 {
             return None;
         }
-        let mut bands = Self {
-            new,
-            old,
-            indices: Vec::with_capacity(needed.len() * old),
-            weights: Vec::with_capacity(needed.len() * new * old),
-        };
-        for (needed, rows) in needed.iter().zip(matrix.chunks(new * from)) {
-            let last = needed.last().copied()?;
-            bands.indices.extend(needed.iter().chain(std::iter::repeat(&last)).take(old));
-            let mut block = vec![0.0; new * old];
-            for (row, weights) in rows.chunks_exact(from).zip(block.chunks_exact_mut(old)) {
-                for (place, index) in weights.iter_mut().zip(needed) {
-                    *place = row[*index];
+        let mut indices = Vec::with_capacity(needed.len() * old);
+        let mut weights = vec![0.0; needed.len() * new * old];
+        for (needed, (band, block)) in needed
+            .iter()
+            .zip(taps.chunks(new).zip(weights.chunks_mut(new * old)))
+        {
+            let last = needed.last()?;
+            indices.extend(needed.iter().chain(std::iter::repeat(last)).take(old));
+            for (taps, row) in band.iter().zip(block.chunks_mut(old)) {
+                for (index, weight) in taps.parts() {
+                    row[needed.binary_search(&index).ok()?] = weight;
                 }
             }
-            bands.weights.extend(block);
         }
-        Some(bands)
+        Some(Self {
+            new,
+            old,
+            indices,
+            weights,
+        })
     }
+}
+
+/// `[taps, from]`: all weights in one matrix.
+fn dense(taps: &[Taps], from: usize) -> Vec<f64> {
+    let mut matrix = vec![0.0; taps.len() * from];
+    for (taps, row) in taps.iter().zip(matrix.chunks_mut(from)) {
+        for (old, weight) in taps.parts() {
+            row[old] = weight;
+        }
+    }
+    matrix
 }
 
 /// An image `[height, width]`, `hwc` or `chw` in another size, as it goes out. `u8` stays, rounded as Pillow rounds; other whole
@@ -209,7 +252,10 @@ pub fn resize(
     }
     if filter == Filter::Nearest {
         let mut picked = value.clone();
-        for (axis, old, new) in [(row_axis, old_height, height), (column_axis, old_width, width)] {
+        for (axis, old, new) in [
+            (row_axis, old_height, height),
+            (column_axis, old_width, width),
+        ] {
             if old != new {
                 picked = graph.pick(&picked, axis, &[new], &nearest(old, new));
             }
@@ -223,7 +269,7 @@ pub fn resize(
     if width != old_width {
         let front = if flat { "wh" } else { "wch" };
         value = arrange(graph, &value, lies, front);
-        value = along(graph, &value, &weights(old_width, width, filter, antialias));
+        value = along(graph, &value, &taps(old_width, width, filter, antialias));
         lies = front;
         // Pillow stores bytes between its two passes.
         if bytes && antialias && height != old_height {
@@ -234,7 +280,7 @@ pub fn resize(
     if height != old_height {
         let front = if flat { "hw" } else { "hwc" };
         value = arrange(graph, &value, lies, front);
-        value = along(graph, &value, &weights(old_height, height, filter, antialias));
+        value = along(graph, &value, &taps(old_height, height, filter, antialias));
         lies = front;
     }
     if bytes {
@@ -251,18 +297,18 @@ pub fn arrange(graph: &mut GraphBuilder, value: &Value, from: &str, to: &str) ->
     graph.transpose(value, &order)
 }
 
-/// The first axis through a matrix with a row for each new element, as floats.
-fn along(graph: &mut GraphBuilder, value: &Value, matrix: &[f64]) -> Value {
+/// The first axis made new, as floats.
+fn along(graph: &mut GraphBuilder, value: &Value, taps: &[Taps]) -> Value {
     let Some((&from, rest)) = value.shape.split_first() else {
         return value.clone();
     };
-    let to = matrix.len() / from;
+    let to = taps.len();
     let stretch: usize = rest.iter().product();
     let new_shape: Vec<usize> = std::iter::once(to).chain(rest.iter().copied()).collect();
     let value = graph.reshape(value, &[from, stretch]);
-    let Some(bands) = Bands::of(matrix, from) else {
+    let Some(bands) = Bands::of(taps, from) else {
         let value = graph.float(&value);
-        let matrix = graph.numbers(value.dtype, &[to, from], matrix);
+        let matrix = graph.numbers(value.dtype, &[to, from], &dense(taps, from));
         let name = graph.node("MatMul", &[&matrix, &value.name], Vec::new());
         let value = Value::new(name, value.dtype, vec![to, stretch]);
         return graph.reshape(&value, &new_shape);
@@ -287,7 +333,13 @@ fn round(graph: &mut GraphBuilder, value: &Value, filter: Filter) -> Value {
     if !filter.overshoots() {
         return value;
     }
-    let (low, high) = (graph.number(value.dtype, 0.0), graph.number(value.dtype, 255.5));
+    let (low, high) = (
+        graph.number(value.dtype, 0.0),
+        graph.number(value.dtype, 255.5),
+    );
     let name = graph.node("Clip", &[&value.name, &low, &high], Vec::new());
     Value { name, ..value }
 }
+
+#[cfg(test)]
+mod tests;
