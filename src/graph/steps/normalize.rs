@@ -46,19 +46,14 @@ impl TensorStep for Normalize {
         // (x / scale - mean) / std = x * factor + term.
         let factor: Vec<f64> = std.iter().map(|std| 1.0 / (scale * std)).collect();
         let term: Vec<f64> = (mean.iter().zip(&std))
-            .map(|(mean, std)| -mean / std)
+            .map(|(mean, std)| (0.0 - mean) / std)
             .collect();
         // Bytes are turned before they become floats: a quarter of the memory.
         let turned = self.layout.turn(graph, value);
         let mut value = graph.float(&turned);
-        let changes = |numbers: &[f64], nothing: f64| {
-            let same = |number: &f64| number.total_cmp(&nothing).is_eq();
-            !numbers.iter().all(same)
-        };
-        // -0 is nothing, too.
-        let term: Vec<f64> = term.iter().map(|term| term + 0.0).collect();
         for (operator, numbers, nothing) in [("Mul", factor, 1.0), ("Add", term, 0.0)] {
-            if changes(&numbers, nothing) {
+            let same = |number: &f64| number.total_cmp(&nothing).is_eq();
+            if !numbers.iter().all(same) {
                 let constant = self.constant(graph, &value, &numbers, picture);
                 value = graph.with_constant(operator, &value, &constant);
             }

@@ -9,16 +9,31 @@ use crate::{
 
 /// A step, what it is fed with, and its parameters.
 const REFUSED: &str = r#"
-normalize <- u8 [480, 640, 3]: {"mean": 0.5}), &[(U8, PHOTO)]), ("normalize", json!({"scale": 0}), &[(U8, PHOTO)]), ( "normalize", json!({"scale": 255, "std": [0.2, 0, 0.2]}
+normalize <- u8 [480, 640, 3]: {"mean": 0.5}
+normalize <- u8 [480, 640, 3]: {"scale": 0}
+normalize <- u8 [480, 640, 3]: {"scale": 255, "std": [0.2, 0, 0.2]}
 normalize <- u8 [480, 640, 3]: {"scale": 255, "mean": [0.4, 0.5]}
-normalize <- f32 [480, 640, 3]: {"mean": 0.5}), &[(F32, &[3, 480, 640])]), ( "normalize", json!({"mean": 0.5, "layout": "chw"}
+normalize <- f32 [3, 480, 640]: {"mean": 0.5}
+normalize <- f32 [480, 640, 3]: {"mean": 0.5, "layout": "chw"}
 normalize <- f32 [480, 640, 3]: {"mean": 0.5, "layout": "nchw"}
-normalize <- u8 [480, 640, 3]: {"means": 0.5}), &[(F32, PHOTO)]), ("normalize", json!({}), &[(F32, &[10])]), ("normalize", json!({}), &[(TEXT, PHOTO)]), ("normalize", json!({}), &[(F32, &[0, 640, 3])]), ("resize", json!({}), &[(U8, PHOTO)]), ("resize", json!({"size": [224, 224, 3]}), &[(U8, PHOTO)]), ("resize", json!({"size": [224, 0]}), &[(U8, PHOTO)]), ("resize", json!({"size": 30000}), &[(U8, PHOTO)]), ( "resize", json!({"size": 224, "filter": "area"}
+normalize <- f32 [480, 640, 3]: {"means": 0.5}
+normalize <- f32 [10]: {}
+normalize <- string [480, 640, 3]: {}
+normalize <- f32 [0, 640, 3]: {}
+resize <- u8 [480, 640, 3]: {}
+resize <- u8 [480, 640, 3]: {"size": [224, 224, 3]}
+resize <- u8 [480, 640, 3]: {"size": [224, 0]}
+resize <- u8 [480, 640, 3]: {"size": 30000}
+resize <- u8 [480, 640, 3]: {"size": 224, "filter": "area"}
 resize <- u8 [480, 640, 3]: {"size": 224, "filter": "nearest", "antialias": true}
 resize <- u8 [480, 640, 3]: {"size": 224, "filter": "lanczos", "antialias": false}
-center_crop <- u8 [480, 640, 3]: {"size": [500, 500]}), &[(U8, PHOTO)]), ("letterbox", json!({"size": 640}), &[(U8, PHOTO)]), ( "letterbox", json!({"size": 640, "fill": 300}
+center_crop <- u8 [480, 640, 3]: {"size": [500, 500]}
+letterbox <- u8 [480, 640, 3]: {"size": 640}
+letterbox <- u8 [480, 640, 3]: {"size": 640, "fill": 300}
 letterbox <- u8 [480, 640, 3]: {"size": 640, "fill": 0.5}
-mean_pool <- string [128, 384], i64 [128]: {}), &[(F32, &[128]), (I64, &[128])]), ("mean_pool", json!({}), &[(F32, &[128, 384]), (I64, &[64])]), ( "mean_pool", json!({}
+mean_pool <- f32 [128], i64 [128]: {}
+mean_pool <- f32 [128, 384], i64 [64]: {}
+mean_pool <- string [128, 384], i64 [128]: {}
 mean_pool <- f32 [128, 384], string [128]: {}
 nms <- f32 [4, 100], f32 [100]: {"iou": 0.5, "max_detections": 10}
 nms <- f32 [100, 4], f32 [100, 80]: {"iou": 0.5, "max_detections": 10}
@@ -26,11 +41,16 @@ nms <- f32 [100, 4], f32 [100]: {"iou": 50, "max_detections": 10}
 nms <- f32 [100, 4], f32 [100]: {"iou": 0.5, "max_detections": 300}
 nms <- f32 [100, 4], f32 [2, 100]: {"iou": 0.5, "max_detections": 0}
 nms <- f32 [100, 4], f32 [100]: {"iou": 0.5}
+nms <- f32 [100, 4], f32 [100]: {"iou": 0.5, "max_detections": 10, "format": "yxyx"}
 nms <- string [100, 4], f32 [100]: {"iou": 0.5, "max_detections": 10}
-ctc <- f32 [40, 3]: {}), &[(F32, &[40, 97])]), ("ctc", json!({"blank": 97}), &[(F32, &[40, 97])]), ( "ctc", json!({"blank": 0, "labels": ["a", "b"]}
-ctc <- f32 [16000]: {"blank": 0}), &[(F32, &[97])]), ("spectrogram", json!({"n_fft": 400}), &[(F32, &[1, 16000])]), ("spectrogram", json!({"n_fft": 1}), &[(F32, &[16000])]), ( "spectrogram", json!({"n_fft": 400, "win_length": 512}
+ctc <- f32 [40, 97]: {}
+ctc <- f32 [40, 97]: {"blank": 97}
+ctc <- f32 [40, 3]: {"blank": 0, "labels": ["a", "b"]}
+ctc <- f32 [97]: {"blank": 0}
+spectrogram <- f32 [1, 16000]: {"n_fft": 400}
+spectrogram <- f32 [16000]: {"n_fft": 1}
+spectrogram <- f32 [16000]: {"n_fft": 400, "win_length": 512}
 spectrogram <- f32 [16000]: {"n_fft": 400, "hop_length": 0}
-spectrogram <- f32 [16000]: {"n_fft": 2, "win_length": 2}
 spectrogram <- f32 [320]: {"n_fft": 400, "center": false}
 spectrogram <- f32 [200]: {"n_fft": 400, "pad_mode": "reflect"}
 spectrogram <- f32 [16000]: {"n_fft": 400, "power": 3}
@@ -40,26 +60,6 @@ spectrogram <- f32 [16000]: {"n_fft": 400, "log": "db", "top_db": -1}
 spectrogram <- f32 [16000]: {"n_fft": 400, "mel": {"sample_rate": 0, "n_mels": 80}}
 spectrogram <- f32 [16000]: {"n_fft": 400, "mel": {"sample_rate": 16000, "n_mels": 0}}
 spectrogram <- f32 [16000]: {"n_fft": 400, "mel": {"sample_rate": 16000, "n_mels": 80, "fmax": 11025}}
-normalize <- u8 [480, 640, 3]: {"mean": 0.5}
-normalize <- u8 [480, 640, 3]: {"scale": 0}
-normalize <- f32 [3, 480, 640]: {"mean": 0.5}
-normalize <- f32 [480, 640, 3]: {"means": 0.5}
-normalize <- f32 [10]: {}
-normalize <- string [480, 640, 3]: {}
-normalize <- f32 [0, 640, 3]: {}
-resize <- u8 [480, 640, 3]: {}
-resize <- u8 [480, 640, 3]: {"size": [224, 224, 3]}
-resize <- u8 [480, 640, 3]: {"size": [224, 0]}
-resize <- u8 [480, 640, 3]: {"size": 30000}
-center_crop <- u8 [480, 640, 3]: {"size": [500, 500]}
-letterbox <- u8 [480, 640, 3]: {"size": 640}
-mean_pool <- f32 [128], i64 [128]: {}
-mean_pool <- f32 [128, 384], i64 [64]: {}
-ctc <- f32 [40, 97]: {}
-ctc <- f32 [40, 97]: {"blank": 97}
-ctc <- f32 [97]: {"blank": 0}
-spectrogram <- f32 [1, 16000]: {"n_fft": 400}
-spectrogram <- f32 [16000]: {"n_fft": 1}
 reshape <- f32 [16]: {"shape": [3, 5]}
 reshape <- f32 [16]: {"shape": [3, -1]}
 reshape <- f32 [16]: {"shape": [-1, -1]}

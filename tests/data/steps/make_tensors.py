@@ -139,7 +139,7 @@ def resize():
     # Long sides are resized in bands; 34 new pixels do not fill theirs.
     for number, (old, new) in enumerate([((1, 200), (1, 40)), ((160, 1), (34, 1)), ((2, 150), (1, 34)), ((1, 200), (1, 24)), ((90, 2), (100, 1))]):
         (filter, antialias), dtype = kinds[[0, 1, 2, 5, 6][number]], [np.uint8, np.float32][number % 2]
-        images = pixels(rng, 1, old, 1, dtype)
+        images = pixels(rng, 1 + number % 2, old, 1, dtype)
         answer = resized(images, new, filter, antialias)
         cases.append(case({"size": list(new), "filter": filter, "antialias": antialias}, [images[..., 0]], answer[..., 0], **tolerance(dtype)))
     # The shorter side, as torchvision takes one number.
