@@ -133,7 +133,7 @@ mod tests {
             let length = frame - shorter.min(frame - 1);
             let values = Window::Ones.values(length, frame);
             prop_assert_eq!(values.len(), frame);
-            prop_assert_eq!(values.iter().filter(|value| **value == 1.0).count(), length);
+            prop_assert_eq!(values.iter().filter(|value| **value != 0.0).count(), length);
             let before = values.iter().take_while(|value| **value == 0.0).count();
             prop_assert_eq!(before, (frame - length) / 2);
         }
