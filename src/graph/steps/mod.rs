@@ -5,21 +5,31 @@ mod argmax;
 mod average;
 mod bucketize;
 mod categories;
+mod center_crop;
 mod clip;
 mod concat;
+mod ctc;
 mod cyclic;
 mod denormalize;
 mod impute;
 mod l2_normalize;
+mod letterbox;
 mod log1p;
+mod mean_pool;
+mod nms;
+mod normalize;
 mod one_hot;
 mod ordinal;
+mod reshape;
+mod resize;
 mod scale;
 mod select;
 mod sigmoid;
 mod softmax;
+mod spectrogram;
 mod threshold;
 mod top_k;
+mod transpose;
 mod vote;
 
 use std::fmt;
@@ -28,11 +38,13 @@ use super::build::{GraphBuilder, Value};
 use crate::contract::Dtype;
 
 pub use self::{
-    argmax::Argmax, average::Average, bucketize::Bucketize, categories::Categories, clip::Clip,
-    concat::Concat, cyclic::Cyclic, denormalize::Denormalize, impute::Impute,
-    l2_normalize::L2Normalize, log1p::Log1p, one_hot::OneHot, ordinal::Ordinal, scale::Scale,
-    select::Select, sigmoid::Sigmoid, softmax::Softmax, threshold::Threshold, top_k::TopK,
-    vote::Vote,
+    argmax::Argmax, average::Average, bucketize::Bucketize, categories::Categories,
+    center_crop::CenterCrop, clip::Clip, concat::Concat, ctc::Ctc, cyclic::Cyclic,
+    denormalize::Denormalize, impute::Impute, l2_normalize::L2Normalize, letterbox::Letterbox,
+    log1p::Log1p, mean_pool::MeanPool, nms::Nms, normalize::Normalize, one_hot::OneHot,
+    ordinal::Ordinal, reshape::Reshape, resize::Resize, scale::Scale, select::Select,
+    sigmoid::Sigmoid, softmax::Softmax, spectrogram::Spectrogram, threshold::Threshold,
+    top_k::TopK, transpose::Transpose, vote::Vote,
 };
 
 /// Calls a macro with the key and the type of every tensor step.
@@ -51,6 +63,14 @@ macro_rules! each_tensor_step {
             log1p: Log1p,
             one_hot: OneHot,
             ordinal: Ordinal,
+            center_crop: CenterCrop,
+            ctc: Ctc,
+            letterbox: Letterbox,
+            mean_pool: MeanPool,
+            nms: Nms,
+            normalize: Normalize,
+            reshape: Reshape,
+            resize: Resize,
             scale: Scale,
             select: Select,
             sigmoid: Sigmoid,
@@ -58,6 +78,8 @@ macro_rules! each_tensor_step {
             threshold: Threshold,
             top_k: TopK,
             vote: Vote,
+            spectrogram: Spectrogram,
+            transpose: Transpose,
         }
     };
 }
@@ -346,3 +368,5 @@ fn model_weights(weights: Option<&[f64]>, inputs: &[Value]) -> Result<Vec<f64>, 
     }
     Ok(weights.to_vec())
 }
+#[cfg(test)]
+mod tensor_tests;

@@ -145,7 +145,9 @@ impl Elements {
         }
         match (self, expected) {
             (Self::Text(got), Self::Text(expected)) => first(got, expected, |a, b| a == b),
-            (Self::Whole(got), Self::Whole(expected)) => first(got, expected, |a, b| a == b),
+            (Self::Whole(got), Self::Whole(expected)) => {
+                first(got, expected, |a, b| a.abs_diff(*b) as f64 <= atol)
+            }
             (Self::Float(got), Self::Float(expected)) => first(got, expected, |a, b| {
                 let near = b.is_finite() && (a - b).abs() <= atol + rtol * b.abs();
                 near || a.total_cmp(b).is_eq() || a.is_nan() && b.is_nan()
