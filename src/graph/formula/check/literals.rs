@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Checker, FormulaError, Measure, Op, Operand, Ty, Typed};
-use crate::graph::formula::{ast::Arithmetic, typed::Function};
+use crate::graph::formula::ast::Arithmetic;
 
 impl Checker<'_> {
     /// The operand in this type, which must have room for it.
@@ -147,8 +147,6 @@ fn literal(op: Op, ty: Ty, span: &Range<usize>) -> Result<Op, FormulaError> {
     let value = match op {
         Op::Integer(value) if ty.is_float() => value as f64,
         Op::Float(value) => value,
-        // Where they leave a whole number as it is, so do they the float of it.
-        Op::Function(Function::F32 | Function::F64) => return Ok(Op::Cast),
         other => return Ok(other),
     };
     let narrow = value as f32;
