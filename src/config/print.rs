@@ -240,7 +240,7 @@ fn models(out: &mut Lines, plan: &Plan) {
         seen.push(&step.model);
         let value = format!(
             "{{ path: {}, device: {}, workers: {} }}",
-            path(Some(&spec.path)),
+            path(Some(&spec.source.path)),
             step.device.name(),
             plan.workers
         );

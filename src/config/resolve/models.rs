@@ -1,6 +1,6 @@
 //! The models that are named, and the steps that run them.
 
-use std::{collections::BTreeMap, path::PathBuf, thread};
+use std::{collections::BTreeMap, thread};
 
 use super::Resolver;
 use crate::{
@@ -10,12 +10,12 @@ use crate::{
         raw::{Model, Step},
         report::{Report, listed, nearest},
     },
-    engine::InputInfo,
+    engine::{InputInfo, ModelSource},
 };
 
 /// A model that could be opened.
 pub(super) struct Opened {
-    pub(super) path: PathBuf,
+    pub(super) source: ModelSource,
     pub(super) inputs: Vec<InputInfo>,
     pub(super) declared: Vec<String>,
 }
@@ -59,10 +59,11 @@ impl<'r> Resolver<'r> {
 
     fn open(&mut self, model: &Model) -> Option<Opened> {
         let path = self.existing(&model.path, "model file")?;
-        let opened = self.catalog.inputs(&path).and_then(|inputs| {
-            let declared = self.catalog.declared_outputs(&path)?;
+        let source = ModelSource::file(path);
+        let opened = self.catalog.inputs(&source).and_then(|inputs| {
+            let declared = self.catalog.declared_outputs(&source)?;
             Ok(Opened {
-                path,
+                source: source.clone(),
                 inputs,
                 declared,
             })

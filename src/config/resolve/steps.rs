@@ -160,12 +160,12 @@ impl Resolver<'_> {
             return step;
         };
         let shapes: Vec<_> = inputs.iter().map(|input| input.shape.clone()).collect();
-        match self.catalog.outputs(&model.path, &shapes) {
+        match self.catalog.outputs(&model.source, &shapes) {
             Ok(outputs) => {
                 step.plan.outputs = outputs.iter().map(|output| output.name.clone()).collect();
                 step.outputs = Some(outputs);
                 step.spec = Some(StepSpec {
-                    path: model.path.clone(),
+                    source: model.source.clone(),
                     inputs,
                 });
             }
