@@ -5,9 +5,11 @@
 //!
 //! - [`proto`] is the file format
 //! - [`build`] makes nodes and constants
+//! - [`formula`] makes nodes of formulas such as `yield_t * price - cost`
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
 pub mod build;
+pub mod formula;
 pub mod params;
 pub mod proto;
 mod shorthand;

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("source", &["message", "nats", "sink", "telemetry"]),
     ("decode", &["block", "contract", "message"]),
     ("batch", &["block", "message"]),
-    ("graph", &["contract"]),
+    ("graph", &["contract", "units"]),
     ("engine", &["block", "contract", "graph", "message"]),
     ("encode", &["block", "contract", "message"]),
     ("sink", &["message", "nats", "source", "telemetry"]),

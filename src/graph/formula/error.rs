@@ -28,11 +28,6 @@ impl FormulaError {
         self
     }
 
-    pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
-        self.help = help.or(self.help);
-        self
-    }
-
     /// The error with the line of `formula` (the text that was parsed) that it is about, and
     /// carets below the part that is wrong.
     pub fn render(&self, formula: &str) -> String {

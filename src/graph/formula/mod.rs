@@ -64,6 +64,13 @@ impl Formula {
         names
     }
 
+    /// The functions of the language: their names, and how they are written.
+    pub fn functions() -> impl Iterator<Item = (&'static str, &'static str)> {
+        check::FUNCTIONS
+            .iter()
+            .map(|known| (known.name, known.usage))
+    }
+
     /// Whether a name that stands in a formula without backticks may be a constant.
     pub fn is_constant(name: &str) -> bool {
         matches!(name, "pi" | "e" | "true" | "false")

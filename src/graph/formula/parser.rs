@@ -11,8 +11,8 @@ use super::{
 /// Bytes of the longest formula.
 pub const MAX_LENGTH: usize = 20_000;
 
-/// How deep parentheses, calls, powers and signs may stand in each other.
-pub const MAX_DEPTH: usize = 64;
+/// How deep the parts of a formula may stand in each other. A sum is not deeper for being long.
+pub const MAX_DEPTH: usize = 128;
 
 /// How tightly an operator binds; more is tighter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,11 +122,9 @@ impl Parser<'_> {
         there
     }
 
-    /// Counts how deep the parser has called itself.
-    fn deeper<T>(
-        &mut self,
-        inner: impl FnOnce(&mut Self) -> Result<T, FormulaError>,
-    ) -> Result<T, FormulaError> {
+    /// Everything from here that binds at least as tightly as `bond`. All recursion goes through
+    /// here, so here it is limited.
+    fn expression(&mut self, bond: Bond) -> Result<Id, FormulaError> {
         if self.depth == MAX_DEPTH {
             return Err(FormulaError::new(
                 self.span(),
@@ -135,15 +133,14 @@ impl Parser<'_> {
             .help("make several steps of it"));
         }
         self.depth += 1;
-        let result = inner(self);
+        let result = self.operators(bond);
         self.depth -= 1;
         result
     }
 
-    /// Everything from here that binds at least as tightly as `bond`.
-    fn expression(&mut self, bond: Bond) -> Result<Id, FormulaError> {
+    fn operators(&mut self, bond: Bond) -> Result<Id, FormulaError> {
         let start = self.span().start;
-        let mut left = self.deeper(|parser| parser.operand(bond))?;
+        let mut left = self.operand(bond)?;
         loop {
             left = match self.peek().clone() {
                 Token::Or if bond <= Bond::Or => self.logic(Logic::Or, left, start)?,

@@ -1,7 +1,7 @@
 //! What numbers measure. Units are converted to the unit on the left, and the conversion becomes a
 //! part of the formula.
 //!
-//! A unit with an offset (`Cel`, `[degF]`) says where on a scale something is. Two such places have
+//! A unit with an offset (`Cel`, `[degF]`), or a logarithm (`[pH]`), says where on a scale something is. Two such places have
 //! a difference, which is in `K` or `[degR]`, and a difference moves a place. They have no sum, no
 //! product and no sign.
 
@@ -68,12 +68,9 @@ impl Checker<'_> {
             Measure::Of { unit, .. } if is_place(self.measure(operand)) => {
                 Err(FormulaError::new(
                     span.clone(),
-                    format!("a value in `{unit}`, whose zero is arbitrary, {does}"),
+                    format!("a value in `{unit}`, which is a scale and no amount, {does}"),
                 )
-                .help(format!(
-                    "make another unit of it, such as `unit(x, 'K')`, or a plain number with \
-                     `number(x, '{unit}')`"
-                )))
+                .help(other_than(unit)))
             }
             _ => Ok(()),
         }
@@ -180,11 +177,8 @@ impl Checker<'_> {
         }
         if is_place(a) && is_place(b) {
             return error(
-                format!("two values in `{u}` and `{v}`, whose zero is arbitrary, have no sum"),
-                format!(
-                    "their difference has one; for a mean, make another unit of them first, such \
-                     as `unit(x, 'K')`, or plain numbers with `number(x, '{u}')`"
-                ),
+                format!("two values in `{u}` and `{v}`, which are scales and no amounts, have no sum"),
+                format!("for a mean, {}", other_than(u)),
             );
         }
         if is_place(a) && moves(b) {
@@ -377,7 +371,7 @@ impl Checker<'_> {
         {
             return Err(FormulaError::new(
                 operand.span.clone(),
-                format!("this is a difference, and `{unit}` has a zero of its own"),
+                format!("this is a difference, and `{unit}` is a scale"),
             )
             .help(format!("`number(x, '{unit}')` gives it as a plain number")));
         }
@@ -451,9 +445,20 @@ fn meet(target: &Measure, measure: &Measure, operand: &Operand) -> Result<(), Fo
     }
     Err(FormulaError::new(
         operand.span.clone(),
-        "a difference stands beside a value whose unit has a zero of its own",
+        "a difference stands beside a value whose unit is a scale",
     )
     .help("make plain numbers of both with `number(x, 'K')`"))
+}
+
+/// What to make of a value that is a place on a scale.
+fn other_than(unit: &Unit) -> String {
+    let kelvin = Unit::parse("K").is_ok_and(|kelvin| unit.conversion(&kelvin).is_ok());
+    let plain = format!("make a plain number of it: `number(x, '{unit}')`");
+    if kelvin {
+        format!("convert it: `unit(x, 'K')`; or {plain}")
+    } else {
+        plain
+    }
 }
 
 /// The unit of a difference of two values in `unit`: a linear one with steps of the same size.

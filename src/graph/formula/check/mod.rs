@@ -263,18 +263,31 @@ impl Checker<'_> {
         match nearest(name, known.chain(["true", "false"])) {
             Some("true") => error.help("did you mean the constant `true`?"),
             Some("false") => error.help("did you mean the constant `false`?"),
-            Some(near) => error.help(format!("did you mean `{}`?", column_name(near))),
+            Some(near) => error.help(format!("did you mean {}?", shown(near))),
             None if FUNCTIONS.iter().any(|known| known.name == name) => {
                 error.help(format!("the function is written `{name}(...)`"))
             }
             None if names.is_empty() => error.help("there are no columns"),
-            None => error.help(format!("the columns are {}", self.names())),
+            None => error.help(format!(
+                "the columns are {}; text stands in quotes: '{name}'",
+                self.names()
+            )),
         }
     }
 
     fn names(&self) -> String {
         let names = self.columns.names();
         listed(names.iter().map(String::as_str))
+    }
+}
+
+/// A name as it is written in a formula, between backticks.
+fn shown(name: &str) -> String {
+    let written = column_name(name);
+    if written.starts_with('`') {
+        written
+    } else {
+        format!("`{written}`")
     }
 }
 
