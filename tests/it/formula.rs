@@ -1,7 +1,7 @@
 //! Formulas run by the real ONNX Runtime, against what numpy gives, and the examples of the
 //! documentation.
 
-use std::{collections::BTreeMap, fs, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use forebay::{
     block::{Column, Series, Strings, Table},
@@ -123,7 +123,12 @@ fn column(dtype: Dtype, values: &[Json]) -> Column {
         Dtype::I64 => Column::I64(whole().collect()),
         Dtype::I32 => Column::I32(whole().map(|value| value.try_into().unwrap()).collect()),
         Dtype::U8 => Column::U8(whole().map(|value| value.try_into().unwrap()).collect()),
-        Dtype::Bool => Column::Bool(values.iter().map(|value| value.as_bool().unwrap()).collect()),
+        Dtype::Bool => Column::Bool(
+            values
+                .iter()
+                .map(|value| value.as_bool().unwrap())
+                .collect(),
+        ),
         Dtype::String => {
             let mut strings = Strings::default();
             for value in values {
@@ -373,6 +378,9 @@ fn every_function_is_tested_and_documented() {
                 .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
         };
         assert!(used.iter().any(starts), "no case has `{usage}`");
-        assert!(page.contains(&format!("`{usage}`")), "`{usage}` is not documented");
+        assert!(
+            page.contains(&format!("`{usage}`")),
+            "`{usage}` is not documented"
+        );
     }
 }

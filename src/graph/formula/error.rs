@@ -75,9 +75,8 @@ pub(super) fn nearest<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let allowed = (wanted.chars().count() / 3).clamp(1, 3);
-    let distance = |name: &str| {
-        strsim::damerau_levenshtein(&wanted.to_lowercase(), &name.to_lowercase())
-    };
+    let distance =
+        |name: &str| strsim::damerau_levenshtein(&wanted.to_lowercase(), &name.to_lowercase());
     known
         .into_iter()
         .map(|name| (distance(name), name))

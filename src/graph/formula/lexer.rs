@@ -136,10 +136,9 @@ impl Lexer<'_> {
         let too_large =
             || FormulaError::new(span.clone(), format!("the number {digits} is too large"));
         if whole {
-            return digits
-                .parse()
-                .map(Token::Integer)
-                .map_err(|_| too_large().help("whole numbers have 64 bits; with `.0` it is a float"));
+            return digits.parse().map(Token::Integer).map_err(|_| {
+                too_large().help("whole numbers have 64 bits; with `.0` it is a float")
+            });
         }
         match digits.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Token::Float(value)),
@@ -218,8 +217,11 @@ impl Lexer<'_> {
         self.at += 1;
         self.take_while(char::is_whitespace);
         let unclosed = || {
-            FormulaError::new(start..start + 1, "the bracket that opens here does not close")
-                .help("an element is written `name[2]` or `name[label]`")
+            FormulaError::new(
+                start..start + 1,
+                "the bracket that opens here does not close",
+            )
+            .help("an element is written `name[2]` or `name[label]`")
         };
         let content = if let Some(quote @ ('\'' | '"')) = self.peek() {
             let content = self.quoted(quote, "label")?;
@@ -331,8 +333,9 @@ impl Lexer<'_> {
         ];
         let rest = self.rest();
         let single = rest.starts_with('=') && !rest.starts_with("==");
-        let plain = |sign: &str| rest.starts_with("&&") && sign == "&"
-            || rest.starts_with("||") && sign == "|";
+        let plain = |sign: &str| {
+            rest.starts_with("&&") && sign == "&" || rest.starts_with("||") && sign == "|"
+        };
         let found = FOREIGN
             .iter()
             .find(|(sign, _)| rest.starts_with(sign) && !plain(sign));

@@ -234,12 +234,7 @@ impl Parser<'_> {
     }
 
     /// A column, one element of it, or a call.
-    fn name(
-        &mut self,
-        name: String,
-        quoted: bool,
-        span: Range<usize>,
-    ) -> Result<Id, FormulaError> {
+    fn name(&mut self, name: String, quoted: bool, span: Range<usize>) -> Result<Id, FormulaError> {
         if let Token::Element(element) = self.peek() {
             let element = element.clone();
             self.advance();
@@ -263,7 +258,10 @@ impl Parser<'_> {
                     break;
                 }
             }
-            self.close(&open, &format!("the parenthesis of `{name}` does not close"))?;
+            self.close(
+                &open,
+                &format!("the parenthesis of `{name}` does not close"),
+            )?;
         }
         let span = span.start..self.end();
         let kind = Kind::Call {
@@ -321,10 +319,12 @@ impl Parser<'_> {
             Token::Name {
                 name,
                 quoted: false,
-            } if name == "in" => error("there is no operator `in`")
-                .help("write `x == 'a' or x == 'b'`"),
-            Token::Open => error("an operator is wanted here")
-                .help("a product is written with `*`"),
+            } if name == "in" => {
+                error("there is no operator `in`").help("write `x == 'a' or x == 'b'`")
+            }
+            Token::Open => {
+                error("an operator is wanted here").help("a product is written with `*`")
+            }
             Token::Comparison(_) | Token::Bang | Token::Not => {
                 error(&format!("`{written}` cannot stand here"))
                     .help("put what belongs together in parentheses")

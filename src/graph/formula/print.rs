@@ -149,13 +149,13 @@ fn quote(text: &str, with: char) -> String {
 
 /// How a column of this name is written in a formula: in backticks where it must be.
 pub(super) fn column_name(name: &str) -> String {
-    let plain = name
-        .split('.')
-        .enumerate()
-        .all(|(place, part)| {
-            let first = if place == 0 { starts_name } else { continues_name };
-            part.starts_with(first) && part.chars().all(continues_name)
-        })
-        && !matches!(name, "and" | "or" | "not");
+    let plain = name.split('.').enumerate().all(|(place, part)| {
+        let first = if place == 0 {
+            starts_name
+        } else {
+            continues_name
+        };
+        part.starts_with(first) && part.chars().all(continues_name)
+    }) && !matches!(name, "and" | "or" | "not");
     name_text(name, !plain)
 }

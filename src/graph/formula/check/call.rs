@@ -9,11 +9,7 @@ use super::{
     measure::Scaling,
 };
 use crate::{
-    graph::formula::{
-        ast::Arithmetic,
-        error::nearest,
-        typed::Function,
-    },
+    graph::formula::{ast::Arithmetic, error::nearest, typed::Function},
     units::Unit,
 };
 
@@ -60,10 +56,7 @@ impl Checker<'_> {
         let what = format!("`{}`", signature.name);
         self.number(of, &what)?;
         let ty = self.ty(of);
-        let rounds = matches!(
-            function,
-            Function::Floor | Function::Ceil | Function::Round
-        );
+        let rounds = matches!(function, Function::Floor | Function::Ceil | Function::Round);
         if rounds && ty == Ty::Int {
             return Ok(of.id);
         }
@@ -101,7 +94,12 @@ impl Checker<'_> {
         {
             scaling.measure = Measure::of(radian);
         }
-        self.combine(Op::Function(function), std::slice::from_ref(of), ty, scaling)
+        self.combine(
+            Op::Function(function),
+            std::slice::from_ref(of),
+            ty,
+            scaling,
+        )
     }
 
     /// A plain number comes out where a unit went in.
@@ -115,11 +113,7 @@ impl Checker<'_> {
         }
     }
 
-    fn measure_of_root(
-        &self,
-        of: &Operand,
-        span: &Range<usize>,
-    ) -> Result<Scaling, FormulaError> {
+    fn measure_of_root(&self, of: &Operand, span: &Range<usize>) -> Result<Scaling, FormulaError> {
         self.no_offset(of, "has no root", span)?;
         let Measure::Of { unit, .. } = self.measure(of) else {
             return Ok(Scaling::none(self.measure(of).clone()));
@@ -213,11 +207,7 @@ impl Checker<'_> {
         Ok(self.coerce(of, ty)?.id)
     }
 
-    fn choose(
-        &mut self,
-        condition: &Operand,
-        branches: &[Operand],
-    ) -> Result<usize, FormulaError> {
+    fn choose(&mut self, condition: &Operand, branches: &[Operand]) -> Result<usize, FormulaError> {
         self.truth(condition, "the condition of `if`")?;
         let [yes, no] = branches else {
             return Err(FormulaError::new(
@@ -232,7 +222,11 @@ impl Checker<'_> {
             (a, b) if a.is_number() && b.is_number() => {
                 let scaling = self.measure_in_common(branches)?;
                 let joined = a.join(b);
-                let ty = if scaling.any() { joined.to_float() } else { joined };
+                let ty = if scaling.any() {
+                    joined.to_float()
+                } else {
+                    joined
+                };
                 let inputs = self.in_one_type(branches, ty, &scaling)?;
                 (inputs, ty, scaling.measure)
             }

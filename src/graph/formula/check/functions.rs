@@ -34,7 +34,12 @@ pub(in crate::graph::formula) const FUNCTIONS: &[Signature] = &[
     f("min", Function::Min, (2, ANY), "min(a, b, ...)"),
     f("max", Function::Max, (2, ANY), "max(a, b, ...)"),
     f("clip", Function::Clip, (3, 3), "clip(x, low, high)"),
-    f("coalesce", Function::Coalesce, (2, ANY), "coalesce(a, b, ...)"),
+    f(
+        "coalesce",
+        Function::Coalesce,
+        (2, ANY),
+        "coalesce(a, b, ...)",
+    ),
     f("is_nan", Function::IsNan, (1, 1), "is_nan(x)"),
     f("abs", Function::Abs, (1, 1), "abs(x)"),
     f("sign", Function::Sign, (1, 1), "sign(x)"),

@@ -65,22 +65,17 @@ impl Checker<'_> {
         span: &Range<usize>,
     ) -> Result<(), FormulaError> {
         match self.measure(operand) {
-            Measure::Of { unit, .. } if is_place(self.measure(operand)) => {
-                Err(FormulaError::new(
-                    span.clone(),
-                    format!("a value in `{unit}`, which is a scale and no amount, {does}"),
-                )
-                .help(other_than(unit)))
-            }
+            Measure::Of { unit, .. } if is_place(self.measure(operand)) => Err(FormulaError::new(
+                span.clone(),
+                format!("a value in `{unit}`, which is a scale and no amount, {does}"),
+            )
+            .help(other_than(unit))),
             _ => Ok(()),
         }
     }
 
     /// All operands in the unit of the first that has one.
-    pub(super) fn measure_in_common(
-        &self,
-        operands: &[Operand],
-    ) -> Result<Scaling, FormulaError> {
+    pub(super) fn measure_in_common(&self, operands: &[Operand]) -> Result<Scaling, FormulaError> {
         let first = operands
             .iter()
             .find(|operand| matches!(self.measure(operand), Measure::Of { .. }));
@@ -168,7 +163,8 @@ impl Checker<'_> {
                 }
             )
         };
-        let error = |what: String, help: String| Err(FormulaError::new(span.clone(), what).help(help));
+        let error =
+            |what: String, help: String| Err(FormulaError::new(span.clone(), what).help(help));
         if is_place(a) && is_place(b) && subtract {
             return Ok(Scaling {
                 measure: difference(u, span)?,
@@ -177,7 +173,9 @@ impl Checker<'_> {
         }
         if is_place(a) && is_place(b) {
             return error(
-                format!("two values in `{u}` and `{v}`, which are scales and no amounts, have no sum"),
+                format!(
+                    "two values in `{u}` and `{v}`, which are scales and no amounts, have no sum"
+                ),
                 format!("for a mean, {}", other_than(u)),
             );
         }
@@ -233,9 +231,7 @@ impl Checker<'_> {
                 made(if divide { u.divide(v) } else { u.multiply(v) })?
             }
             (bare @ Measure::Bare(_), _) | (_, bare @ Measure::Bare(_)) => bare.clone(),
-            (Measure::Plain, Measure::Of { unit, .. }) if divide => {
-                made(Unit::one().divide(unit))?
-            }
+            (Measure::Plain, Measure::Of { unit, .. }) if divide => made(Unit::one().divide(unit))?,
             (of, Measure::Plain) | (Measure::Plain, of) => of.clone(),
         };
         Ok(Scaling::none(measure))
@@ -272,9 +268,7 @@ impl Checker<'_> {
                 clippy::cast_possible_truncation,
                 reason = "a whole number below a thousand"
             )]
-            Some(power) if power.fract() == 0.0 && power.abs() < 1000.0 => {
-                unit.power(power as i32)
-            }
+            Some(power) if power.fract() == 0.0 && power.abs() < 1000.0 => unit.power(power as i32),
             _ => {
                 return Err(FormulaError::new(
                     exponent.span.clone(),
@@ -306,7 +300,10 @@ impl Checker<'_> {
         if !unit.is_dimensionless() {
             return Err(FormulaError::new(
                 operand.span.clone(),
-                format!("{what} is a plain number, and this is in `{unit}`, which measures {}", unit.dimension()),
+                format!(
+                    "{what} is a plain number, and this is in `{unit}`, which measures {}",
+                    unit.dimension()
+                ),
             )
             .help(format!(
                 "divide it by something of the same unit, or make a plain number of it: \
@@ -366,7 +363,13 @@ impl Checker<'_> {
             }
         };
         if keep
-            && matches!(self.measure(operand), Measure::Of { difference: true, .. })
+            && matches!(
+                self.measure(operand),
+                Measure::Of {
+                    difference: true,
+                    ..
+                }
+            )
             && !unit.is_linear()
         {
             return Err(FormulaError::new(
@@ -375,7 +378,13 @@ impl Checker<'_> {
             )
             .help(format!("`number(x, '{unit}')` gives it as a plain number")));
         }
-        let difference = matches!(self.measure(operand), Measure::Of { difference: true, .. });
+        let difference = matches!(
+            self.measure(operand),
+            Measure::Of {
+                difference: true,
+                ..
+            }
+        );
         let measure = if keep {
             Measure::Of { unit, difference }
         } else {
@@ -411,10 +420,7 @@ fn made<E: ToString>(unit: Result<Unit, E>, span: &Range<usize>) -> Result<Measu
 /// # Errors
 /// A column without a unit stands beside one with a unit that is more than a number.
 fn without_unit(unit: &Unit, column: &str, operand: &Operand) -> Result<(), FormulaError> {
-    if unit
-        .conversion(&Unit::one())
-        .is_ok_and(Affine::is_identity)
-    {
+    if unit.conversion(&Unit::one()).is_ok_and(Affine::is_identity) {
         return Ok(());
     }
     Err(FormulaError::new(
@@ -477,8 +483,6 @@ fn difference(unit: &Unit, span: &Range<usize>) -> Result<Measure, FormulaError>
             span.clone(),
             format!("the difference of two values in `{unit}` has no unit"),
         )
-        .help(format!(
-            "make plain numbers of them: `number(x, '{unit}')`"
-        ))),
+        .help(format!("make plain numbers of them: `number(x, '{unit}')`"))),
     }
 }

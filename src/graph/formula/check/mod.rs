@@ -171,9 +171,7 @@ impl Checker<'_> {
             Kind::Arithmetic { op, left, right } => {
                 self.arithmetic(*op, &operand(left), &operand(right), span)
             }
-            Kind::Logic { op, left, right } => {
-                self.logic(*op, &operand(left), &operand(right))
-            }
+            Kind::Logic { op, left, right } => self.logic(*op, &operand(left), &operand(right)),
             Kind::Compare { operands, ops } => {
                 let operands: Vec<_> = operands.iter().map(operand).collect();
                 self.compare(&operands, ops, span)

@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Checker, FormulaError, Measure, Op, Operand, Ty, Typed,
-    literals::Number,
-    measure::Scaling,
+    Checker, FormulaError, Measure, Op, Operand, Ty, Typed, literals::Number, measure::Scaling,
 };
 use crate::graph::formula::ast::{Arithmetic, Comparison, Logic};
 
@@ -20,8 +18,10 @@ impl Checker<'_> {
             )
         };
         match self.ty(operand) {
-            Ty::Bool => Err(error("a truth value")
-                .help("a truth value becomes a number with `if(flag, 1, 0)`")),
+            Ty::Bool => {
+                Err(error("a truth value")
+                    .help("a truth value becomes a number with `if(flag, 1, 0)`"))
+            }
             Ty::Text => Err(error("text").help("text can only be compared with `==` and `!=`")),
             _ => Ok(()),
         }
@@ -137,7 +137,10 @@ impl Checker<'_> {
         self.number(right, &what)?;
         let zero = self.literal_value(right).map(Number::real) == Some(0.0);
         if op == Arithmetic::Modulo && zero {
-            return Err(FormulaError::new(right.span.clone(), "this divides by zero"));
+            return Err(FormulaError::new(
+                right.span.clone(),
+                "this divides by zero",
+            ));
         }
         if let Some(folded) = self.fold(op, left, right, span)? {
             return Ok(folded);
@@ -158,7 +161,12 @@ impl Checker<'_> {
         if matches!(op, Arithmetic::Divide | Arithmetic::Power) {
             ty = ty.to_float();
         }
-        self.combine(Op::Arithmetic(op), &[left.clone(), right.clone()], ty, scaling)
+        self.combine(
+            Op::Arithmetic(op),
+            &[left.clone(), right.clone()],
+            ty,
+            scaling,
+        )
     }
 
     /// A node of numbers that all have one type, after their units were made one.
@@ -254,18 +262,15 @@ impl Checker<'_> {
                 format!("{} is compared with {}", described(a), described(b)),
             )
             .help(match (a, b) {
-                (Ty::Text, _) | (_, Ty::Text) => {
-                    "text is compared with text: `crop == 'maize'`"
-                }
+                (Ty::Text, _) | (_, Ty::Text) => "text is compared with text: `crop == 'maize'`",
                 _ => "a truth value becomes a number with `if(flag, 1, 0)`",
             }));
         }
         if !op.is_equality() {
-            return Err(FormulaError::new(
-                span,
-                format!("{} has no order", described(a)),
-            )
-            .help("it can be compared with `==` and `!=`"));
+            return Err(
+                FormulaError::new(span, format!("{} has no order", described(a)))
+                    .help("it can be compared with `==` and `!=`"),
+            );
         }
         let fixed = |operand: &Operand| matches!(self.get(operand).op, Op::Text(_));
         if fixed(left) && fixed(right) {

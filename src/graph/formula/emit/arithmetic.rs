@@ -18,10 +18,13 @@ impl Emitter<'_> {
                 let by = node.inputs.get(1).map(|id| &self.outcome.nodes[*id].op);
                 match (node.ty, by) {
                     (Ty::Int, by) => {
-                        let safe = matches!(by, Some(Op::Integer(value)) if !matches!(value, 0 | -1));
+                        let safe =
+                            matches!(by, Some(Op::Integer(value)) if !matches!(value, 0 | -1));
                         self.modulo_whole(left, right, safe)
                     }
-                    (_, Some(Op::Float(by))) if *by > 0.0 => self.modulo_positive(node.ty, left, right),
+                    (_, Some(Op::Float(by))) if *by > 0.0 => {
+                        self.modulo_positive(node.ty, left, right)
+                    }
                     (ty, _) => self.modulo(ty, left, right),
                 }
             }

@@ -4,12 +4,7 @@ use super::{Emitter, Ty, Typed};
 use crate::{contract::Dtype, graph::formula::typed::Function};
 
 impl Emitter<'_> {
-    pub(super) fn function(
-        &mut self,
-        function: Function,
-        node: &Typed,
-        inputs: &[&str],
-    ) -> String {
+    pub(super) fn function(&mut self, function: Function, node: &Typed, inputs: &[&str]) -> String {
         let first = inputs.first().copied().unwrap_or_default();
         let wide = node.ty == Ty::F64;
         match function {

@@ -140,9 +140,10 @@ impl Emitter<'_> {
         let first = inputs.first().copied().unwrap_or_default();
         Ok(match &node.op {
             Op::Column(place) => self.column(*place, None, column)?,
-            Op::Element { column: place, index } => {
-                self.column(*place, Some(*index), column)?
-            }
+            Op::Element {
+                column: place,
+                index,
+            } => self.column(*place, Some(*index), column)?,
             Op::Integer(value) => self.whole(*value),
             Op::Float(value) => self.number(node.ty, *value),
             Op::Bool(value) => self.number(Ty::Bool, f64::from(u8::from(*value))),

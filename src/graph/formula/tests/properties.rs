@@ -53,8 +53,9 @@ impl Shape {
 }
 
 fn leaf() -> impl Strategy<Value = Shape> {
-    let name = "[a-zäß_][a-z0-9_]{0,3}(\\.[a-z0-9_]{1,3})?"
-        .prop_filter("words", |name| !matches!(name.as_str(), "or" | "and" | "not"));
+    let name = "[a-zäß_][a-z0-9_]{0,3}(\\.[a-z0-9_]{1,3})?".prop_filter("words", |name| {
+        !matches!(name.as_str(), "or" | "and" | "not")
+    });
     let plain = name.prop_map(|name| (name, false)).boxed();
     let quoted = "\\PC{1,6}".prop_map(|name| (name, true)).boxed();
     let named = || prop_oneof![plain.clone(), quoted.clone()];
@@ -114,10 +115,61 @@ fn shape() -> impl Strategy<Value = Shape> {
 /// Text made of what formulas are made of.
 fn words() -> impl Strategy<Value = String> {
     let words = [
-        "score", "count", "flag", "crop", "probs", "temp", "kelvin", "side", "wide", "yield_t", "pi", "1", "0",
-        "2.5", "1e-3", "'a'", "\"b", "`other crop`", "(", "(", ")", ")", ",", "+", "-", "*", "/", "%",
-        "^", "**", "<", "<=", "==", "!=", "=", "and", "or", "not", "!", "&&", "if(", "min(", "sqrt(",
-        "is_nan(", "coalesce(", "unit(", "'kg'", "number(", "[0]", "[", "]", "ö", "²", "\n", ".",
+        "score",
+        "count",
+        "flag",
+        "crop",
+        "probs",
+        "temp",
+        "kelvin",
+        "side",
+        "wide",
+        "yield_t",
+        "pi",
+        "1",
+        "0",
+        "2.5",
+        "1e-3",
+        "'a'",
+        "\"b",
+        "`other crop`",
+        "(",
+        "(",
+        ")",
+        ")",
+        ",",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "^",
+        "**",
+        "<",
+        "<=",
+        "==",
+        "!=",
+        "=",
+        "and",
+        "or",
+        "not",
+        "!",
+        "&&",
+        "if(",
+        "min(",
+        "sqrt(",
+        "is_nan(",
+        "coalesce(",
+        "unit(",
+        "'kg'",
+        "number(",
+        "[0]",
+        "[",
+        "]",
+        "ö",
+        "²",
+        "\n",
+        ".",
     ];
     prop::collection::vec(prop::sample::select(words.to_vec()), 0..24)
         .prop_map(|words| words.join(" "))

@@ -37,7 +37,10 @@ fn what_is_printed_reads_back() {
             "`a b` == \"it's\" or `and` == 'x'",
             "`a b` == 'it''s' or `and` == 'x'",
         ),
-        ("1e-3 + 1.5 + .5 + 1. + 2E3", "0.001 + 1.5 + 0.5 + 1.0 + 2000.0"),
+        (
+            "1e-3 + 1.5 + .5 + 1. + 2E3",
+            "0.001 + 1.5 + 0.5 + 1.0 + 2000.0",
+        ),
         ("größe_t*2", "größe_t * 2"),
         ("a\n  + b", "a + b"),
     ] {
@@ -119,10 +122,7 @@ fn shapes_of_results() {
 #[test]
 fn names_are_those_of_columns() {
     let text = "pi * score + e * gain + flower.class[setosa] + score";
-    let names: Vec<_> = checked(text)
-        .names()
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<_> = checked(text).names().map(str::to_owned).collect();
     assert_eq!(names, ["score", "gain", "flower.class"]);
     assert_eq!(
         Formula::parse(text).unwrap().names(),
