@@ -218,7 +218,7 @@ impl Parser<'_> {
                 "a plus needs something on its left",
             )
             .help("leave it out")),
-            other => Err(self.no_operand(&other, span)),
+            other => Err(Self::no_operand(&other, span)),
         }
     }
 
@@ -285,7 +285,7 @@ impl Parser<'_> {
     }
 
     /// The error for a token that stands where a value is wanted.
-    fn no_operand(&self, token: &Token, span: Range<usize>) -> FormulaError {
+    fn no_operand(token: &Token, span: Range<usize>) -> FormulaError {
         let error = |what: &str| FormulaError::new(span.clone(), what);
         match token {
             Token::End => error("the formula ends where a value is wanted"),

@@ -102,15 +102,31 @@ pub(super) enum Measure {
     /// Made of a column without a unit: this one.
     Bare(String),
     /// In this unit; a `difference` of two values whose unit has an offset is marked.
-    Of { unit: Unit, difference: bool },
+    Of { unit: Box<Unit>, difference: bool },
 }
 
 impl Measure {
     pub(super) fn of(unit: Unit) -> Self {
         Self::Of {
-            unit,
+            unit: Box::new(unit),
             difference: false,
         }
+    }
+
+    /// Whether it is a difference of two places on a scale.
+    pub(super) fn is_difference(&self) -> bool {
+        matches!(
+            self,
+            Self::Of {
+                difference: true,
+                ..
+            }
+        )
+    }
+
+    /// Whether it is a place on a scale, and not an amount.
+    pub(super) fn is_place(&self) -> bool {
+        matches!(self, Self::Of { unit, difference: false } if !unit.is_linear())
     }
 }
 

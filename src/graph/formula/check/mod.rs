@@ -5,6 +5,8 @@ mod functions;
 mod literals;
 mod measure;
 mod operators;
+mod products;
+mod sums;
 
 use std::ops::Range;
 
