@@ -2,8 +2,8 @@
 
 /// Names and the UCUM expression that each stands for.
 ///
-/// `ft` and `mph` hide a code of UCUM (femtotonne and milliphot), which nobody means; a test
-/// holds that no other alias does.
+/// `ft`, `mph` and `kph` hide a code of UCUM (femtotonne, milliphot, kilophot), which nobody means;
+/// a test holds that no other does.
 #[rustfmt::skip]
 pub(super) const ALIASES: &[(&str, &str)] = &[
     // Area; UCUM knows the acre of the US survey (4046.873 m2) and none of 4046.856 m2.

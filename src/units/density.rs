@@ -9,9 +9,11 @@ use super::{
 
 /// Pounds to the bushel by which United States trade and statistics count a bushel of a commodity.
 ///
-/// Source: U.S. Department of Agriculture, Agricultural Handbook 697, "Weights, Measures, and
-/// Conversion Factors for Agricultural Commodities and Their Products" (1992), table 6. What a lot
-/// weighs differs from that by up to a fifth; where test weights are measured, use them instead.
+/// Source: the standard weights of the U.S. Department of Agriculture (Agricultural Handbook 697,
+/// "Weights, Measures, and Conversion Factors for Agricultural Commodities and Their Products",
+/// 1992, table 6). They are conventions: what a bushel of one lot weighs is another matter, so use
+/// test weights where they are measured. For sunflower, University of Missouri Extension G4020
+/// gives 24 to 32, and grade no. 1 (7 CFR 810.1804) starts at 25; there is no one number to give.
 #[rustfmt::skip]
 const TEST_WEIGHTS: &[(&[&str], f64)] = &[
     (&["maize", "corn"], 56.0),

@@ -28,11 +28,12 @@ impl Problem {
     /// What is wrong with `text`, which the parser of UCUM refused.
     pub(super) fn syntax(text: &str, error: &UcumError) -> Self {
         let outside_notes = without_notes(text);
-        let has = |wanted: &str| outside_notes.contains(wanted);
         let reason = if text.trim().is_empty() {
             "it is empty; a plain number has the unit `1`".to_owned()
-        } else if has(" ") || has("\t") {
+        } else if outside_notes.contains(char::is_whitespace) {
             "there must be no space in it; write `.` between factors and `/` for per".to_owned()
+        } else if text.contains(char::is_whitespace) {
+            "there must be no space in the braces; write `_` there".to_owned()
         } else if let Some(c) = outside_notes.chars().find(|c| !c.is_ascii()) {
             format!("`{c}` is no character of a unit; write a UCUM code of plain ASCII")
         } else {
@@ -48,7 +49,7 @@ impl Problem {
                     } else {
                         format!("at `{rest}`")
                     };
-                    format!("{} {place}", lower_first(reason))
+                    format!("{} {place}", lower_first(reason).replace('\'', "`"))
                 }
                 _ => lower_first(&error.message),
             }
@@ -96,19 +97,7 @@ impl fmt::Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = &self.text;
         match &self.problem {
-            Problem::Unknown(part) => {
-                if part == text {
-                    write!(f, "`{text}` is no unit")?;
-                } else {
-                    write!(f, "`{text}`: `{part}` is no unit")?;
-                }
-                match nearest(part) {
-                    Some(word) => write!(f, "; did you mean `{word}`?"),
-                    None => f.write_str(
-                        "; write a UCUM code such as `kg/har`, `Cel` or `[bu_us]/[acr_us]`",
-                    ),
-                }
-            }
+            Problem::Unknown(part) => unknown(f, text, part),
             Problem::Ambiguous(part, meanings) => {
                 write!(
                     f,
@@ -160,6 +149,22 @@ impl fmt::Display for UnitError {
                 Dimension::density()
             ),
         }
+    }
+}
+
+fn unknown(f: &mut fmt::Formatter<'_>, text: &str, part: &str) -> fmt::Result {
+    if part == text {
+        write!(f, "`{text}` is no unit; ")?;
+    } else {
+        write!(f, "`{text}`: `{part}` is no unit; ")?;
+    }
+    match nearest(part) {
+        Some(word) => write!(f, "did you mean `{word}`?"),
+        None if part.contains('*') => f.write_str("write `.` between factors, as in `N.m`"),
+        None if part.contains('^') => {
+            f.write_str("write a power without a sign, as in `m2` or `s-1`")
+        }
+        None => f.write_str("write a UCUM code such as `kg/har`, `Cel` or `[bu_us]/[acr_us]`"),
     }
 }
 
@@ -224,13 +229,13 @@ impl fmt::Display for ConversionError {
         match &self.obstacle {
             Obstacle::Dimensions(a, b) => {
                 write!(f, "`{from}` measures {a}, `{to}` measures {b}")?;
-                for unit in [from, to] {
-                    match unit.as_str() {
-                        "C" => f.write_str("; `C` is the coulomb, degrees Celsius are `Cel`")?,
-                        "F" => {
-                            f.write_str("; `F` is the farad, degrees Fahrenheit are `[degF]`")?
-                        }
-                        _ => {}
+                let letters = [
+                    ("C", "; `C` is the coulomb, degrees Celsius are `Cel`"),
+                    ("F", "; `F` is the farad, degrees Fahrenheit are `[degF]`"),
+                ];
+                for (letter, hint) in letters {
+                    if from == letter || to == letter {
+                        f.write_str(hint)?;
                     }
                 }
                 Ok(())
@@ -255,7 +260,7 @@ impl fmt::Display for ConversionError {
             ),
             Obstacle::Annotations(a, b) => write!(
                 f,
-                "the notes in braces must be the same, and they are {} and {}",
+                "the notes in braces must be the same; on the left there is {}, on the right {}",
                 notes(a),
                 notes(b)
             ),
@@ -282,10 +287,6 @@ impl fmt::Display for ConversionError {
 fn notes(notes: &[String]) -> String {
     match notes {
         [] => "none".to_owned(),
-        _ => notes
-            .iter()
-            .map(|note| format!("`{note}`"))
-            .collect::<Vec<_>>()
-            .join(" and "),
+        _ => notes.join(" and "),
     }
 }

@@ -247,9 +247,12 @@ impl Meaning {
         }
     }
 
-    /// The notes in braces, sorted.
+    /// The notes in braces, and what each is on; sorted.
     pub(super) fn notes(&self) -> Vec<String> {
-        self.annotations.keys().cloned().collect()
+        self.annotations
+            .iter()
+            .map(|(text, what)| format!("`{{{text}}}` on {}", what.dimension))
+            .collect()
     }
 
     /// The first atom.

@@ -1,4 +1,43 @@
-//! Units of measure.
+//! Units of measure: read, multiplied, and converted into each other.
+//!
+//! A unit is written in UCUM, case-sensitive (`kg/har`, `Cel`, `m/s2`, `[bu_us]/[acr_us]`; version
+//! 2.2, <https://ucum.org/ucum>), with these additions:
+//!
+//! - Area: `ha`, `hectare`, `hectares`; `ac`, `acre`, `acres` (US survey, the one UCUM has)
+//! - Volume, of the United States: `bu`, `bushel`, `bushels`, `gal`, `gallon`, `gallons`, `bbl`; and
+//!   `liter`, `litre`
+//! - Mass: `lb`, `lbs`, `pound`, `pounds`, `oz` (avoirdupois); `tonne`, `tonnes`
+//! - Length, international: `in`, `inch`, `inches`, `ft`, `foot`, `feet`, `yd`, `mi`, `mile`,
+//!   `miles`, `nmi`
+//! - Time: `sec`, `second`, `seconds`, `minute`, `minutes`, `hr`, `hour`, `hours`, `day`, `days`,
+//!   `week`, `weeks`
+//! - Speed: `kmh`, `kph`, `mph`, `knot`, `knots`
+//! - Temperature: `degC`, `°C`, `celsius`, `Celsius`, `degF`, `°F`, `fahrenheit`, `Fahrenheit`,
+//!   `degR`; not `C` and `F`, which are the coulomb and the farad
+//! - Energy, force, pressure: `Wh`, `kWh`, `MWh`, `GWh`, `lbf`, `psi`, `mmHg`, `inHg`
+//! - Parts: `percent`, `ppm`, `ppb`, `‰`
+//! - Characters: `µ` for `u`, `Ω`, `Å`, `°`, `€`, `·` and `×` for `.`, and powers such as `²` and `⁻¹`
+//! - Money: the codes of ISO 4217 (`EUR/t`), without prefixes; thousands are `10*3.EUR`
+//!
+//! `ft`, `mph` and `kph` hide a code of UCUM (femtotonne, milliphot, kilophot). Names with several meanings (`ton`,
+//! `cwt`, `pint`, `quart`, `month`, `year`, `hp`, `$`) are refused with what to write instead.
+//!
+//! Where UCUM says that two units are the same, and people who mix them are mistaken, the answer
+//! here is another:
+//!
+//! - A note in braces must be the same on both sides: `kg{dry}` is not `kg{wet}`, nor `kg`. This is
+//!   how a field tells what a dimension cannot: `N.m{torque}` and `J` do not convert, while `N.m`
+//!   and `J` do, for a force times a length is an energy.
+//! - `mol`, and `bit`, are no plain numbers; neither converts to `1`.
+//! - `Hz` and `Bq`, `Gy` and `Sv`, `mol`, `eq` and `osm` do not convert into each other. A unit that
+//!   names none of them does: `Hz` is `/s`, and so is `Bq`.
+//! - A temperature has an offset; a difference of temperatures has none. The caller says which it is:
+//!   [`Unit::conversion`] or [`Unit::difference_conversion`].
+//! - `%` is a hundredth, so a value in `%` becomes one in `1` by the factor 0.01.
+//! - Currencies do not convert: there is no fixed rate.
+//!
+//! Logarithms and other curves (`[pH]`, `dB`, `Np`, `%[slope]`) convert to nothing but themselves.
+//! Between volume and mass a [`Density`] leads.
 
 mod alias;
 mod convert;
@@ -153,7 +192,7 @@ impl Unit {
 
 /// A product in UCUM, such as `kg.m/s2`.
 fn written(meaning: &Meaning) -> Result<String, Problem> {
-    let (above, below) = meaning.numbers;
+    let (above, below) = reduced(meaning.numbers);
     let mut text = String::new();
     if above != Number::ONE {
         text.push_str(&whole(above)?);
@@ -175,6 +214,26 @@ fn written(meaning: &Meaning) -> Result<String, Problem> {
         return Err(Problem::TooLarge);
     }
     Ok(text)
+}
+
+/// A fraction in lowest terms, as far as its numbers are within 128 bits.
+fn reduced((above, below): (Number, Number)) -> (Number, Number) {
+    let integer = |number: Number| {
+        let (digits, zeros) = number.to_integer_and_exponent();
+        let tens = 10_i128.checked_pow(u32::try_from(zeros).ok()?)?;
+        digits.checked_mul(tens)
+    };
+    let (Some(mut a), Some(mut b)) = (integer(above), integer(below)) else {
+        return (above, below);
+    };
+    while b != 0 {
+        (a, b) = (b, a.rem_euclid(b));
+    }
+    let divided = |number: Number| number.checked_div(Number::parse(&a.to_string())?);
+    match (divided(above), divided(below)) {
+        (Some(above), Some(below)) => (above, below),
+        _ => (above, below),
+    }
 }
 
 /// A whole number, in full.
@@ -211,3 +270,6 @@ fn push_term(text: &mut String, join: &str, term: &Term) {
         text.push_str(&note);
     }
 }
+
+#[cfg(test)]
+mod tests;

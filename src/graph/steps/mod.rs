@@ -22,6 +22,8 @@ macro_rules! each_tensor_step {
     };
 }
 
+pub(crate) use each_tensor_step;
+
 macro_rules! by_name {
     ($($key:ident: $step:ident,)*) => {
         /// The keys of all steps.
@@ -48,7 +50,7 @@ macro_rules! by_name {
 each_tensor_step!(by_name);
 
 /// A step that becomes nodes of a graph.
-pub trait TensorStep: fmt::Debug {
+pub trait TensorStep: fmt::Debug + Parameters {
     /// What it takes. One port is fed by `input`, several by `inputs`, under these names.
     fn ports(&self) -> &'static [&'static str] {
         &["input"]
@@ -59,6 +61,22 @@ pub trait TensorStep: fmt::Debug {
     /// # Errors
     /// A type or a shape that the step cannot take, or parameters that do not fit it.
     fn emit(&self, graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Vec<Output>, Fault>;
+}
+
+/// What is written under the step's key.
+pub trait Parameters {
+    /// The parameters as they can be written again.
+    fn parameters(&self) -> serde_json::Value;
+}
+
+impl<T: serde::Serialize> Parameters for T {
+    fn parameters(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let serde_json::Value::Object(keys) = &mut value {
+            keys.retain(|_, value| !value.is_null());
+        }
+        value
+    }
 }
 
 /// One thing that a step gives.

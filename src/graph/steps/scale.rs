@@ -1,7 +1,7 @@
 //! `scale`: centre and spread of each column.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, column_dims, numbers, per_column};
 use crate::graph::{GraphBuilder, Value, params::OneOrMany};
@@ -9,7 +9,7 @@ use crate::graph::{GraphBuilder, Value, params::OneOrMany};
 /// Moves and stretches each column: `(x - center) / scale`. scikit-learn's `StandardScaler` has them as
 /// `mean_` and `scale_`, `RobustScaler` as `center_` and `scale_`; for `MinMaxScaler` to 0..1 write
 /// `data_min_` and `data_range_`. Whole numbers become `f32`. Example: `{ center: 40, scale: 10 }` makes 55 into 1.5.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     /// What is taken away: one number for all columns, or one for each; 0 where left out.
