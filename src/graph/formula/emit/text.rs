@@ -75,7 +75,7 @@ impl Emitter<'_> {
         for (id, input) in pairs {
             match fixed(id) {
                 Some(fixed) => text = Some(fixed),
-                None => column = Some((*id, *input)),
+                None => column = column.or(Some((*id, *input))),
             }
         }
         match (column, text) {
