@@ -350,17 +350,22 @@ fn examples() -> Vec<Example> {
 fn the_examples_of_the_documentation_are_right() {
     let examples = examples();
     assert!(examples.len() > 30);
+    let mut wrong = String::new();
     for example in examples {
         let text = example.formula.as_str();
         let formula = checked(text, &example.feeds);
-        assert_eq!(formula.dtype(), example.dtype, "{text}");
         let unit = formula.unit().map(ToString::to_string);
-        assert_eq!(unit, example.unit, "{text}");
-        let found = run(&[(text, &formula)], &example.feeds, 1, 18);
+        let (is, said) = ((formula.dtype(), unit), (example.dtype, example.unit));
+        if is != said {
+            writeln!(wrong, "{text}: {said:?} expected, {is:?} found").unwrap();
+            continue;
+        }
+        let found = run(&[(text, &formula)], &example.feeds, 1, OPSET);
         if let Some(off) = too_far(&example.value, &found[0].values) {
-            panic!("{text}: {off}");
+            writeln!(wrong, "{text}: {off}").unwrap();
         }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]

@@ -48,12 +48,13 @@ impl Checker<'_> {
     ) -> Result<Scaling, FormulaError> {
         let by_exponent = self.plain_number(exponent, "an exponent")?;
         let Measure::Of { unit, .. } = self.measure(base) else {
-            let bare = [base, exponent]
-                .map(|operand| self.measure(operand))
-                .into_iter()
-                .find(|measure| matches!(measure, Measure::Bare(_)));
+            let measure = match (self.measure(base), self.measure(exponent)) {
+                (bare @ Measure::Bare(_), _) | (_, bare @ Measure::Bare(_)) => bare.clone(),
+                (_, Measure::Of { .. }) => Measure::of(Unit::one()),
+                _ => Measure::Plain,
+            };
             return Ok(Scaling {
-                measure: bare.cloned().unwrap_or(Measure::Plain),
+                measure,
                 by: vec![None, by_exponent],
             });
         };

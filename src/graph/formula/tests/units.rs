@@ -31,6 +31,8 @@ fn units_of_results() {
         ("sin(angle)", Some("1")),
         ("asin(share)", Some("rad")),
         ("share ^ score", Some("1")),
+        ("2 ^ share", Some("1")),
+        ("score ^ share", None),
         ("yield_t > 5", None),
         ("yield_t > yield_kg", None),
         ("temp > temp_f", None),
