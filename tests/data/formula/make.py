@@ -151,7 +151,17 @@ def modulo(a, b):
 BINARY = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": modulo, "^": np.power}
 
 
+FOLDED = {"+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b}
+
+
+def folded(text, value):
+    """Literals alone are worked out as f64, or as whole numbers, before they meet anything."""
+    return literal(text, value)
+
+
 def arithmetic(op, left, right):
+    if op in FOLDED and left.literal is not None and right.literal is not None:
+        return folded(f"({left.text} {op} {right.text})", FOLDED[op](left.literal, right.literal))
     kind = join(left.kind, right.kind)
     if op in "/^":
         kind = to_float(kind)
@@ -159,6 +169,8 @@ def arithmetic(op, left, right):
 
 
 def negate(of):
+    if of.literal is not None:
+        return folded(f"(-{of.text})", -of.literal)
     return Node(f"(-{of.text})", of.kind, numbers(np.negative, of.kind, of))
 
 
@@ -283,7 +295,7 @@ def random_number(depth):
     if choice < 0.45:
         op = pick.choice("++--**//%^")
         right = random_literal() if op == "^" else inner()
-        if op in "/%" and right.literal == 0:
+        if op in "/%" and right.literal is not None and right.literal == 0:
             right = literal("7", 7)
         return arithmetic(op, inner(), right)
     if choice < 0.50:
@@ -402,6 +414,14 @@ def by_hand():
     yield call("f32", c("x"))
     yield call("f64", c("a"))
     yield arithmetic("*", call("f64", c("big")), literal("0.1", 0.1))
+    # What is made of whole literals is whole beside a whole number, and a float beside a float.
+    for name in (*KEEPING, *FLOAT):
+        for arg in ("n", "x"):
+            yield arithmetic("+", call(name, literal("1", 1)), c(arg))
+    for op in BINARY:
+        for arg in ("n", "x"):
+            chosen = call("if", c("p"), literal("5", 5), literal("3", 3))
+            yield arithmetic("-", c(arg), arithmetic(op, chosen, literal("2", 2)))
     yield call("if", c("p"), c("n"), c("a"))
     yield call("if", c("p"), literal("0.1", 0.1), literal("0.2", 0.2))
     yield arithmetic("*", call("if", c("p"), literal("0.1", 0.1), literal("2", 2)), c("x"))

@@ -57,7 +57,7 @@ impl Checker<'_> {
         self.number(of, &what)?;
         let ty = self.ty(of);
         let rounds = matches!(function, Function::Floor | Function::Ceil | Function::Round);
-        if rounds && ty == Ty::Int {
+        if rounds && matches!(ty, Ty::Int | Ty::LiteralInt) {
             return Ok(of.id);
         }
         let mut ty = ty;
