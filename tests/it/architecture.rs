@@ -13,7 +13,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("nats", &[]),
     ("telemetry", &["message"]),
     ("source", &["message", "nats", "sink", "telemetry"]),
-    ("decode", &["block", "contract", "message"]),
+    ("decode", &["block", "contract", "host", "message"]),
+    ("host", &["block", "contract", "message"]),
     ("batch", &["block", "message"]),
     ("graph", &["contract", "units"]),
     ("engine", &["block", "contract", "graph", "message"]),
@@ -22,8 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "batch", "block", "contract", "decode", "encode", "engine", "graph", "message", "nats",
-            "sink", "source",
+            "batch", "block", "contract", "decode", "encode", "engine", "graph", "host", "message",
+            "nats", "sink", "source", "units",
         ],
     ),
     ("control", &["message", "pipeline", "telemetry"]),
@@ -37,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "decode",
             "encode",
             "engine",
+            "host",
             "message",
             "nats",
             "sink",

@@ -127,6 +127,7 @@ fn column(dtype: Dtype, values: &[Json]) -> Column {
                 .map(|value| value.as_bool().unwrap())
                 .collect(),
         ),
+        Dtype::Bytes => panic!("no case has bytes"),
         Dtype::String => {
             let mut strings = Strings::default();
             for value in values {

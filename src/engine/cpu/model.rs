@@ -1,7 +1,6 @@
 //! One model file, loaded: its session and what it declares.
 
 use std::{
-    collections::HashMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -13,13 +12,14 @@ use ort::{
     value::{TensorElementType, ValueType},
 };
 
-use super::{
-    explain, library,
-    zipmap::{self, Unzipped},
-};
+use super::{explain, library};
 use crate::{
     contract::Dtype,
     engine::{Dim, InputInfo, ModelError, ModelSource},
+    graph::{
+        self,
+        zipmap::{self, Labels},
+    },
 };
 
 /// A loaded model.
@@ -69,14 +69,13 @@ impl Model {
     pub(super) fn load(source: &ModelSource) -> Result<Self, ModelError> {
         let path = source.path.as_path();
         let (session, mut labels) = if let Some(graph) = &source.graph {
-            (open(path, Some(graph))?, HashMap::new())
+            (open(path, Some(graph))?, Labels::new())
         } else {
             explain::check_file(path)?;
             // What cannot be read here is explained when the runtime fails to read it.
-            let unzipped = fs::read(path).ok().and_then(|file| zipmap::unzip(&file));
-            match unzipped {
-                Some(Unzipped { file, labels }) => (open(path, Some(&file))?, labels),
-                None => (open(path, None)?, HashMap::new()),
+            match fs::read(path).ok().and_then(without_zipmap) {
+                Some((file, labels)) => (open(path, Some(&file))?, labels),
+                None => (open(path, None)?, Labels::new()),
             }
         };
         let inputs = session
@@ -118,6 +117,16 @@ impl Model {
     pub(super) fn error(&self, why: &str) -> ModelError {
         explain::about(&self.source.path, why)
     }
+}
+
+/// The file without ZipMap, and the keys that belong to each changed output; `None` where it has none.
+fn without_zipmap(file: Vec<u8>) -> Option<(Vec<u8>, Labels)> {
+    if !zipmap::may_be_in(&file) {
+        return None;
+    }
+    let mut model = graph::parse(file.into()).ok()?;
+    let labels = zipmap::unzip(&mut model);
+    (!labels.is_empty()).then(|| (graph::to_bytes(&model), labels))
 }
 
 /// Opens the file, or `changed` in its place.

@@ -26,7 +26,8 @@ impl Ty {
             Dtype::F64 => Self::F64,
             Dtype::I32 | Dtype::I64 | Dtype::U8 => Self::Int,
             Dtype::Bool => Self::Bool,
-            Dtype::String => Self::Text,
+            // The check lets no bytes in.
+            Dtype::String | Dtype::Bytes => Self::Text,
         }
     }
 

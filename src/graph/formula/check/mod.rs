@@ -245,6 +245,15 @@ impl Checker<'_> {
         let Some(column) = self.columns.find(name) else {
             return Err(self.unknown(name, span));
         };
+        if column.dtype == Dtype::Bytes {
+            return Err(FormulaError::new(
+                span.clone(),
+                format!(
+                    "`{name}` is bytes, and a formula works with numbers, truth values and text"
+                ),
+            )
+            .help("a step before this one makes something of the bytes"));
+        }
         self.used.push(Used {
             name: name.to_owned(),
             column,
