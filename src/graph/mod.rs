@@ -8,6 +8,7 @@
 //! - [`proto`] is the file format, [`data`] that of values in files of their own
 //! - [`tensor`] has the tensors of such files, of every element type
 //! - [`build`] makes nodes and constants
+//! - [`formula`] makes nodes of formulas such as `yield_t * price - cost`
 //! - [`raise`](raise()) brings a model to newer operators, that steps can be written in
 //! - `merge` puts a model into a graph that is being built
 //! - [`zipmap`] takes the maps out of a model, which are the dearest thing in it
@@ -18,6 +19,7 @@ pub mod build;
 pub mod data;
 mod error;
 mod external;
+pub mod formula;
 pub mod hints;
 pub mod image;
 mod merge;

@@ -32,6 +32,7 @@ mod examples_nats;
 mod failures;
 mod fakes;
 mod file_lines;
+mod formula;
 mod given_up;
 mod graph_inside;
 mod graph_merge;
