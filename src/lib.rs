@@ -4,6 +4,7 @@
 //!
 //! - [`message`], [`block`], [`contract`]: what flows, and what a row is
 //! - [`turns`]: who may go out when
+//! - [`units`]: units of measure, and how values change from one to another
 //! - [`nats`]: the connection to the broker
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
@@ -35,3 +36,4 @@ pub mod sink;
 pub mod source;
 pub mod telemetry;
 pub mod turns;
+pub mod units;

@@ -10,7 +10,7 @@ use std::{
 use forebay::{
     block::{Column, Series, Table},
     contract::{Dtype, Field},
-    engine::{ColumnRef, Engine, EngineSpec, InputSpec, OutputRef, StepSpec, cpu},
+    engine::{ColumnRef, Engine, EngineSpec, InputSpec, ModelSource, OutputRef, StepSpec, cpu},
 };
 use futures_util::StreamExt;
 
@@ -142,7 +142,7 @@ pub(crate) fn runtime_alone() -> Best {
     let field = Field::new("X", Dtype::F32, vec![FEATURES]);
     let spec = EngineSpec {
         steps: vec![StepSpec {
-            path: model(),
+            source: ModelSource::file(model()),
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![FEATURES],

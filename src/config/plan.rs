@@ -38,7 +38,11 @@ pub struct Plan {
     pub in_flight: InFlight,
     /// The models and what feeds them.
     pub engine: EngineSpec,
-    /// One for each step, in order.
+    /// The models that the steps run.
+    pub models: Vec<ModelPlan>,
+    /// The steps as they are written.
+    pub script: Vec<ScriptStep>,
+    /// One for each graph that runs, in order.
     pub steps: Vec<StepPlan>,
     /// What [`EngineSpec::outputs`] are, in that order.
     pub outputs: Vec<OutputInfo>,
@@ -56,17 +60,41 @@ pub struct Plan {
     pub shutdown_grace: Duration,
 }
 
-/// What a step and its ends are called, for logs, metrics and `forebay check --resolved`.
+/// What a graph and its ends are called, for logs and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
-    /// The model's name in the file.
+    /// The name in the file of the model in it; where there is none, of what it makes last.
     pub model: String,
     /// Where it runs.
     pub device: Device,
-    /// Names of the model's inputs.
+    /// Names of the graph's inputs.
     pub inputs: Vec<String>,
-    /// Names of the model's outputs, of all of them.
+    /// How the file calls the graph's outputs: `model.output`, or `output` of another step.
     pub outputs: Vec<String>,
+}
+
+/// A model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelPlan {
+    /// Its name in the file.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// One entry of `steps`, with nothing left to defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScriptStep {
+    /// `model`, or the key of another step.
+    pub key: String,
+    /// The model's name, or the parameters.
+    pub value: serde_json::Value,
+    /// What feeds each input, by the inputs' names.
+    pub inputs: Vec<(String, Vec<String>)>,
+    /// What the result is called; models name their own.
+    pub output: Option<String>,
 }
 
 /// Where a model runs.

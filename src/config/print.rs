@@ -10,7 +10,7 @@ use crate::{
     contract::{Field, Scalar},
     decode::key::OrderBy,
     encode::OutputField,
-    engine::{ColumnRef, OutputRef},
+    engine::OutputRef,
     nats::{Auth, ServerOptions},
     sink::{file::FileTarget, nats::NatsTarget, template::Template},
 };
@@ -231,48 +231,51 @@ fn scalar(scalar: &Scalar) -> String {
 }
 
 fn models(out: &mut Lines, plan: &Plan) {
+    if plan.models.is_empty() {
+        return;
+    }
     out.open(0, "models");
-    let mut seen = Vec::new();
-    for (step, spec) in plan.steps.iter().zip(&plan.engine.steps) {
-        if seen.contains(&step.model.as_str()) {
-            continue;
-        }
-        seen.push(&step.model);
+    for model in &plan.models {
         let value = format!(
             "{{ path: {}, device: {}, workers: {} }}",
-            path(Some(&spec.path)),
-            step.device.name(),
+            path(Some(&model.path)),
+            model.device.name(),
             plan.workers
         );
-        out.line(1, &text(&step.model), &value);
+        out.line(1, &text(&model.name), &value);
     }
 }
 
 fn steps(out: &mut Lines, plan: &Plan) {
     out.open(0, "steps");
-    for (step, spec) in plan.steps.iter().zip(&plan.engine.steps) {
-        out.raw(1, &format!("- model: {}", text(&step.model)));
-        out.open(2, "inputs");
-        for (name, input) in step.inputs.iter().zip(&spec.inputs) {
-            let columns = input.columns.iter().map(|column| match column {
-                ColumnRef::Field(field) => text(
-                    plan.fields
-                        .get(*field)
-                        .map_or("?", |field| field.name.as_str()),
-                ),
-                ColumnRef::Output(output) => text(&output_name(plan, *output)),
-            });
-            let comment = format!("  # row shape {}", sizes(&input.shape));
-            out.line(3, &text(name), &(list(columns) + &comment));
+    for step in &plan.script {
+        let value = match &step.value {
+            serde_json::Value::String(value) => text(value),
+            // YAML reads JSON.
+            value => value.to_string().replace("${", "$${"),
+        };
+        out.raw(1, &format!("- {}: {value}", step.key));
+        let names = |names: &[String]| list(names.iter().map(|name| text(name)));
+        match step.inputs.as_slice() {
+            [(name, columns)] if name == "input" && step.output.is_some() => {
+                out.line(2, "input", &names(columns));
+            }
+            inputs => {
+                out.open(2, "inputs");
+                for (name, columns) in inputs {
+                    out.line(3, &text(name), &names(columns));
+                }
+            }
+        }
+        if let Some(output) = &step.output {
+            out.line(2, "output", &text(output));
         }
     }
 }
 
 fn output_name(plan: &Plan, at: OutputRef) -> String {
-    let name = plan
-        .steps
-        .get(at.step)
-        .and_then(|step| Some(format!("{}.{}", step.model, step.outputs.get(at.output)?)));
+    let step = plan.steps.get(at.step);
+    let name = step.and_then(|step| step.outputs.get(at.output).cloned());
     name.unwrap_or_else(|| "?".to_owned())
 }
 

@@ -6,6 +6,8 @@ pub mod isolate;
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use crate::{block::Table, contract::Dtype};
 
 /// Any error from below, kept as a cause.
@@ -103,19 +105,64 @@ pub struct OutputInfo {
     pub labels: Option<Vec<String>>,
 }
 
+/// Where a model is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ModelSource {
+    /// The model's file. Beside it are its weights, where they have files of their own.
+    pub path: PathBuf,
+    /// What runs in place of the file's bytes: the model with steps around it, or steps alone.
+    pub graph: Option<Bytes>,
+}
+
+impl ModelSource {
+    /// A file as it is.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            graph: None,
+        }
+    }
+
+    /// A graph that was built; `path` is the file of the model in it, or what to call it in messages.
+    pub fn built(path: impl Into<PathBuf>, graph: impl Into<Bytes>) -> Self {
+        Self {
+            path: path.into(),
+            graph: Some(graph.into()),
+        }
+    }
+}
+
+impl From<&Path> for ModelSource {
+    fn from(path: &Path) -> Self {
+        Self::file(path)
+    }
+}
+
+impl From<&PathBuf> for ModelSource {
+    fn from(path: &PathBuf) -> Self {
+        Self::file(path)
+    }
+}
+
+impl From<&Self> for ModelSource {
+    fn from(source: &Self) -> Self {
+        source.clone()
+    }
+}
+
 /// Answers what `config` must know about models before anything runs.
 pub trait ModelCatalog {
     /// The inputs that the model declares.
     ///
     /// # Errors
     /// The file is no model, or one that cannot be served.
-    fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError>;
+    fn inputs(&mut self, source: &ModelSource) -> Result<Vec<InputInfo>, ModelError>;
 
     /// The names of the outputs that the model declares, without running it.
     ///
     /// # Errors
     /// As for [`ModelCatalog::inputs`].
-    fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError>;
+    fn declared_outputs(&mut self, source: &ModelSource) -> Result<Vec<String>, ModelError>;
 
     /// Runs the model on a probe batch and says what really comes out. `row_shapes` has the shape
     /// of one row for each input, in the order of [`ModelCatalog::inputs`].
@@ -124,7 +171,7 @@ pub trait ModelCatalog {
     /// The model does not run on these shapes, or gives what cannot be served.
     fn outputs(
         &mut self,
-        path: &Path,
+        source: &ModelSource,
         row_shapes: &[Vec<usize>],
     ) -> Result<Vec<OutputInfo>, ModelError>;
 }
@@ -144,8 +191,8 @@ pub struct EngineSpec {
 /// One model and what feeds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepSpec {
-    /// The model's file.
-    pub path: PathBuf,
+    /// The model.
+    pub source: ModelSource,
     /// What feeds each input of the model, in the order of [`InputInfo`].
     pub inputs: Vec<InputSpec>,
 }

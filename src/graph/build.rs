@@ -5,9 +5,12 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::proto::{
-    Attribute, Dimension, Graph, Kind, Model, Node, Opset, Shape, Size, Tensor, TensorType, Type,
-    ValueInfo,
+use super::{
+    merge::Joined,
+    proto::{
+        Attribute, Dimension, Graph, Kind, Model, Node, Opset, Shape, Size, Tensor, TensorType,
+        Type, ValueInfo,
+    },
 };
 use crate::contract::Dtype;
 
@@ -15,12 +18,13 @@ use crate::contract::Dtype;
 pub const OPSET_MIN: i64 = 13;
 /// The operator set of a graph without a model.
 pub const OPSET: i64 = 18;
-/// The set of `ai.onnx.ml` (string lookups) that steps are written in.
+/// The set of `ai.onnx.ml` (string lookups) that steps are written in; a model may ask for a newer one
+/// ([`GraphBuilder::ml_version`]).
 pub const ML_OPSET: i64 = 2;
 /// The domain of classic machine learning.
 pub const ML_DOMAIN: &str = "ai.onnx.ml";
 /// IR 8 came with functions, and is read by every runtime since 2021.
-const IR_VERSION: i64 = 8;
+pub(super) const IR_VERSION: i64 = 8;
 
 /// A tensor in the graph: `[rows, shape...]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +78,16 @@ pub enum Attr {
 pub struct GraphBuilder {
     opset: i64,
     /// Operators of [`ML_DOMAIN`] are in use.
-    ml: bool,
+    pub(super) ml: bool,
     /// Rows in a batch, where the model takes only so many.
-    rows: Option<usize>,
-    graph: Graph,
-    taken: HashSet<String>,
+    pub(super) rows: Option<usize>,
+    pub(super) graph: Graph,
+    pub(super) taken: HashSet<String>,
     step: String,
+    /// Outputs of `Concat` nodes that a later one took over.
+    pub(super) taken_over: HashSet<String>,
+    /// What models brought.
+    pub(super) joined: Joined,
 }
 
 impl GraphBuilder {
@@ -92,6 +100,8 @@ impl GraphBuilder {
             graph: Graph::default(),
             taken: HashSet::new(),
             step: "graph".to_owned(),
+            taken_over: HashSet::new(),
+            joined: Joined::default(),
         }
     }
 
@@ -261,6 +271,7 @@ impl GraphBuilder {
                 ..Node::default()
             });
         }
+        self.drop_taken_over();
         let mut opset_import = vec![Opset {
             domain: String::new(),
             version: self.opset,
@@ -268,16 +279,18 @@ impl GraphBuilder {
         if self.ml {
             opset_import.push(Opset {
                 domain: ML_DOMAIN.to_owned(),
-                version: ML_OPSET,
+                version: self.joined.ml,
             });
         }
+        opset_import.append(&mut self.joined.opsets);
         "forebay".clone_into(&mut self.graph.name);
         Model {
-            ir_version: IR_VERSION,
+            ir_version: self.joined.ir_version,
             opset_import,
             producer_name: "forebay".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             graph: Some(self.graph),
+            functions: self.joined.functions,
             ..Model::default()
         }
     }

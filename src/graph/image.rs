@@ -1,12 +1,12 @@
 //! Images as tensors: how their elements lie, and how sizes are written.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{GraphBuilder, Value, params::OneOrMany, steps::Fault};
 
 /// How the elements of an image lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// `[height, width, channels]`, as decoders, Pillow, OpenCV and TensorFlow have them; also `[height, width]`.

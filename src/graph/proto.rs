@@ -1,4 +1,4 @@
-//! The ONNX file format, field by field: names and numbers are those of `onnx.proto` (IR 11), without
+//! The ONNX file format, field by field: names and numbers are those of `onnx.proto` (IR 14), without
 //! the word `Proto`. What a file has beyond these fields (how to spread a model over several devices)
 //! is dropped when it is written again.
 

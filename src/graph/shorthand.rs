@@ -1,7 +1,15 @@
 //! What most steps need: casts, reshapes, arithmetic by rows. Where the form of an operator changed between
 //! operator sets, the difference ends here.
 
-use super::build::{Attr, GraphBuilder, Value, element_type, signed};
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use super::{
+    build::{Attr, GraphBuilder, Value, element_type, signed},
+    proto::{Node, Tensor},
+    walk::any_node,
+};
 use crate::contract::Dtype;
 
 impl GraphBuilder {
@@ -90,9 +98,20 @@ impl GraphBuilder {
             .iter()
             .map(|part| part.shape.last().copied().unwrap_or(1))
             .sum();
-        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-        let axis = Attr::Int(signed(shape.len()));
-        let name = self.node("Concat", &names, vec![("axis", axis)]);
+        let axis = signed(shape.len());
+        let mut names: Vec<String> = Vec::with_capacity(parts.len());
+        for part in &parts {
+            // What was just put side by side is not copied twice.
+            match self.side_by_side(&part.name, axis) {
+                Some(inner) => {
+                    self.taken_over.insert(part.name.clone());
+                    names.extend(inner);
+                }
+                None => names.push(part.name.clone()),
+            }
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let name = self.node("Concat", &names, vec![("axis", Attr::Int(axis))]);
         let labels = parts
             .iter()
             .map(|part| part.labels.clone())
@@ -103,6 +122,32 @@ impl GraphBuilder {
             shape,
             labels: labels.map(|labels| labels.concat()),
         })
+    }
+
+    /// What a `Concat` along this axis has put side by side, where `name` is its output.
+    fn side_by_side(&self, name: &str, axis: i64) -> Option<Vec<String>> {
+        let along = |node: &Node| {
+            (node.attribute.iter())
+                .any(|attribute| attribute.name == "axis" && attribute.i == Some(axis))
+        };
+        let mut nodes = self.graph.node.iter().rev();
+        let node = nodes.find(|node| node.output.iter().any(|output| output == name))?;
+        let is = node.domain.is_empty() && node.op_type == "Concat" && along(node);
+        is.then(|| node.input.clone())
+    }
+
+    /// Drops the nodes that a later `Concat` took over, where nothing else takes their output: the runtime would
+    /// run them all the same.
+    pub(super) fn drop_taken_over(&mut self) {
+        let nodes = &self.graph.node;
+        let used = |name: &String| any_node(nodes, &|node| node.input.contains(name));
+        let idle: HashSet<String> = (self.taken_over.iter())
+            .filter(|name| !used(name))
+            .cloned()
+            .collect();
+        self.graph
+            .node
+            .retain(|node| !node.output.iter().any(|output| idle.contains(output)));
     }
 
     /// A reduction (`ReduceSum`, `ReduceMax`, ...) over `axes` of the row (0 is the first behind the rows), which
@@ -131,5 +176,52 @@ impl GraphBuilder {
             shape,
             labels: None,
         }
+    }
+
+    /// A constant of texts.
+    pub fn texts<T: AsRef<str>>(&mut self, dims: &[usize], texts: &[T]) -> String {
+        let bytes = |text: &T| Bytes::copy_from_slice(text.as_ref().as_bytes());
+        self.constant(Tensor {
+            dims: dims.iter().map(|size| signed(*size)).collect(),
+            data_type: element_type(Dtype::String),
+            string_data: texts.iter().map(bytes).collect(),
+            ..Tensor::default()
+        })
+    }
+
+    /// For each index (an `i64` in range), that element of `texts`.
+    pub fn pick_texts<T: AsRef<str>>(&mut self, texts: &[T], index: &Value) -> Value {
+        let table = self.texts(&[texts.len()], texts);
+        let name = self.node(
+            "Gather",
+            &[&table, &index.name],
+            vec![("axis", Attr::Int(0))],
+        );
+        Value::new(name, Dtype::String, index.shape.clone())
+    }
+
+    /// The value with a last dimension of one element more.
+    pub fn unsqueeze(&mut self, value: &Value) -> Value {
+        let shape = [value.shape.as_slice(), &[1]].concat();
+        self.reshape(value, &shape)
+    }
+
+    /// The columns of a vector, each a vector of one.
+    pub fn split(&mut self, value: &Value) -> Vec<Value> {
+        let columns = value.shape.last().copied().unwrap_or(1);
+        let axis = ("axis", Attr::Int(signed(value.shape.len())));
+        // From 18 on, equal parts must be asked for.
+        let attributes = match self.opset() {
+            ..18 => vec![axis],
+            _ => vec![axis, ("num_outputs", Attr::Int(signed(columns)))],
+        };
+        let names = self.nodes("", "Split", &[&value.name], attributes, columns);
+        let mut shape = value.shape.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = 1;
+        }
+        (names.into_iter())
+            .map(|name| Value::new(name, value.dtype, shape.clone()))
+            .collect()
     }
 }

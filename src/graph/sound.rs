@@ -3,11 +3,11 @@
 use std::f64::consts::PI;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How a frame fades in and out. All are periodic (the first value does not come again at the end), as librosa,
 /// PyTorch and scipy's `get_window` have them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
     /// `0.5 - 0.5 cos(2 pi n / N)`.

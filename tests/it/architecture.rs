@@ -7,6 +7,7 @@ use std::{fs, path::Path};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("turns", &[]),
+    ("units", &[]),
     ("message", &["turns"]),
     ("block", &["contract", "message"]),
     ("nats", &[]),

@@ -5,7 +5,7 @@ use std::path::Path;
 use forebay::{
     config::{self, ConfigErrors, Plan},
     contract::Dtype,
-    engine::{Dim, InputInfo, ModelCatalog, ModelError, OutputInfo},
+    engine::{Dim, InputInfo, ModelCatalog, ModelError, ModelSource, OutputInfo},
 };
 
 /// Models by the folder they lie in; the files themselves are not read.
@@ -31,9 +31,9 @@ fn output(name: &str, dtype: Dtype, shape: &[usize], labels: Option<&[&str]>) ->
 }
 
 impl ModelCatalog for Models {
-    fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError> {
+    fn inputs(&mut self, source: &ModelSource) -> Result<Vec<InputInfo>, ModelError> {
         let one = [Some(1)];
-        Ok(match folder(path) {
+        Ok(match folder(&source.path) {
             "income" => vec![input("X", Dtype::F32, &[Some(16)])],
             "digits" => vec![input("X", Dtype::F32, &[Some(64)])],
             "penguins" => ["island", "sex"]
@@ -57,19 +57,23 @@ impl ModelCatalog for Models {
             _ => {
                 return Err(ModelError::new(format!(
                     "`{}` is not an ONNX model",
-                    folder(path)
+                    folder(&source.path)
                 )));
             }
         })
     }
 
-    fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError> {
-        let outputs = self.outputs(path, &[])?;
+    fn declared_outputs(&mut self, source: &ModelSource) -> Result<Vec<String>, ModelError> {
+        let outputs = self.outputs(source, &[])?;
         Ok(outputs.into_iter().map(|output| output.name).collect())
     }
 
-    fn outputs(&mut self, path: &Path, _: &[Vec<usize>]) -> Result<Vec<OutputInfo>, ModelError> {
-        Ok(match folder(path) {
+    fn outputs(
+        &mut self,
+        source: &ModelSource,
+        _: &[Vec<usize>],
+    ) -> Result<Vec<OutputInfo>, ModelError> {
+        Ok(match folder(&source.path) {
             "penguins" => vec![
                 output("output_label", Dtype::String, &[], None),
                 output(

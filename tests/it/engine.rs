@@ -14,8 +14,8 @@ use forebay::{
     block::{Column, Series, Table},
     contract::{Dtype, Field},
     engine::{
-        ColumnRef, Dim, Engine as _, EngineSpec, InputInfo, InputSpec, OutputInfo, OutputRef,
-        StepSpec,
+        ColumnRef, Dim, Engine as _, EngineSpec, InputInfo, InputSpec, ModelSource, OutputInfo,
+        OutputRef, StepSpec,
         cpu::{CpuEngine, catalog::CpuCatalog, library},
     },
 };
@@ -72,7 +72,7 @@ impl Case {
     pub(crate) fn spec(&self, max_rows: usize) -> EngineSpec {
         EngineSpec {
             steps: vec![StepSpec {
-                path: self.model.clone(),
+                source: ModelSource::file(&self.model),
                 inputs: (self.inputs.iter().enumerate())
                     .map(|(place, input)| InputSpec {
                         columns: vec![ColumnRef::Field(place)],
@@ -306,7 +306,7 @@ fn an_output_feeds_a_later_step_and_may_be_wanted_twice() {
     let first = Case::read(&folder("tests/data/models/rank3"));
     let mut spec = case.spec(4);
     spec.steps.push(StepSpec {
-        path: first.model,
+        source: ModelSource::file(first.model),
         inputs: vec![InputSpec {
             columns: vec![ColumnRef::Output(OutputRef { step: 0, output: 0 })],
             shape: vec![4, 5],

@@ -200,7 +200,7 @@ fn what_does_not_fit_the_model_is_refused_when_it_is_loaded() {
     ask(&|_, fields| fields[0].dtype = Dtype::String);
     ask(&|spec, _| spec.outputs[0].output = 7);
     ask(&|spec, _| spec.outputs[0].step = 1);
-    ask(&|spec, _| spec.steps[0].path = "tests/data/models/missing.onnx".into());
+    ask(&|spec, _| spec.steps[0].source.path = "tests/data/models/missing.onnx".into());
     insta::assert_snapshot!(all.join("\n"));
 }
 

@@ -7,7 +7,7 @@ use forebay::{
     block::{Block, Column, Layout, Record, Table},
     contract::{Dtype, Field},
     engine::{
-        ColumnRef, Engine as _, EngineSpec, InputSpec, OutputRef, StepSpec,
+        ColumnRef, Engine as _, EngineSpec, InputSpec, ModelSource, OutputRef, StepSpec,
         cpu::{CpuEngine, catalog::CpuCatalog},
         isolate::run_isolated,
     },
@@ -25,7 +25,7 @@ use super::{
 fn spec(path: &Path, columns: usize, width: usize, output: usize) -> EngineSpec {
     EngineSpec {
         steps: vec![StepSpec {
-            path: path.to_path_buf(),
+            source: ModelSource::file(path),
             inputs: vec![InputSpec {
                 columns: (0..columns).map(ColumnRef::Field).collect(),
                 shape: vec![width],
@@ -202,7 +202,7 @@ fn an_output_of_no_rows_has_its_types_and_shapes() {
     let field = Field::new("pixels", Dtype::F32, vec![64]);
     let spec = EngineSpec {
         steps: vec![StepSpec {
-            path,
+            source: ModelSource::file(path),
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![64],

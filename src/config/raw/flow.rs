@@ -8,7 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{At, Count, DeviceName, FilePath, Named, OneOrMany, TypeName, route::Nothing};
+use super::{At, Count, DeviceName, FilePath, Named, TypeName, route::Nothing};
 use crate::contract::Scalar;
 
 /// How payloads are read: one of `json`, `msgpack`, `tensor`.
@@ -119,18 +119,6 @@ pub(in crate::config) struct Model {
     pub(in crate::config) device: DeviceName,
     /// Engine threads, each with its own copy of the model; half of the CPU cores where left out.
     pub(in crate::config) workers: Option<At<Count>>,
-}
-
-/// One model and what feeds it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Step {
-    /// The model, by its name under `models`.
-    pub(in crate::config) model: At<String>,
-    /// What feeds each model input: a field, an output of an earlier step (`output` or
-    /// `model.output`), or a list of them, which stand side by side as columns. An input that is
-    /// left out is fed by the field or output of its own name.
-    pub(in crate::config) inputs: Option<Named<At<OneOrMany<At<String>>>>>,
 }
 
 /// How results are written: one of `json`, `msgpack`, `tensor`.

@@ -7,20 +7,20 @@ mod flow;
 mod measure;
 mod place;
 mod route;
+mod step;
 mod value;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
-    flow::{
-        Decode, Encode, Field, Model, RecordEncode, ScalarValue, Step, TensorDecode, TensorEncode,
-    },
+    flow::{Decode, Encode, Field, Model, RecordEncode, ScalarValue, TensorDecode, TensorEncode},
     measure::{Count, Size, Time},
     place::{At, Named, OneOrMany},
     route::{
         AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys,
     },
+    step::{Feed, Step},
     value::{
         BrokerName, DeviceName, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
         TypeName, Url,
@@ -61,9 +61,10 @@ pub(super) struct Pipeline {
     /// Most payload bytes in the pipeline at once.
     #[serde(default = "max_in_flight_bytes")]
     pub(super) max_in_flight_bytes: Size,
-    /// The models, by the names that the steps use.
-    pub(super) models: At<Named<Model>>,
-    /// The models to run, one after another. May be left out where there is one model.
+    /// The models, by the names that the steps use. May be left out where the steps need none.
+    pub(super) models: Option<At<Named<Model>>>,
+    /// What is done with each batch, one after another: models, and what stands before and behind
+    /// them. May be left out where there is one model and nothing else.
     pub(super) steps: Option<At<Vec<At<Step>>>>,
     /// How results are written; JSON with every output of the last step where nothing is said.
     pub(super) encode: Option<At<Encode>>,

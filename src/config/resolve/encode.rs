@@ -1,6 +1,6 @@
 //! What is written: output references become series of the output table.
 
-use super::{Resolver, steps::Steps};
+use super::{Resolver, known::Steps};
 use crate::{
     config::{
         node::Span,
@@ -151,12 +151,11 @@ impl Resolver<'_> {
                 .collect();
             return fields.into_iter().collect();
         }
-        let step = steps.list.len().checked_sub(1)?;
-        let infos = steps.list[step].outputs.as_ref()?;
+        let last = steps.last_outputs()?;
         let passed = self.passed_keys();
-        if let Some(info) = infos
+        if let Some((_, info)) = last
             .iter()
-            .find(|info| passed.contains(&info.name.as_str()))
+            .find(|(_, info)| passed.contains(&info.name.as_str()))
         {
             let pass = keys
                 .and_then(|keys| keys.pass.as_deref())
@@ -174,9 +173,9 @@ impl Resolver<'_> {
             self.report(report);
             return None;
         }
-        let fields = infos.iter().enumerate().map(|(output, info)| OutputField {
+        let fields = last.iter().map(|(at, info)| OutputField {
             key: info.name.clone(),
-            series: series.add(OutputRef { step, output }, info),
+            series: series.add(*at, info),
             element: None,
             labels: info.labels.clone(),
         });
@@ -196,25 +195,23 @@ impl Resolver<'_> {
                 output.span(),
             )
         } else {
-            let last = steps.list.last()?;
-            let [info] = last.outputs.as_deref()? else {
+            let last = steps.last_outputs()?;
+            let [(at, info)] = last.as_slice() else {
                 self.report(
-                    Report::new("`encode: tensor` writes one output, and the model has several")
-                        .at(span, "")
-                        .help(format!(
-                            "name one: `tensor: {{ output: NAME }}`; there are {}",
-                            listed(last.plan.outputs.iter().map(String::as_str))
-                        )),
+                    Report::new(
+                        "`encode: tensor` writes one output, and the last step has several",
+                    )
+                    .at(span, "")
+                    .help(format!(
+                        "name one: `tensor: {{ output: NAME }}`; there are {}",
+                        listed(steps.last_names())
+                    )),
                 );
                 return None;
             };
-            let at = OutputRef {
-                step: steps.list.len() - 1,
-                output: 0,
-            };
             let field = OutputField {
                 key: info.name.clone(),
-                series: series.add(at, info),
+                series: series.add(*at, info),
                 element: None,
                 labels: info.labels.clone(),
             };

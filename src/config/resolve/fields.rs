@@ -2,14 +2,14 @@
 
 use super::{
     Resolver,
-    models::{StepItem, StepList},
+    list::{Item, Kind, StepList},
     shape::{ROW_ELEMENTS_MAX, fixed_shape, is_servable, shown},
 };
 use crate::{
     config::{
         node::Span,
         plan::DecodePlan,
-        raw::{At, Count, Decode, Field as RawField, Named, OneOrMany, TensorDecode},
+        raw::{At, Count, Decode, Field as RawField, Named, TensorDecode},
         report::{Report, listed},
     },
     contract::{Dtype, Field},
@@ -34,16 +34,24 @@ impl Fields {
 }
 
 /// An output of an earlier step.
-struct Earlier<'a> {
-    model: &'a str,
-    output: &'a str,
+enum Earlier<'a> {
+    /// By a model: `output` or `model.output`.
+    Model { model: &'a str, output: &'a str },
+    /// By another step: `output`, or `output.part` of several.
+    Tensor(&'a str),
 }
 
 impl Earlier<'_> {
-    /// Whether `name` means this output: `output` or `model.output`.
     fn is(&self, name: &str) -> bool {
-        let rest = name.strip_prefix(self.model);
-        name == self.output || rest.and_then(|rest| rest.strip_prefix('.')) == Some(self.output)
+        let (whole, rest) = match self {
+            Self::Model { model, output } => {
+                let rest = name.strip_prefix(model);
+                let rest = rest.and_then(|rest| rest.strip_prefix('.'));
+                return name == *output || rest == Some(output);
+            }
+            Self::Tensor(output) => (name == *output, name.strip_prefix(output)),
+        };
+        whole || rest.is_some_and(|rest| rest.starts_with('.'))
     }
 }
 
@@ -164,13 +172,24 @@ impl Resolver<'_> {
         };
         let mut earlier: Vec<Earlier<'_>> = Vec::new();
         for step in &steps.items {
-            let Some(model) = step.model else {
+            let item = match &step.kind {
+                Kind::Model(item) => item,
+                Kind::Tensor(tensor) => {
+                    self.tensor_without_fields(step, &earlier, &mut fields);
+                    earlier.push(Earlier::Tensor(tensor.output));
+                    continue;
+                }
+            };
+            let Some(model) = item.opened else {
                 fields.complete = false;
                 continue;
             };
             for input in &model.inputs {
                 let is_output = |name: &str| earlier.iter().any(|output| output.is(name));
-                let (name, span) = match step.feeds(&input.name).map(|feeds| feeds.0.as_slice()) {
+                let (name, span) = match step
+                    .feeds(&input.name)
+                    .map(|feeds| feeds.value.0.as_slice())
+                {
                     None => (input.name.as_str(), step.span.clone()),
                     Some([feed]) => (feed.value.as_str(), feed.span()),
                     Some(feeds) => {
@@ -193,12 +212,41 @@ impl Resolver<'_> {
                 }
             }
             let outputs = model.declared.iter();
-            earlier.extend(outputs.map(|output| Earlier {
-                model: step.name,
+            earlier.extend(outputs.map(|output| Earlier::Model {
+                model: item.name,
                 output,
             }));
         }
         fields
+    }
+
+    /// A step that is no model cannot say what its fields are.
+    fn tensor_without_fields(
+        &mut self,
+        step: &Item<'_>,
+        earlier: &[Earlier<'_>],
+        fields: &mut Fields,
+    ) {
+        let input = step.raw.and_then(|raw| raw.input.as_ref());
+        let several = step.written_inputs().iter().map(|(_, feed)| feed);
+        let mut names = several.chain(input).flat_map(|feed| &feed.value.0);
+        let unknown = names.find(|name| !earlier.iter().any(|output| output.is(&name.value)));
+        if let Some(name) = unknown {
+            if fields.complete {
+                self.report(
+                    Report::new(format!(
+                        "`fields` is missing: the step cannot say what `{}` is",
+                        name.value
+                    ))
+                    .at(&name.span(), "")
+                    .help(format!(
+                        "add `fields: {{ {}: {{ dtype: f32 }}, … }}`",
+                        name.value
+                    )),
+                );
+            }
+            fields.complete = false;
+        }
     }
 
     fn columns_without_fields(&mut self, feed: &At<String>, input: &InputInfo) {
@@ -297,14 +345,5 @@ impl Resolver<'_> {
             return None;
         }
         Some(DecodePlan::Tensor { dtype: field.dtype })
-    }
-}
-
-impl<'a> StepItem<'a> {
-    /// What the file says feeds this input.
-    pub(super) fn feeds(&self, input: &str) -> Option<&'a OneOrMany<At<String>>> {
-        let inputs = self.raw?.inputs.as_ref()?;
-        let (_, feeds) = inputs.0.iter().find(|(name, _)| name.value == input)?;
-        Some(&feeds.value)
     }
 }

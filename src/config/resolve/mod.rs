@@ -3,22 +3,31 @@
 
 mod encode;
 mod fields;
+mod finish;
+mod group;
+mod known;
 mod limits;
+mod list;
 mod models;
 mod order;
 mod route;
 mod server;
 mod shape;
 mod steps;
+mod tensor;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
+use self::finish::{model_plans, script};
 use super::{
     plan::Plan,
     raw::{At, FilePath, Pipeline},
     report::Report,
 };
-use crate::{batch::BatchPolicy, engine::ModelCatalog, message::InFlight};
+use crate::{batch::BatchPolicy, engine::ModelCatalog, graph::proto, message::InFlight};
 
 /// Resolves one pipeline.
 pub(super) fn resolve(
@@ -34,6 +43,7 @@ pub(super) fn resolve(
         text,
         base,
         catalog,
+        read: HashMap::new(),
         reports: Vec::new(),
     };
     let plan = resolver.plan(file);
@@ -54,6 +64,8 @@ struct Resolver<'a> {
     /// The folder that paths are relative to.
     base: PathBuf,
     catalog: &'a mut dyn ModelCatalog,
+    /// Models that were read to be put into a graph, by their files.
+    read: HashMap<PathBuf, proto::Model>,
     reports: Vec<Report>,
 }
 
@@ -71,10 +83,12 @@ impl Resolver<'_> {
         self.check_unused(&fields, &steps);
         let workers = self.workers(&step_list);
 
+        let max_rows = raw.batch.max_rows.value.0;
+        let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
+        let finished = self.finish(steps, wanted.unwrap_or_default(), max_rows);
         let routes = routes?;
         let encode = encode?;
-        let max_rows = raw.batch.max_rows.value.0;
-        let (engine, step_plans) = steps.into_spec(encode.series.clone(), max_rows)?;
+        let (engine, step_plans) = finished?;
         Some(Plan {
             name: raw.name.0.clone(),
             file: file.to_owned(),
@@ -92,6 +106,8 @@ impl Resolver<'_> {
                 bytes: raw.max_in_flight_bytes.0,
             },
             engine,
+            script: script(&step_list),
+            models: model_plans(&step_list),
             steps: step_plans,
             outputs: encode.infos,
             workers,

@@ -1,6 +1,6 @@
 //! `order_by`: by what results are kept in order.
 
-use super::{Resolver, fields::Fields, steps::Steps};
+use super::{Resolver, fields::Fields, known::Steps};
 use crate::{
     config::{
         node::Span,

@@ -1,262 +1,252 @@
-//! What feeds each model input: names become indices.
+//! The steps in order: models with what feeds each of their inputs. Names become indices.
 
 use super::{
     Resolver,
     fields::Fields,
-    models::{Opened, StepItem, StepList},
+    group::{Feed, Group, GroupModel, fixed_rows},
+    known::{Column, Steps},
+    list::{Item, Kind, ModelItem, StepList},
+    models::Opened,
     shape::{converts, row_shape, shown},
 };
 use crate::{
     config::{
         node::Span,
-        plan::StepPlan,
         raw::At,
         report::{Report, listed, nearest},
     },
     contract::Dtype,
-    engine::{ColumnRef, EngineSpec, InputInfo, InputSpec, OutputInfo, OutputRef, StepSpec},
+    engine::{ColumnRef, InputInfo, InputSpec, OutputRef},
+    graph::{GraphBuilder, Value, build::OPSET},
 };
-
-/// All steps, as far as they could be resolved.
-pub(super) struct Steps {
-    pub(super) list: Vec<ResolvedStep>,
-    /// Fields that a model takes.
-    pub(super) used: Vec<bool>,
-    /// Nothing was wrong: what is not used is not used.
-    pub(super) sound: bool,
-}
-
-pub(super) struct ResolvedStep {
-    pub(super) plan: StepPlan,
-    /// `None` where something that the run needs was wrong.
-    spec: Option<StepSpec>,
-    /// What really comes out; `None` where the model could not be run.
-    pub(super) outputs: Option<Vec<OutputInfo>>,
-    /// Whether `plan.outputs` can be relied on.
-    pub(super) opened: bool,
-}
-
-/// A column that was found.
-struct Column {
-    place: ColumnRef,
-    dtype: Dtype,
-    shape: Vec<usize>,
-}
-
-impl Steps {
-    /// The engine's part and the plan's, if every step could be resolved.
-    pub(super) fn into_spec(
-        self,
-        outputs: Vec<OutputRef>,
-        max_rows: usize,
-    ) -> Option<(EngineSpec, Vec<StepPlan>)> {
-        let (mut specs, mut plans) = (Vec::new(), Vec::new());
-        for step in self.list {
-            specs.push(step.spec?);
-            plans.push(step.plan);
-        }
-        let spec = EngineSpec {
-            steps: specs,
-            outputs,
-            max_rows,
-        };
-        Some((spec, plans))
-    }
-
-    /// Finds `output` or `model.output`; the latest step wins.
-    pub(super) fn find(&self, name: &str) -> Option<OutputRef> {
-        let steps = || self.list.iter().enumerate().rev();
-        let position = |step: &ResolvedStep, output: &str| {
-            step.plan.outputs.iter().position(|known| known == output)
-        };
-        let plain = steps().find_map(|(at, step)| Some((at, position(step, name)?)));
-        let found = plain.or_else(|| {
-            steps().find_map(|(at, step)| {
-                let output = name.strip_prefix(&step.plan.model)?.strip_prefix('.')?;
-                Some((at, position(step, output)?))
-            })
-        });
-        found.map(|(step, output)| OutputRef { step, output })
-    }
-
-    /// What really comes out there, where it is known.
-    pub(super) fn info(&self, at: OutputRef) -> Option<&OutputInfo> {
-        self.list.get(at.step)?.outputs.as_ref()?.get(at.output)
-    }
-
-    /// Every name that `find` takes, the last step's plain ones first.
-    pub(super) fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for (at, step) in self.list.iter().enumerate().rev() {
-            for output in &step.plan.outputs {
-                names.push(if at + 1 == self.list.len() {
-                    output.clone()
-                } else {
-                    format!("{}.{output}", step.plan.model)
-                });
-            }
-        }
-        names
-    }
-
-    /// Whether every output's name is known.
-    pub(super) fn all_opened(&self) -> bool {
-        !self.list.is_empty() && self.list.iter().all(|step| step.opened)
-    }
-}
 
 impl Resolver<'_> {
     pub(super) fn steps(&mut self, list: &StepList<'_>, fields: &Fields) -> Steps {
-        let mut steps = Steps {
-            list: Vec::new(),
-            used: vec![false; fields.list.len()],
-            sound: list.complete && fields.complete,
-        };
-        for item in &list.items {
-            let step = self.step(item, fields, &mut steps);
-            steps.sound &= step.opened && step.spec.is_some();
-            steps.list.push(step);
+        let mut steps = Steps::new(fields, list.complete);
+        for (at, item) in list.items.iter().enumerate() {
+            let before = steps.known.len();
+            let sound = match &item.kind {
+                Kind::Model(model) => self.model_step(list, at, item, model, fields, &mut steps),
+                Kind::Tensor(tensor) => {
+                    self.tensor_step(list, at, item, tensor, fields, &mut steps)
+                }
+            };
+            steps.sound &= sound.is_some();
+            steps.last = before..steps.known.len();
         }
         steps
     }
 
-    fn step(&mut self, item: &StepItem<'_>, fields: &Fields, steps: &mut Steps) -> ResolvedStep {
-        let mut step = ResolvedStep {
-            plan: StepPlan {
-                model: item.name.to_owned(),
-                device: item.device(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-            },
-            spec: None,
-            outputs: None,
-            opened: false,
-        };
-        let Some(model) = item.model else {
-            return step;
-        };
-        step.opened = true;
-        step.plan.inputs = model
-            .inputs
+    /// A new group for the step at this place, around the next model.
+    pub(super) fn open_group(&mut self, list: &StepList<'_>, at: usize, steps: &mut Steps) {
+        let model = list.next_model(at).and_then(|model| model.opened);
+        let span = list.items.get(at).map(|item| item.span.clone());
+        let span = span.unwrap_or_default();
+        let alone = list
+            .items
             .iter()
-            .map(|input| input.name.clone())
-            .collect();
-        step.plan.outputs.clone_from(&model.declared);
-        let known = self.check_input_names(item, model);
-        let inputs: Vec<_> = model
+            .all(|item| matches!(item.kind, Kind::Model(_)));
+        // A model alone is run as it is: no need to read it.
+        let graph = match model {
+            Some(model) if !alone => {
+                let graph = self.graph_around(model, &span);
+                steps.sound &= graph.is_some();
+                graph
+            }
+            _ => None,
+        };
+        let rows = model.and_then(fixed_rows);
+        steps.groups.push(Group::new(
+            span,
+            graph
+                .unwrap_or_else(|| GraphBuilder::new(OPSET))
+                .with_rows(rows),
+        ));
+    }
+
+    fn model_step(
+        &mut self,
+        list: &StepList<'_>,
+        at: usize,
+        item: &Item<'_>,
+        step: &ModelItem<'_>,
+        fields: &Fields,
+        steps: &mut Steps,
+    ) -> Option<()> {
+        if steps
+            .groups
+            .last()
+            .is_none_or(|group| group.model.is_some())
+        {
+            self.open_group(list, at, steps);
+        }
+        let Some(model) = step.opened else {
+            steps.opened = false;
+            return None;
+        };
+        let known = self.check_input_names(item, step.name, model);
+        let feeds: Vec<_> = model
             .inputs
             .iter()
             .map(|input| {
                 // A wrong name in the file most likely stands for one that is not fed.
                 if known || item.feeds(&input.name).is_some() {
-                    self.input(item, input, fields, steps)
+                    self.input(item, step, input, fields, steps)
                 } else {
                     None
                 }
             })
             .collect();
-        let inputs: Option<Vec<InputSpec>> = inputs.into_iter().collect();
-        let Some(inputs) = inputs.filter(|_| known) else {
-            return step;
+        let feeds: Option<Vec<(Feed, Vec<usize>)>> = feeds.into_iter().collect();
+        let Some(feeds) = feeds.filter(|_| known) else {
+            learn_names(step, model, steps);
+            return None;
         };
-        let shapes: Vec<_> = inputs.iter().map(|input| input.shape.clone()).collect();
-        match self.catalog.outputs(&model.path, &shapes) {
-            Ok(outputs) => {
-                step.plan.outputs = outputs.iter().map(|output| output.name.clone()).collect();
-                step.outputs = Some(outputs);
-                step.spec = Some(StepSpec {
-                    path: model.path.clone(),
-                    inputs,
-                });
+        let shapes: Vec<_> = feeds.iter().map(|(_, shape)| shape.clone()).collect();
+        let outputs = match self.catalog.outputs(&model.source, &shapes) {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                self.report(Report::new(error.message).at(&item.span, ""));
+                learn_names(step, model, steps);
+                return None;
             }
-            Err(error) => self.report(Report::new(error.message).at(&item.span, "")),
+        };
+        let number = steps.groups.len() - 1;
+        let group = steps.groups.last_mut()?;
+        let names = model.inputs.iter().map(|input| input.name.clone());
+        group.model = Some(GroupModel {
+            name: step.name.to_owned(),
+            device: step.device(),
+            source: model.source.clone(),
+            feeds: names.zip(feeds.into_iter().map(|(feed, _)| feed)).collect(),
+        });
+        for info in outputs {
+            let value = Value {
+                name: format!("{}/{}", step.name, info.name),
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+                labels: info.labels.clone(),
+            };
+            let group = steps.groups.last_mut()?;
+            let qualified = format!("{}.{}", step.name, info.name);
+            let output = group.add(&info.name, qualified, value);
+            let at = OutputRef {
+                step: number,
+                output,
+            };
+            let name = info.name.clone();
+            steps.learn(&name, Some(step.name), at, Some(info));
         }
-        step
+        Some(())
     }
 
-    fn check_input_names(&mut self, item: &StepItem<'_>, model: &Opened) -> bool {
+    fn check_input_names(&mut self, item: &Item<'_>, name: &str, model: &Opened) -> bool {
         let names = || model.inputs.iter().map(|input| input.name.as_str());
-        let written = item.raw.and_then(|raw| raw.inputs.as_ref());
         let mut known = true;
-        for (name, _) in written
-            .map(|inputs| inputs.0.as_slice())
-            .unwrap_or_default()
-        {
-            if names().all(|input| input != name.value) {
+        for (input, _) in item.written_inputs() {
+            if names().all(|known| known != input.value) {
                 known = false;
                 self.report(
-                    Report::new(format!(
-                        "the model `{}` has no input `{}`",
-                        item.name, name.value
-                    ))
-                    .at(&name.span(), format!("its inputs: {}", listed(names())))
-                    .maybe_help(nearest(&name.value, names())),
+                    Report::new(format!("the model `{name}` has no input `{}`", input.value))
+                        .at(&input.span(), format!("its inputs: {}", listed(names())))
+                        .maybe_help(nearest(&input.value, names())),
                 );
             }
         }
         known
     }
 
+    /// What feeds this input, and the shape of one row of it.
     fn input(
         &mut self,
-        item: &StepItem<'_>,
+        item: &Item<'_>,
+        step: &ModelItem<'_>,
         input: &InputInfo,
         fields: &Fields,
         steps: &mut Steps,
-    ) -> Option<InputSpec> {
+    ) -> Option<(Feed, Vec<usize>)> {
         let Some(feeds) = item.feeds(&input.name) else {
-            let Some(column) = find(&input.name, fields, steps) else {
-                self.unfed(item, input, fields, steps);
+            let Some(column) = steps.column(&input.name, fields) else {
+                self.unfed(item, step, input, fields, steps);
                 return None;
             };
             let span = item.span.clone();
-            mark(&column, steps);
+            steps.mark(&column);
             self.check_dtype(&input.name, &column, input, &span)?;
-            return self.fit(input, vec![column], &span);
+            return self.fit(input, &[column], &span, steps);
         };
-        let mut columns = Vec::with_capacity(feeds.0.len());
-        let mut sound = !feeds.0.is_empty();
-        if feeds.0.is_empty() {
-            self.unfed(item, input, fields, steps);
+        if feeds.value.0.is_empty() {
+            self.unfed(item, step, input, fields, steps);
+            return None;
         }
-        for feed in &feeds.0 {
-            let Some(column) = find(&feed.value, fields, steps) else {
-                self.unknown_feed(feed, fields, steps);
-                sound = false;
-                continue;
-            };
-            mark(&column, steps);
+        let columns = self.columns(&feeds.value.0, fields, steps);
+        let written: Vec<_> = (feeds.value.0.iter().zip(&columns))
+            .filter_map(|(feed, column)| Some((feed, column.as_ref()?)))
+            .collect();
+        let mut sound = written.len() == columns.len();
+        for (feed, column) in &written {
             sound &= self
-                .check_dtype(&feed.value, &column, input, &feed.span())
+                .check_dtype(&feed.value, column, input, &feed.span())
                 .is_some();
-            columns.push(column);
         }
-        let first = feeds.0.first()?.span();
-        let last = feeds.0.last()?.span();
-        let span = first.start..last.end.max(first.end);
+        let columns: Vec<Column> = columns.into_iter().flatten().collect();
         if sound {
-            self.fit(input, columns, &span)
+            self.fit(input, &columns, &span_of(&feeds.value.0), steps)
         } else {
             None
         }
     }
 
-    fn fit(&mut self, input: &InputInfo, columns: Vec<Column>, span: &Span) -> Option<InputSpec> {
+    /// The columns of these names; `None` where there is none of a name, which is reported.
+    pub(super) fn columns(
+        &mut self,
+        names: &[At<String>],
+        fields: &Fields,
+        steps: &mut Steps,
+    ) -> Vec<Option<Column>> {
+        let mut columns = Vec::with_capacity(names.len());
+        for name in names {
+            let column = steps.column(&name.value, fields);
+            match &column {
+                Some(column) => steps.mark(column),
+                None => self.unknown_feed(name, fields, steps),
+            }
+            columns.push(column);
+        }
+        columns
+    }
+
+    fn fit(
+        &mut self,
+        input: &InputInfo,
+        columns: &[Column],
+        span: &Span,
+        steps: &mut Steps,
+    ) -> Option<(Feed, Vec<usize>)> {
         let shapes: Vec<_> = columns.iter().map(|column| column.shape.clone()).collect();
-        match row_shape(input.row_dims(), &shapes) {
-            Ok(shape) => Some(InputSpec {
-                columns: columns.into_iter().map(|column| column.place).collect(),
-                shape,
-            }),
+        let shape = match row_shape(input.row_dims(), &shapes) {
+            Ok(shape) => shape,
             Err(fault) => {
                 self.report(
                     Report::new(format!("the input `{}` does not fit: {fault}", input.name))
                         .at(span, "")
                         .help("name as many fields as the model was trained with, in the same order; a field with several elements has a `shape`"),
                 );
-                None
+                return None;
             }
+        };
+        let number = steps.groups.len().checked_sub(1)?;
+        if columns.iter().all(|column| column.group() != Some(number)) {
+            let spec = InputSpec {
+                columns: columns.iter().map(|column| column.place).collect(),
+                shape: shape.clone(),
+            };
+            return Some((Feed::Outside(spec, input.dtype), shape));
         }
+        let group = steps.groups.last_mut()?;
+        let value = group.bring_flat(columns, input.dtype, number)?;
+        let value = group.graph.reshape(&value, &shape);
+        Some((Feed::Inside(value), shape))
     }
 
     fn check_dtype(
@@ -288,11 +278,8 @@ impl Resolver<'_> {
     }
 
     fn unknown_feed(&mut self, feed: &At<String>, fields: &Fields, steps: &Steps) {
-        if !fields.complete || !steps.list.iter().all(|step| step.opened) {
-            return;
-        }
         // The output may be known by name only, because its step could not be run.
-        if steps.find(&feed.value).is_some() {
+        if !fields.complete || !steps.opened || steps.find(&feed.value).is_some() {
             return;
         }
         let outputs = steps.names();
@@ -300,7 +287,7 @@ impl Resolver<'_> {
             let fields = fields.list.iter().map(|field| field.name.as_str());
             fields.chain(outputs.iter().map(String::as_str))
         };
-        let noun = if steps.list.is_empty() {
+        let noun = if steps.known.is_empty() {
             "there is no field"
         } else {
             "there is no field or earlier output"
@@ -308,11 +295,37 @@ impl Resolver<'_> {
         self.report(
             Report::new(format!("{noun} `{}`", feed.value))
                 .at(&feed.span(), format!("there are {}", listed(known())))
-                .maybe_help(nearest(&feed.value, known())),
+                .maybe_help(
+                    self.made_later(&feed.value)
+                        .or_else(|| nearest(&feed.value, known())),
+                ),
         );
     }
 
-    fn unfed(&mut self, item: &StepItem<'_>, input: &InputInfo, fields: &Fields, steps: &Steps) {
+    /// Advice, where a step makes this name, but not before it is asked for.
+    fn made_later(&self, name: &str) -> Option<String> {
+        let steps = &self.raw.steps.as_ref()?.value;
+        let maker = steps.iter().find(|step| {
+            let output = step.value.output.as_ref();
+            output.is_some_and(|output| {
+                name.strip_prefix(output.value.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        })?;
+        let line = self.text.get(..maker.span().start)?.lines().count().max(1);
+        Some(format!(
+            "a step makes `{name}` (line {line}), but only steps above can be used: move that step up; where each needs the other, there is a circle, and one of them must do without"
+        ))
+    }
+
+    fn unfed(
+        &mut self,
+        item: &Item<'_>,
+        step: &ModelItem<'_>,
+        input: &InputInfo,
+        fields: &Fields,
+        steps: &Steps,
+    ) {
         if !fields.complete || steps.find(&input.name).is_some() {
             return;
         }
@@ -321,7 +334,7 @@ impl Resolver<'_> {
             .list
             .iter()
             .all(|field| field.shape.is_empty() && converts(field.dtype, input.dtype));
-        let alone = item.model.is_some_and(|model| model.inputs.len() == 1);
+        let alone = step.opened.is_some_and(|model| model.inputs.len() == 1);
         let help = if alone && scalars && input.dtype != Dtype::String && !fields.list.is_empty() {
             let columns: Vec<_> = names().collect();
             format!(
@@ -343,7 +356,7 @@ impl Resolver<'_> {
         };
         let title = format!(
             "nothing feeds the input `{}` of the model `{}`",
-            input.name, item.name
+            input.name, step.name
         );
         let label = format!(
             "`{}` is {} {}",
@@ -372,29 +385,21 @@ impl Resolver<'_> {
     }
 }
 
-fn mark(column: &Column, steps: &mut Steps) {
-    if let ColumnRef::Field(field) = column.place
-        && let Some(used) = steps.used.get_mut(field)
-    {
-        *used = true;
-    }
+/// From the first name to the last.
+pub(super) fn span_of(names: &[At<String>]) -> Span {
+    let first = names.first().map(At::span).unwrap_or_default();
+    let last = names.last().map(At::span).unwrap_or_default();
+    first.start..last.end.max(first.end)
 }
 
-/// A field of this name, or else an output of an earlier step.
-fn find(name: &str, fields: &Fields, steps: &Steps) -> Option<Column> {
-    if let Some(place) = fields.find(name) {
-        let field = &fields.list[place];
-        return Some(Column {
-            place: ColumnRef::Field(place),
-            dtype: field.dtype,
-            shape: field.shape.clone(),
-        });
+/// The outputs of a model that could not be run are known by name only.
+fn learn_names(step: &ModelItem<'_>, model: &Opened, steps: &mut Steps) {
+    let number = steps.groups.len().saturating_sub(1);
+    for (output, name) in model.declared.iter().enumerate() {
+        let at = OutputRef {
+            step: number,
+            output,
+        };
+        steps.learn(name, Some(step.name), at, None);
     }
-    let output = steps.find(name)?;
-    let info = steps.info(output)?;
-    Some(Column {
-        place: ColumnRef::Output(output),
-        dtype: info.dtype,
-        shape: info.shape.clone(),
-    })
 }

@@ -2,10 +2,10 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    fs,
-    path::{Path, PathBuf},
+    fs, io,
 };
 
+use bytes::Bytes;
 use ort::session::SessionInputValue;
 
 use super::{
@@ -18,13 +18,13 @@ use super::{
 use crate::{
     block::{Column, Series, Strings},
     contract::Dtype,
-    engine::{InputInfo, ModelCatalog, ModelError, OutputInfo},
+    engine::{InputInfo, ModelCatalog, ModelError, ModelSource, OutputInfo},
 };
 
 /// Reads model files and keeps them loaded while questions are asked.
 #[derive(Debug, Default)]
 pub struct CpuCatalog {
-    models: HashMap<PathBuf, Model>,
+    models: HashMap<ModelSource, Model>,
 }
 
 impl CpuCatalog {
@@ -37,16 +37,19 @@ impl CpuCatalog {
     ///
     /// # Errors
     /// The file cannot be loaded or has an input that cannot be fed.
-    pub fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError> {
-        Ok(self.model(path)?.inputs.clone())
+    pub fn inputs(&mut self, source: impl Into<ModelSource>) -> Result<Vec<InputInfo>, ModelError> {
+        Ok(self.model(&source.into())?.inputs.clone())
     }
 
     /// The names of the outputs, in the graph's order.
     ///
     /// # Errors
     /// As [`CpuCatalog::inputs`].
-    pub fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError> {
-        let model = self.model(path)?;
+    pub fn declared_outputs(
+        &mut self,
+        source: impl Into<ModelSource>,
+    ) -> Result<Vec<String>, ModelError> {
+        let model = self.model(&source.into())?;
         Ok(model
             .outputs
             .iter()
@@ -62,10 +65,11 @@ impl CpuCatalog {
     /// value for each row.
     pub fn outputs(
         &mut self,
-        path: &Path,
+        source: impl Into<ModelSource>,
         row_shapes: &[Vec<usize>],
     ) -> Result<Vec<OutputInfo>, ModelError> {
-        let model = self.model(path)?;
+        let source = source.into();
+        let model = self.model(&source)?;
         if row_shapes.len() != model.inputs.len() {
             return Err(model.error(&format!(
                 "it has {} inputs, and shapes of {} were given",
@@ -79,7 +83,7 @@ impl CpuCatalog {
             let widths = row_shapes.iter().map(|shape| shape.iter().product());
             let names = model.inputs.iter().map(|input| input.name.as_str());
             let inputs: Vec<(&str, usize)> = names.zip(widths).collect();
-            let samples = fs::read(path).map(|file| hints::samples(&file, &inputs));
+            let samples = file_of(&source).map(|file| hints::samples(&file, &inputs));
             match samples {
                 Ok(samples) if !samples.is_empty() => {
                     let sampled = rows(model, row_shapes, &samples);
@@ -95,38 +99,51 @@ impl CpuCatalog {
     ///
     /// # Errors
     /// As [`CpuCatalog::inputs`].
-    pub fn width(&mut self, path: &Path, place: usize) -> Result<Option<Width>, ModelError> {
-        let model = self.model(path)?;
+    pub fn width(
+        &mut self,
+        source: impl Into<ModelSource>,
+        place: usize,
+    ) -> Result<Option<Width>, ModelError> {
+        let source = source.into();
+        let model = self.model(&source)?;
         let Some(input) = model.inputs.get(place) else {
             return Ok(None);
         };
-        let file = fs::read(path).map_err(|error| model.error(&error.to_string()))?;
+        let file = file_of(&source).map_err(|error| model.error(&error.to_string()))?;
         Ok(hints::width(&file, &input.name))
     }
 
-    fn model(&mut self, path: &Path) -> Result<&mut Model, ModelError> {
-        match self.models.entry(path.to_path_buf()) {
+    fn model(&mut self, source: &ModelSource) -> Result<&mut Model, ModelError> {
+        match self.models.entry(source.clone()) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => Ok(entry.insert(Model::load(path)?)),
+            Entry::Vacant(entry) => Ok(entry.insert(Model::load(source)?)),
         }
     }
 }
 
 impl ModelCatalog for CpuCatalog {
-    fn inputs(&mut self, path: &Path) -> Result<Vec<InputInfo>, ModelError> {
-        Self::inputs(self, path)
+    fn inputs(&mut self, source: &ModelSource) -> Result<Vec<InputInfo>, ModelError> {
+        Self::inputs(self, source)
     }
 
-    fn declared_outputs(&mut self, path: &Path) -> Result<Vec<String>, ModelError> {
-        Self::declared_outputs(self, path)
+    fn declared_outputs(&mut self, source: &ModelSource) -> Result<Vec<String>, ModelError> {
+        Self::declared_outputs(self, source)
     }
 
     fn outputs(
         &mut self,
-        path: &Path,
+        source: &ModelSource,
         row_shapes: &[Vec<usize>],
     ) -> Result<Vec<OutputInfo>, ModelError> {
-        Self::outputs(self, path, row_shapes)
+        Self::outputs(self, source, row_shapes)
+    }
+}
+
+/// The bytes that the model is made of.
+fn file_of(source: &ModelSource) -> io::Result<Bytes> {
+    match &source.graph {
+        Some(graph) => Ok(graph.clone()),
+        None => fs::read(&source.path).map(Bytes::from),
     }
 }
 

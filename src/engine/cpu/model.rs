@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use ort::{
@@ -19,13 +19,13 @@ use super::{
 };
 use crate::{
     contract::Dtype,
-    engine::{Dim, InputInfo, ModelError},
+    engine::{Dim, InputInfo, ModelError, ModelSource},
 };
 
 /// A loaded model.
 #[derive(Debug)]
 pub(super) struct Model {
-    pub(super) path: PathBuf,
+    pub(super) source: ModelSource,
     pub(super) session: Session,
     /// In the graph's order.
     pub(super) inputs: Vec<InputInfo>,
@@ -66,15 +66,19 @@ impl Declared {
 
 impl Model {
     /// Loads the file, with one thread for each run.
-    pub(super) fn load(path: &Path) -> Result<Self, ModelError> {
-        explain::check_file(path)?;
-        // What cannot be read here is explained when the runtime fails to read it.
-        let unzipped = fs::read(path).ok().and_then(|file| zipmap::unzip(&file));
-        let (file, mut labels) = match unzipped {
-            Some(Unzipped { file, labels }) => (Some(file), labels),
-            None => (None, HashMap::new()),
+    pub(super) fn load(source: &ModelSource) -> Result<Self, ModelError> {
+        let path = source.path.as_path();
+        let (session, mut labels) = if let Some(graph) = &source.graph {
+            (open(path, Some(graph))?, HashMap::new())
+        } else {
+            explain::check_file(path)?;
+            // What cannot be read here is explained when the runtime fails to read it.
+            let unzipped = fs::read(path).ok().and_then(|file| zipmap::unzip(&file));
+            match unzipped {
+                Some(Unzipped { file, labels }) => (open(path, Some(&file))?, labels),
+                None => (open(path, None)?, HashMap::new()),
+            }
         };
-        let session = open(path, file.as_deref())?;
         let inputs = session
             .inputs()
             .iter()
@@ -102,7 +106,7 @@ impl Model {
         }
         let batch = fixed_batch(path, &inputs)?;
         Ok(Self {
-            path: path.to_path_buf(),
+            source: source.clone(),
             session,
             inputs,
             outputs,
@@ -112,7 +116,7 @@ impl Model {
 
     /// An error about this model.
     pub(super) fn error(&self, why: &str) -> ModelError {
-        explain::about(&self.path, why)
+        explain::about(&self.source.path, why)
     }
 }
 

@@ -78,7 +78,7 @@ impl Step {
         fields: &[Field],
         earlier: &[Self],
     ) -> Result<Self, ModelError> {
-        let model = Model::load(&spec.path)?;
+        let model = Model::load(&spec.source)?;
         if spec.inputs.len() != model.inputs.len() {
             return Err(model.error(&format!(
                 "it has {} inputs, and {} are fed",

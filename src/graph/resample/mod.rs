@@ -3,13 +3,13 @@
 //! `Resize` has no antialiasing before set 18, and rounds and cuts in its own ways.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{GraphBuilder, Value, image::Layout};
 use crate::contract::Dtype;
 
 /// How new pixels are made of old ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// The pixel whose middle is nearest, as Pillow's `NEAREST` and PyTorch's `nearest-exact`.

@@ -1,7 +1,7 @@
 //! `center_crop`: the middle of an image.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, only};
 use crate::graph::{
@@ -13,7 +13,7 @@ use crate::graph::{
 /// Cuts out the middle of an image, torchvision's `CenterCrop`. Where as many pixels cannot go on both sides, the first row or
 /// column that stays is `(old - new) / 2`, a half rounded to the even number. Example: `{ size: [2, 2] }` takes the pixels
 /// in rows 1 and 2 and columns 2 and 3 out of 4 rows of 5.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CenterCrop {
     /// `[height, width]`; one number is both.

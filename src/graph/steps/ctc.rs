@@ -1,7 +1,7 @@
 //! `ctc`: the best path of a recogniser.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 /// `indices` [T] (classes from the front on, then -1), `length` (how many there are) and `score`, the mean of the
 /// probabilities at the steps that were kept, 0 where there are none (all as PaddleOCR). Example: with `{ blank: 0 }` the
 /// best classes 0, 3, 3, 0, 3, 5 become [3, 3, 5, -1, -1, -1], of length 3.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ctc {
     /// The class that stands for nothing: 0 in PaddleOCR and PyTorch's `CTCLoss`, the last one in TensorFlow.

@@ -1,7 +1,7 @@
 //! `letterbox`: an image in another size that keeps its ratio, with bars.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers, resize::antialias};
 use crate::graph::{
@@ -12,7 +12,7 @@ use crate::graph::{
 };
 
 /// Where the image lies between the bars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Align {
     /// In the middle; where that is between two pixels, one nearer to the top and to the left.
@@ -26,7 +26,7 @@ pub enum Align {
 /// Ultralytics' `LetterBox` (with `fill: 114, antialias: false`), Pillow's `ImageOps.pad`. Filters are those of `resize`. A place x in
 /// the new image was at `(x - left) / r` in the old one. Example: `{ size: [640, 640], fill: 114 }` makes an image of 480 rows and 1280 columns into 240 rows of
 /// 640 (r = 0.5), with 200 rows of 114 above and below.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Letterbox {
     /// `[height, width]`; one number is both.

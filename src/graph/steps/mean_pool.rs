@@ -1,7 +1,7 @@
 //! `mean_pool`: one vector for a sequence of them.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// The mean of the vectors `values` [T, D] over those places where `mask` [T] is 1:
 /// `sum(values * mask) / max(sum(mask), 1e-9)`, the mean pooling of sentence-transformers. Whole numbers become `f32`.
 /// Example: of [[1, 2], [3, 4], [9, 9]] with the mask [1, 1, 0] it makes [2, 3].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MeanPool {}
 

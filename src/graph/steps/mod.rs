@@ -1,50 +1,90 @@
 //! The tensor steps: a file for each. What may be written in a pipeline file (the doc comments become the
 //! reference), and the nodes that it becomes.
 
+mod argmax;
+mod average;
+mod bucketize;
+mod categories;
 mod center_crop;
+mod clip;
 mod concat;
 mod ctc;
+mod cyclic;
+mod denormalize;
+mod impute;
+mod l2_normalize;
 mod letterbox;
+mod log1p;
 mod mean_pool;
 mod nms;
 mod normalize;
+mod one_hot;
+mod ordinal;
 mod reshape;
 mod resize;
 mod scale;
+mod select;
+mod sigmoid;
 mod softmax;
 mod spectrogram;
+mod threshold;
+mod top_k;
 mod transpose;
+mod vote;
 
 use std::fmt;
 
 use super::build::{GraphBuilder, Value};
+use crate::contract::Dtype;
 
 pub use self::{
-    center_crop::CenterCrop, concat::Concat, ctc::Ctc, letterbox::Letterbox, mean_pool::MeanPool,
-    nms::Nms, normalize::Normalize, reshape::Reshape, resize::Resize, scale::Scale,
-    softmax::Softmax, spectrogram::Spectrogram, transpose::Transpose,
+    argmax::Argmax, average::Average, bucketize::Bucketize, categories::Categories,
+    center_crop::CenterCrop, clip::Clip, concat::Concat, ctc::Ctc, cyclic::Cyclic,
+    denormalize::Denormalize, impute::Impute, l2_normalize::L2Normalize, letterbox::Letterbox,
+    log1p::Log1p, mean_pool::MeanPool, nms::Nms, normalize::Normalize, one_hot::OneHot,
+    ordinal::Ordinal, reshape::Reshape, resize::Resize, scale::Scale, select::Select,
+    sigmoid::Sigmoid, softmax::Softmax, spectrogram::Spectrogram, threshold::Threshold,
+    top_k::TopK, transpose::Transpose, vote::Vote,
 };
 
 /// Calls a macro with the key and the type of every tensor step.
 macro_rules! each_tensor_step {
     ($then:ident) => {
         $then! {
+            argmax: Argmax,
+            average: Average,
+            bucketize: Bucketize,
             center_crop: CenterCrop,
+            clip: Clip,
             concat: Concat,
             ctc: Ctc,
+            cyclic: Cyclic,
+            denormalize: Denormalize,
+            impute: Impute,
+            l2_normalize: L2Normalize,
             letterbox: Letterbox,
+            log1p: Log1p,
             mean_pool: MeanPool,
             nms: Nms,
             normalize: Normalize,
+            one_hot: OneHot,
+            ordinal: Ordinal,
             reshape: Reshape,
             resize: Resize,
             scale: Scale,
+            select: Select,
+            sigmoid: Sigmoid,
             softmax: Softmax,
             spectrogram: Spectrogram,
+            threshold: Threshold,
+            top_k: TopK,
             transpose: Transpose,
+            vote: Vote,
         }
     };
 }
+
+pub(crate) use each_tensor_step;
 
 macro_rules! by_name {
     ($($key:ident: $step:ident,)*) => {
@@ -72,7 +112,7 @@ macro_rules! by_name {
 each_tensor_step!(by_name);
 
 /// A step that becomes nodes of a graph.
-pub trait TensorStep: fmt::Debug {
+pub trait TensorStep: fmt::Debug + Parameters {
     /// What it takes. One port is fed by `input`, several by `inputs`, under these names.
     fn ports(&self) -> &'static [&'static str] {
         &["input"]
@@ -89,6 +129,22 @@ pub trait TensorStep: fmt::Debug {
     /// # Errors
     /// A type or a shape that the step cannot take, or parameters that do not fit it.
     fn emit(&self, graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Vec<Output>, Fault>;
+}
+
+/// What is written under the step's key.
+pub trait Parameters {
+    /// The parameters as they can be written again.
+    fn parameters(&self) -> serde_json::Value;
+}
+
+impl<T: serde::Serialize> Parameters for T {
+    fn parameters(&self) -> serde_json::Value {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let serde_json::Value::Object(keys) = &mut value {
+            keys.retain(|_, value| !value.is_null());
+        }
+        value
+    }
 }
 
 /// One thing that a step gives.
@@ -160,7 +216,6 @@ fn only(inputs: &[Value]) -> Result<&Value, Fault> {
 /// # Errors
 /// It is text, or truth values.
 fn numbers(inputs: &[Value]) -> Result<&Value, Fault> {
-    use crate::contract::Dtype;
     let value = only(inputs)?;
     match value.dtype {
         Dtype::String | Dtype::Bool => Err(Fault::input(format!(
@@ -198,6 +253,119 @@ fn column_dims(value: &Value) -> Vec<usize> {
         .last()
         .map(|size| vec![*size])
         .unwrap_or_default()
+}
+
+/// Whether a type can hold this number; floats hold all, rounded.
+fn holds(dtype: Dtype, number: f64) -> bool {
+    let [low, high] = match dtype {
+        Dtype::U8 => [0.0, f64::from(u8::MAX)],
+        Dtype::I32 => [f64::from(i32::MIN), f64::from(i32::MAX)],
+        // The greatest that stays exact.
+        Dtype::I64 => [-9_007_199_254_740_992.0, 9_007_199_254_740_992.0],
+        _ => return true,
+    };
+    number.fract() == 0.0 && (low..=high).contains(&number)
+}
+
+/// A value and limits such that `x < limit` and `x >= limit` mean what they say: whole numbers are compared as whole
+/// numbers, with the next one above a limit that is none.
+fn comparable(graph: &mut GraphBuilder, value: &Value, limits: &[f64]) -> (Value, Vec<f64>) {
+    match value.dtype {
+        Dtype::F32 | Dtype::F64 => (value.clone(), limits.to_vec()),
+        _ => {
+            let limits = limits.iter().map(|limit| limit.ceil()).collect();
+            (graph.cast(value, Dtype::I64), limits)
+        }
+    }
+}
+
+/// The scores of classes: a vector of numbers for each row.
+///
+/// # Errors
+/// It is text, truth values or a single number.
+fn scores(inputs: &[Value]) -> Result<&Value, Fault> {
+    let value = numbers(inputs)?;
+    if value.shape.is_empty() {
+        return Err(
+            Fault::input("takes a vector for each row, and is fed with single numbers")
+                .help("list the columns: `input: [a, b, c]`"),
+        );
+    }
+    Ok(value)
+}
+
+/// One label for each element of the last dimension, where there are labels.
+///
+/// # Errors
+/// There are too few or too many.
+fn class_labels<'a>(
+    labels: Option<&'a [String]>,
+    value: &Value,
+) -> Result<Option<&'a [String]>, Fault> {
+    let size = value.shape.last().copied().unwrap_or(1);
+    match labels {
+        Some(labels) if labels.len() != size => Err(Fault::key(
+            "labels",
+            format!(
+                "has {} texts, and the input has {size} elements",
+                labels.len()
+            ),
+        )
+        .help("write one for each, in the order of the model's classes")),
+        labels => Ok(labels),
+    }
+}
+
+/// The first of several values that have one shape.
+///
+/// # Errors
+/// There is only one, or they have several shapes, or labels that are not the same.
+fn alike(inputs: &[Value]) -> Result<&Value, Fault> {
+    let first = inputs.first().filter(|_| inputs.len() > 1).ok_or_else(|| {
+        Fault::input("takes several values, and is fed with one")
+            .help("list the outputs of several models: `input: [a.label, b.label]`")
+    })?;
+    if let Some(other) = inputs.iter().find(|input| input.shape != first.shape) {
+        return Err(Fault::input(format!(
+            "takes values of one shape, and is fed with {:?} and {:?}",
+            first.shape, other.shape
+        )));
+    }
+    let mut labels = inputs.iter().filter_map(|input| input.labels.as_ref());
+    let known = labels.next();
+    match labels.find(|other| Some(*other) != known) {
+        None => Ok(first),
+        Some(_) => Err(Fault::input(
+            "is fed with classes in differing order: their labels are not the same",
+        )
+        .help("bring them into one order with `select: { columns: [LABEL, ...] }`")),
+    }
+}
+
+/// One weight for each of the values.
+///
+/// # Errors
+/// There are too few or too many, or one is no weight.
+fn model_weights(weights: Option<&[f64]>, inputs: &[Value]) -> Result<Vec<f64>, Fault> {
+    let Some(weights) = weights else {
+        return Ok(vec![1.0; inputs.len()]);
+    };
+    if weights.len() != inputs.len() {
+        let (given, listed) = (weights.len(), inputs.len());
+        return Err(Fault::key(
+            "weights",
+            format!("has {given} numbers, and `input` lists {listed} values"),
+        )
+        .help("write one for each"));
+    }
+    let bad = |weight: &&f64| !weight.is_finite() || **weight < 0.0;
+    if let Some(weight) = weights.iter().find(bad) {
+        return Err(Fault::key("weights", format!("has {weight}")).help("write numbers from 0"));
+    }
+    if weights.iter().sum::<f64>() == 0.0 {
+        return Err(Fault::key("weights", "are all 0").help("write one above 0 at least"));
+    }
+    Ok(weights.to_vec())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `nms`: a detector's boxes without those that say the same.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How a box is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Boxes {
     /// Two corners: left, top, right, bottom.
@@ -26,7 +26,7 @@ pub enum Boxes {
 /// came in), `scores` and `classes` [max_detections], and `count`; behind the last detection boxes and scores are 0, and classes -1. All
 /// is computed in `f32`. Example: with `{ iou: 0.5, max_detections: 2 }` the boxes [0, 0, 10, 10], [0, 0, 10, 9] and [20, 20, 30, 30] with
 /// scores 0.9, 0.8, 0.7 leave the first and the third: the second covers 0.9 of the first.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nms {
     /// Boxes of a class that overlap a better one by more than this go: 0 to 1; 0.45 to 0.7 is usual.

@@ -1,7 +1,7 @@
 //! `normalize`: pixels centred and stretched for each channel.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 /// Moves and stretches the channels of an image: `(x / scale - mean) / std`, torchvision's `Normalize` behind `ToTensor`
 /// (`scale: 255`). Whole numbers become `f32`. Example: `{ scale: 255, mean: 0.5, std: 0.5 }` makes the pixel 255 into 1,
 /// and 0 into -1; ImageNet models take `{ scale: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], layout: hwc_to_chw }`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Normalize {
     /// The value of full brightness, which `mean` and `std` take as 1: 255 for bytes, 1 where `mean` and `std` count in the

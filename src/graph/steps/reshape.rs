@@ -1,14 +1,14 @@
 //! `reshape`: the elements of a row in another shape.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, only};
 use crate::graph::{GraphBuilder, Value, params::OneOrMany};
 
 /// Gives a row another shape of as many elements, in the same order (numpy's `reshape`). The rows of a batch stay apart.
 /// Example: `{ shape: [2, 3] }`, or `[2, -1]`, makes [1, 2, 3, 4, 5, 6] into [[1, 2, 3], [4, 5, 6]].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reshape {
     /// The new shape of a row; one size may be -1, for whatever is left.

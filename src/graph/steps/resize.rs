@@ -1,7 +1,7 @@
 //! `resize`: an image in another size.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::graph::{
@@ -15,7 +15,7 @@ use crate::graph::{
 /// it does what Pillow's `resize` and torchvision's `Resize` do: bytes stay bytes, at most one level from Pillow's; floats are within
 /// 1e-5 of the largest pixel. Without, it does what PyTorch's `interpolate` and OpenCV's `resize` do. Other whole numbers become `f32`.
 /// Example: `{ size: [1, 2], filter: box }` makes the row of four pixels 0, 2, 4, 6 into 1 and 5.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
     /// `[height, width]`. One number is the length of the shorter side, and the other side keeps the ratio, rounded down

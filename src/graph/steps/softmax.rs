@@ -1,14 +1,14 @@
 //! `softmax`: scores become probabilities.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::graph::{Attr, GraphBuilder, Value};
 
 /// Turns scores into probabilities that sum to 1 over the last dimension: `exp(x_i) / sum(exp(x_j))`.
 /// Example: [0, 0] becomes [0.5, 0.5].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Softmax {}
 

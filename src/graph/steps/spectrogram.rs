@@ -1,7 +1,7 @@
 //! `spectrogram`: sound as strength by pitch and time.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, numbers};
 use crate::graph::{
@@ -13,7 +13,7 @@ use crate::graph::{
 /// `stft`, `melspectrogram` and `power_to_db`, under librosa's names. `[samples]` become `[n_fft / 2 + 1, frames]`, or `[n_mels, frames]`;
 /// there is a frame for every `hop_length` samples. Equal to librosa within 1e-5 of the largest value. Whole
 /// numbers become `f32`, unscaled. Example: `{ n_fft: 4, hop_length: 4, center: false, window: ones }` makes 1, 0, -1, 0 into [[0], [4], [0]].
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spectrogram {
     /// Samples in a frame, 2 to 4096.
@@ -43,7 +43,7 @@ pub struct Spectrogram {
 }
 
 /// What stands before and behind the samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pad {
     /// Zeros.
@@ -54,7 +54,7 @@ pub enum Pad {
 }
 
 /// A logarithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Log {
     /// Decibels.
@@ -66,7 +66,7 @@ pub enum Log {
 }
 
 /// Bands of equal pitch: librosa's `filters.mel`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mel {
     /// Samples in a second.
@@ -74,10 +74,13 @@ pub struct Mel {
     /// How many bands there are.
     pub n_mels: usize,
     /// Where the lowest band starts, in Hz; 0 where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fmin: Option<f64>,
     /// Where the highest band ends, in Hz; half of `sample_rate` where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fmax: Option<f64>,
     /// Whether pitch is measured as in HTK (torchaudio's default) and not as in Slaney's toolbox (librosa's default); false where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub htk: Option<bool>,
     /// `slaney` makes the areas of all bands the same (librosa's default), `none` their heights (torchaudio's default).
     #[serde(default)]
@@ -85,7 +88,7 @@ pub struct Mel {
 }
 
 /// What is the same for all bands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
     /// Their areas.

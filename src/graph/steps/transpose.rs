@@ -1,14 +1,14 @@
 //! `transpose`: the axes of a row in another order.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, only};
 use crate::graph::{GraphBuilder, Value};
 
 /// Puts the axes of a row in another order (numpy's `transpose`, PyTorch's `permute`). The rows of a batch stay apart, so
 /// axis 0 is the first behind them. Example: `{ axes: [1, 0] }` makes [[1, 2, 3], [4, 5, 6]] into [[1, 4], [2, 5], [3, 6]].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transpose {
     /// For each place, the axis that comes there; every axis once.

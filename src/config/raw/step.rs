@@ -1,0 +1,53 @@
+//! One entry of `steps`: a model, or one of the tensor steps, and what feeds it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{At, Named, OneOrMany};
+use crate::graph::steps::{self, TensorStep, each_tensor_step};
+
+/// What feeds an input: one name, or several side by side.
+pub(in crate::config) type Feed = At<OneOrMany<At<String>>>;
+
+macro_rules! step {
+    ($($key:ident: $parameters:ident,)*) => {
+        /// One thing that is done with each batch: a `model`, or one of the other keys here, of
+        /// which each becomes nodes of the graph that the model is in. Beside it stand what feeds
+        /// it and what its result is called.
+        #[derive(Debug, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(in crate::config) struct Step {
+            /// Runs a model, by its name under `models`.
+            pub(in crate::config) model: Option<At<String>>,
+            /// What feeds each input of a model (or of a step with several inputs): a field, an
+            /// output of an earlier step (`output` or `model.output`), or a list of them, which
+            /// stand side by side as columns. An input of a model that is left out is fed by the
+            /// field or output of its own name.
+            pub(in crate::config) inputs: Option<At<Named<Feed>>>,
+            /// What feeds a step with one input: a field, an output of an earlier step, or a list
+            /// of them, which stand side by side as columns.
+            pub(in crate::config) input: Option<Feed>,
+            /// What the result of a step is called, for later steps and `encode`; the step's own
+            /// key where left out. A step with several results has them as `output.part`.
+            pub(in crate::config) output: Option<At<String>>,
+            $(pub(in crate::config) $key: Option<At<steps::$parameters>>,)*
+        }
+
+        impl Step {
+            /// The tensor steps that are named, with their keys: one, where all is well.
+            pub(in crate::config) fn tensor_steps(&self) -> Vec<(&'static str, At<&dyn TensorStep>)> {
+                let mut found: Vec<(&'static str, At<&dyn TensorStep>)> = Vec::new();
+                $(if let Some(step) = &self.$key {
+                    let at = At {
+                        value: &step.value as &dyn TensorStep,
+                        span: step.span.clone(),
+                        from_env: step.from_env,
+                    };
+                    found.push((stringify!($key), at));
+                })*
+                found
+            }
+        }
+    };
+}
+each_tensor_step!(step);

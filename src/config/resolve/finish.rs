@@ -1,0 +1,189 @@
+//! The groups become graphs that can run.
+
+use std::mem;
+
+use super::{
+    Resolver,
+    group::Finished,
+    known::Steps,
+    list::{Item, Kind, StepList},
+    models::Opened,
+};
+use crate::{
+    config::{
+        node::Span,
+        plan::{ModelPlan, ScriptStep, StepPlan},
+        report::Report,
+    },
+    engine::{ColumnRef, EngineSpec, OutputRef},
+    graph::{self, GraphBuilder, GraphError},
+};
+
+impl Resolver<'_> {
+    /// The engine's part and the plan's, if every step could be resolved. `outputs` are what the
+    /// pipeline writes.
+    pub(super) fn finish(
+        &mut self,
+        steps: Steps,
+        outputs: &[OutputRef],
+        max_rows: usize,
+    ) -> Option<(EngineSpec, Vec<StepPlan>)> {
+        if !steps.sound {
+            return None;
+        }
+        let taken: Vec<OutputRef> = steps
+            .groups
+            .iter()
+            .flat_map(|group| group.takes())
+            .collect();
+        let mut finished: Vec<Finished> = Vec::with_capacity(steps.groups.len());
+        for (number, group) in steps.groups.into_iter().enumerate() {
+            let wanted = outputs.iter().chain(&taken);
+            let wanted: Vec<usize> = wanted
+                .filter(|output| output.step == number)
+                .map(|output| output.output)
+                .collect();
+            let span = group.span.clone();
+            match group.finish(&wanted, |source| {
+                let read = self.read.get(&source.path).cloned();
+                read.map_or_else(|| graph::read(&source.path), Ok)
+            }) {
+                Ok(group) => finished.push(group),
+                Err(error) => {
+                    self.graph_error(&error, &span);
+                    return None;
+                }
+            }
+            let last = finished.last()?;
+            if last.spec.source.graph.is_some() {
+                let shapes: Vec<_> = last
+                    .spec
+                    .inputs
+                    .iter()
+                    .map(|input| input.shape.clone())
+                    .collect();
+                if let Err(error) = self.catalog.outputs(&last.spec.source, &shapes) {
+                    self.report(Report::new(error.message).at(
+                        &span,
+                        "the graph of this step and those around it does not run",
+                    ));
+                    return None;
+                }
+            }
+        }
+        let places: Vec<_> = finished
+            .iter_mut()
+            .map(|group| mem::take(&mut group.places))
+            .collect();
+        let place = |at: OutputRef| {
+            let output = (*places.get(at.step)?.get(at.output)?)?;
+            Some(OutputRef { output, ..at })
+        };
+        let (mut specs, mut plans) = (Vec::new(), Vec::new());
+        for mut group in finished {
+            for column in group
+                .spec
+                .inputs
+                .iter_mut()
+                .flat_map(|input| &mut input.columns)
+            {
+                if let ColumnRef::Output(output) = column {
+                    *output = place(*output)?;
+                }
+            }
+            specs.push(group.spec);
+            plans.push(group.plan);
+        }
+        let outputs = outputs
+            .iter()
+            .map(|output| place(*output))
+            .collect::<Option<_>>()?;
+        let spec = EngineSpec {
+            steps: specs,
+            outputs,
+            max_rows,
+        };
+        Some((spec, plans))
+    }
+
+    /// A graph that steps can be written in and this model put into.
+    pub(super) fn graph_around(&mut self, model: &Opened, span: &Span) -> Option<GraphBuilder> {
+        let path = &model.source.path;
+        let around = match self.read.get(path) {
+            Some(read) => GraphBuilder::around(read),
+            None => graph::read(path).and_then(|read| {
+                let builder = GraphBuilder::around(&read);
+                self.read.insert(path.clone(), read);
+                builder
+            }),
+        };
+        around.map_err(|error| self.graph_error(&error, span)).ok()
+    }
+
+    fn graph_error(&mut self, error: &GraphError, span: &Span) {
+        self.report(
+            Report::new(error.what.clone())
+                .at(span, "")
+                .maybe_help(error.help.clone()),
+        );
+    }
+}
+
+/// The steps as they are written, with nothing left to defaults.
+pub(super) fn script(list: &StepList<'_>) -> Vec<ScriptStep> {
+    list.items.iter().map(script_step).collect()
+}
+
+fn script_step(item: &Item<'_>) -> ScriptStep {
+    let names = |feed: &crate::config::raw::Feed| {
+        feed.value
+            .0
+            .iter()
+            .map(|name| name.value.clone())
+            .collect::<Vec<_>>()
+    };
+    let mut inputs: Vec<(String, Vec<String>)> = (item.written_inputs().iter())
+        .map(|(name, feed)| (name.value.clone(), names(feed)))
+        .collect();
+    match &item.kind {
+        Kind::Model(model) => {
+            for input in model.opened.iter().flat_map(|model| &model.inputs) {
+                if item.feeds(&input.name).is_none() {
+                    inputs.push((input.name.clone(), vec![input.name.clone()]));
+                }
+            }
+            ScriptStep {
+                key: "model".to_owned(),
+                value: model.name.into(),
+                inputs,
+                output: None,
+            }
+        }
+        Kind::Tensor(step) => {
+            let input = item.raw.and_then(|raw| raw.input.as_ref());
+            inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
+            ScriptStep {
+                key: step.key.to_owned(),
+                value: step.step.parameters(),
+                inputs,
+                output: Some(step.output.to_owned()),
+            }
+        }
+    }
+}
+
+/// The models that the steps run, each once.
+pub(super) fn model_plans(list: &StepList<'_>) -> Vec<ModelPlan> {
+    let mut plans: Vec<ModelPlan> = Vec::new();
+    for model in list.models() {
+        let Some(opened) = model.opened else { continue };
+        if plans.iter().all(|known| known.name != model.name) {
+            plans.push(ModelPlan {
+                name: model.name.to_owned(),
+                path: opened.source.path.clone(),
+                device: model.device(),
+            });
+        }
+    }
+    plans
+}

@@ -1,0 +1,311 @@
+//! Tensor steps: what feeds them, and the nodes that they become.
+
+use super::{
+    Resolver,
+    fields::Fields,
+    group::common_dtype,
+    known::{Column, Steps},
+    list::{Item, StepList, TensorItem},
+    steps::span_of,
+};
+use crate::{
+    config::{
+        node::Span,
+        raw::{At, Feed},
+        report::{Report, listed, nearest},
+    },
+    engine::{OutputInfo, OutputRef},
+    graph::{Value, steps::Fault},
+};
+
+/// What feeds one input of a step.
+struct Fed {
+    columns: Vec<Column>,
+    span: Span,
+}
+
+impl Resolver<'_> {
+    pub(super) fn tensor_step(
+        &mut self,
+        list: &StepList<'_>,
+        at: usize,
+        item: &Item<'_>,
+        step: &TensorItem<'_>,
+        fields: &Fields,
+        steps: &mut Steps,
+    ) -> Option<()> {
+        let Some(feds) = self.fed(item, step, fields, steps) else {
+            // Whoever uses it has no mistake of its own.
+            steps.opened = false;
+            return None;
+        };
+        let group = self.group_for(list, at, &feds, steps);
+        let outputs = self.emit(item, step, &feds, group, steps);
+        let Some(outputs) = outputs else {
+            steps.opened = false;
+            return None;
+        };
+        for (part, value) in outputs {
+            let name = match part {
+                "" => step.output.to_owned(),
+                part => format!("{}.{part}", step.output),
+            };
+            self.check_name(&name, &step.output_span, fields, steps)?;
+            let info = OutputInfo {
+                name: name.clone(),
+                dtype: value.dtype,
+                shape: value.shape.clone(),
+                labels: value.labels.clone(),
+            };
+            let output = steps.groups.get_mut(group)?.add(&name, name.clone(), value);
+            let at = OutputRef {
+                step: group,
+                output,
+            };
+            steps.learn(&name, None, at, Some(info));
+        }
+        Some(())
+    }
+
+    /// The group that the step belongs to: behind a model whose outputs it takes, else in front of
+    /// the next model, so that each model has its own steps around it.
+    fn group_for(
+        &mut self,
+        list: &StepList<'_>,
+        at: usize,
+        feds: &[Fed],
+        steps: &mut Steps,
+    ) -> usize {
+        let last = steps.groups.len().checked_sub(1);
+        let columns = feds.iter().flat_map(|fed| &fed.columns);
+        let newest = columns.filter_map(Column::group).max();
+        let joins = steps.groups.last().is_some_and(|group| {
+            group.model.is_none() || newest == last || list.next_model(at).is_none()
+        });
+        if !joins {
+            self.open_group(list, at, steps);
+        }
+        steps.groups.len().saturating_sub(1)
+    }
+
+    /// The columns for each input of the step.
+    fn fed(
+        &mut self,
+        item: &Item<'_>,
+        step: &TensorItem<'_>,
+        fields: &Fields,
+        steps: &mut Steps,
+    ) -> Option<Vec<Fed>> {
+        let ports = step.step.ports();
+        let raw = item.raw?;
+        if let [_] = ports {
+            if let Some(span) = item.inputs_span() {
+                self.report(
+                    Report::new(format!(
+                        "`{}` has one input, so it is written `input`",
+                        step.key
+                    ))
+                    .at(&span, "")
+                    .help("write `input: NAME`, or `input: [A, B]` for columns side by side"),
+                );
+                return None;
+            }
+            let Some(feed) = &raw.input else {
+                self.report(
+                    Report::new(format!("nothing feeds the step `{}`", step.key))
+                        .at(&item.span, "")
+                        .help(
+                            "add `input: NAME` beside it: a field, or an output of an earlier step",
+                        ),
+                );
+                return None;
+            };
+            return Some(vec![self.fed_by(feed, fields, steps)?]);
+        }
+        if let Some(input) = &raw.input {
+            self.report(
+                Report::new(format!(
+                    "`{}` has several inputs, so they are written `inputs`",
+                    step.key
+                ))
+                .at(&input.span(), "")
+                .help(format!(
+                    "name what feeds each of {}",
+                    listed(ports.iter().copied())
+                )),
+            );
+            return None;
+        }
+        for (name, _) in item.written_inputs() {
+            if !ports.contains(&name.value.as_str()) {
+                self.report(
+                    Report::new(format!("`{}` has no input `{}`", step.key, name.value))
+                        .at(
+                            &name.span(),
+                            format!("its inputs: {}", listed(ports.iter().copied())),
+                        )
+                        .maybe_help(nearest(&name.value, ports.iter().copied())),
+                );
+                return None;
+            }
+        }
+        let feds = ports
+            .iter()
+            .map(|port| self.port(port, item, step, fields, steps));
+        feds.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    fn port(
+        &mut self,
+        port: &str,
+        item: &Item<'_>,
+        step: &TensorItem<'_>,
+        fields: &Fields,
+        steps: &mut Steps,
+    ) -> Option<Fed> {
+        if let Some(feed) = item.feeds(port) {
+            return self.fed_by(feed, fields, steps);
+        }
+        let Some(column) = steps.column(port, fields) else {
+            self.report(
+                Report::new(format!(
+                    "nothing feeds the input `{port}` of the step `{}`",
+                    step.key
+                ))
+                .at(&item.span, "")
+                .help(format!("write beside it: `inputs: {{ {port}: NAME }}`")),
+            );
+            return None;
+        };
+        steps.mark(&column);
+        Some(Fed {
+            columns: vec![column],
+            span: item.span.clone(),
+        })
+    }
+
+    fn fed_by(&mut self, feed: &Feed, fields: &Fields, steps: &mut Steps) -> Option<Fed> {
+        let names: &[At<String>] = &feed.value.0;
+        if names.is_empty() {
+            self.report(
+                Report::new("`input` is empty")
+                    .at(&feed.span(), "")
+                    .help("name what feeds the step"),
+            );
+            return None;
+        }
+        let columns = self.columns(names, fields, steps);
+        Some(Fed {
+            columns: columns.into_iter().collect::<Option<_>>()?,
+            span: span_of(names),
+        })
+    }
+
+    /// Adds the step's nodes to the group.
+    fn emit(
+        &mut self,
+        item: &Item<'_>,
+        step: &TensorItem<'_>,
+        feds: &[Fed],
+        group: usize,
+        steps: &mut Steps,
+    ) -> Option<Vec<(&'static str, Value)>> {
+        let graph = steps.groups.get_mut(group)?;
+        graph.graph.begin_step(step.output);
+        let mut values = Vec::with_capacity(feds.len());
+        // Some steps take what is listed one by one; the others take it side by side.
+        let width = |fed: &Fed| {
+            if step.step.takes_list() {
+                1
+            } else {
+                fed.columns.len()
+            }
+        };
+        let parts = feds.iter().flat_map(|fed| {
+            let parts = fed.columns.chunks(width(fed).max(1));
+            parts.map(move |columns| (fed, columns))
+        });
+        for (fed, columns) in parts {
+            let brought = common_dtype(columns)
+                .and_then(|dtype| graph.bring(columns, dtype, step.output, group));
+            match brought {
+                Ok(value) => values.push(value),
+                Err(why) => {
+                    self.report(
+                        Report::new(format!(
+                            "the columns of `{}` cannot stand side by side: {why}",
+                            step.output
+                        ))
+                        .at(&fed.span, ""),
+                    );
+                    return None;
+                }
+            }
+        }
+        match step.step.emit(&mut graph.graph, &values) {
+            Ok(outputs) => {
+                graph.steps += 1;
+                Some(
+                    outputs
+                        .into_iter()
+                        .map(|output| (output.part, output.value))
+                        .collect(),
+                )
+            }
+            Err(fault) => {
+                let span = feds.first().map(|fed| fed.span.clone());
+                self.fault(item, step, fault, &span.unwrap_or_default());
+                None
+            }
+        }
+    }
+
+    fn fault(&mut self, item: &Item<'_>, step: &TensorItem<'_>, fault: Fault, input: &Span) {
+        let report = match fault.key {
+            None => Report::new(format!("the step `{}` {}", step.key, fault.what)).at(input, ""),
+            Some(key) => {
+                Report::new(format!("`{key}` {}", fault.what)).at(&self.key_span(key, item), "")
+            }
+        };
+        self.report(report.maybe_help(fault.help));
+    }
+
+    /// Where a parameter stands among a step's; all of them, where it cannot be found.
+    fn key_span(&self, key: &str, item: &Item<'_>) -> Span {
+        let parameters = &item.span;
+        let text = self
+            .text
+            .get(parameters.start..item.end)
+            .unwrap_or_default();
+        let found = text.match_indices(key).find(|(at, _)| {
+            let before = text[..*at].chars().next_back();
+            let behind = text[at + key.len()..].trim_start();
+            behind.starts_with(':') && !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+        });
+        found.map_or(parameters.clone(), |(at, _)| {
+            let start = parameters.start + at;
+            start..start + key.len()
+        })
+    }
+
+    fn check_name(
+        &mut self,
+        name: &str,
+        span: &Span,
+        fields: &Fields,
+        steps: &Steps,
+    ) -> Option<()> {
+        let field = fields.find(name).map(|_| "a field");
+        let known = || steps.known.iter().any(|known| known.name == name);
+        let Some(other) = field.or_else(|| known().then_some("an output of an earlier step"))
+        else {
+            return Some(());
+        };
+        self.report(
+            Report::new(format!("there is {other} called `{name}` already"))
+                .at(span, "this step's result would have the same name")
+                .help("give it a name of its own: `output: NAME`"),
+        );
+        None
+    }
+}
