@@ -8,10 +8,13 @@ RUST_MIN := 1.92
 FOREBAY := $(CARGO_TARGET_DIR)/release/forebay
 SCHEMA := pipelines/pipeline.schema.json
 REFERENCE := docs/pipeline-file.md
+# ONNX's cases of single operators. The newest version whose operators ONNX Runtime 1.31.1 nearly all knows.
+ONNX := 1.22.0
+NODE_TESTS := $(CARGO_TARGET_DIR)/onnx-node-tests
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-scripts soak lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup build demo test test-scripts verify-onnx soak lint bench schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -37,6 +40,17 @@ test: check-rust setup test-scripts ## run every test
 
 test-scripts: check-python
 	@$(PYTHON) scripts/test_setup.py
+
+verify-onnx: check-rust check-python setup ## run ONNX's ~1,800 operator cases in Python and by `forebay verify`, and compare
+	@mkdir -p $(NODE_TESTS)
+	@test -x $(NODE_TESTS)/python-$(ONNX)/bin/python || $(PYTHON) -m venv $(NODE_TESTS)/python-$(ONNX)
+	@$(NODE_TESTS)/python-$(ONNX)/bin/python -m pip install --quiet --disable-pip-version-check \
+		onnx==$(ONNX) onnxruntime==1.31.1 ml_dtypes==0.6.0
+	@$(NODE_TESTS)/python-$(ONNX)/bin/python scripts/onnx_node_tests.py write $(NODE_TESTS)/cases
+	@$(NODE_TESTS)/python-$(ONNX)/bin/python scripts/onnx_node_tests.py run $(NODE_TESTS)/cases $(NODE_TESTS)/python.json
+	@$(CARGO) build --quiet --locked
+	@$(CARGO_TARGET_DIR)/debug/forebay verify $(NODE_TESTS)/cases --json > $(NODE_TESTS)/forebay.json || test $$? -eq 1 -o $$? -eq 69
+	@$(NODE_TESTS)/python-$(ONNX)/bin/python scripts/onnx_node_tests.py compare $(NODE_TESTS)/python.json $(NODE_TESTS)/forebay.json
 
 soak: check-rust setup ## kill, freeze and cut off real processes for ten minutes, and count; writes docs/soak.md
 	@$(CARGO) test --release --locked --test faults -- --ignored --exact --nocapture soak::soak

@@ -21,11 +21,13 @@ pub enum Dtype {
     Bool,
     /// UTF-8 text.
     String,
+    /// A file or other raw data, for steps that read such; base64 in JSON.
+    Bytes,
 }
 
 impl Dtype {
     /// Every type, in the order the documentation lists them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::F32,
         Self::F64,
         Self::I32,
@@ -33,6 +35,7 @@ impl Dtype {
         Self::U8,
         Self::Bool,
         Self::String,
+        Self::Bytes,
     ];
 
     /// The name used in pipeline files, messages and headers.
@@ -45,6 +48,7 @@ impl Dtype {
             Self::U8 => "u8",
             Self::Bool => "bool",
             Self::String => "string",
+            Self::Bytes => "bytes",
         }
     }
 
@@ -53,13 +57,13 @@ impl Dtype {
         Self::ALL.into_iter().find(|dtype| dtype.name() == name)
     }
 
-    /// Bytes of one element in a raw tensor; `None` for strings, which have no fixed size.
+    /// Bytes of one element in a raw tensor; `None` for text and bytes, which have no fixed size.
     pub fn size_bytes(self) -> Option<usize> {
         match self {
             Self::F32 | Self::I32 => Some(4),
             Self::F64 | Self::I64 => Some(8),
             Self::U8 | Self::Bool => Some(1),
-            Self::String => None,
+            Self::String | Self::Bytes => None,
         }
     }
 }
@@ -113,6 +117,8 @@ pub struct Field {
     pub range: Option<[f64; 2]>,
     /// The only values allowed. Never empty.
     pub values: Option<Vec<Scalar>>,
+    /// Made of another field by a step, and never read from a message.
+    pub derived: bool,
 }
 
 impl Field {
@@ -127,6 +133,7 @@ impl Field {
             default: None,
             range: None,
             values: None,
+            derived: false,
         }
     }
 

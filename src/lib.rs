@@ -8,6 +8,7 @@
 //! - [`nats`]: the connection to the broker
 //! - [`source`]: messages come in; credit is taken
 //! - [`decode`]: bytes become typed columns; the contract is enforced
+//! - [`host`]: what a model takes is made of texts, bytes and sounds, before its graph
 //! - [`batch`]: rows wait for company
 //! - [`graph`]: ONNX graphs, and the steps around a model as nodes
 //! - [`engine`]: models run
@@ -29,6 +30,7 @@ pub mod decode;
 pub mod encode;
 pub mod engine;
 pub mod graph;
+pub mod host;
 pub mod message;
 pub mod nats;
 pub mod pipeline;

@@ -1,78 +1,7 @@
 //! The elements of one series: a vector of one type.
 
+use super::pieces::{Blobs, Strings};
 use crate::contract::Dtype;
-
-/// Text values in one allocation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Strings {
-    text: String,
-    /// Where each value ends in `text`.
-    ends: Vec<usize>,
-}
-
-impl Strings {
-    /// Appends one value.
-    pub fn push(&mut self, value: &str) {
-        self.text.push_str(value);
-        self.ends.push(self.text.len());
-    }
-
-    /// Number of values.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there is no value.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The value at `index`, if there are so many.
-    pub fn get(&self, index: usize) -> Option<&str> {
-        let end = *self.ends.get(index)?;
-        self.text.get(self.start(index)..end)
-    }
-
-    /// All values in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        (0..self.len()).map(|index| self.get(index).unwrap_or_default())
-    }
-
-    fn start(&self, index: usize) -> usize {
-        match index.checked_sub(1) {
-            Some(before) => self.ends.get(before).copied().unwrap_or(self.text.len()),
-            None => 0,
-        }
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.text.truncate(self.start(len));
-        self.ends.truncate(len);
-    }
-
-    fn split_off(&mut self, at: usize) -> Self {
-        let start = self.start(at);
-        let text = self.text.split_off(start);
-        let mut ends = self.ends.split_off(at);
-        for end in &mut ends {
-            *end -= start;
-        }
-        Self { text, ends }
-    }
-
-    fn append(&mut self, other: Self) {
-        let offset = self.text.len();
-        self.text.push_str(&other.text);
-        self.ends
-            .extend(other.ends.into_iter().map(|end| end + offset));
-    }
-
-    fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {
-        for index in elements {
-            self.push(other.get(index).unwrap_or_default());
-        }
-    }
-}
 
 /// The elements of one series, row after row.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +20,8 @@ pub enum Column {
     Bool(Vec<bool>),
     /// Text.
     String(Strings),
+    /// Files and other raw data.
+    Bytes(Blobs),
 }
 
 /// Runs the same expression on the vector of whichever type the column has.
@@ -104,6 +35,7 @@ macro_rules! each_type {
             Column::U8($values) => $body,
             Column::Bool($values) => $body,
             Column::String($values) => $body,
+            Column::Bytes($values) => $body,
         }
     };
 }
@@ -119,6 +51,7 @@ impl Column {
             Dtype::U8 => Self::U8(Vec::new()),
             Dtype::Bool => Self::Bool(Vec::new()),
             Dtype::String => Self::String(Strings::default()),
+            Dtype::Bytes => Self::Bytes(Blobs::default()),
         }
     }
 
@@ -132,6 +65,7 @@ impl Column {
             Self::U8(_) => Dtype::U8,
             Self::Bool(_) => Dtype::Bool,
             Self::String(_) => Dtype::String,
+            Self::Bytes(_) => Dtype::Bytes,
         }
     }
 
@@ -164,6 +98,7 @@ impl Column {
             Self::U8(values) => Self::U8(values.split_off(at)),
             Self::Bool(values) => Self::Bool(values.split_off(at)),
             Self::String(values) => Self::String(values.split_off(at)),
+            Self::Bytes(values) => Self::Bytes(values.split_off(at)),
         }
     }
 
@@ -180,6 +115,7 @@ impl Column {
             (Self::U8(to), Self::U8(from)) => to.extend_from_slice(&from),
             (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(&from),
             (Self::String(to), Self::String(from)) => to.append(from),
+            (Self::Bytes(to), Self::Bytes(from)) => to.append(from),
             (to, from) => panic!(
                 "appending {} to {}: this is a bug",
                 from.dtype(),
@@ -201,6 +137,7 @@ impl Column {
             (Self::U8(to), Self::U8(from)) => to.extend_from_slice(&from[elements]),
             (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(&from[elements]),
             (Self::String(to), Self::String(from)) => to.extend_from(from, elements),
+            (Self::Bytes(to), Self::Bytes(from)) => to.extend_from(from, elements),
             (to, from) => panic!(
                 "copying {} into {}: this is a bug",
                 from.dtype(),

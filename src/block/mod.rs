@@ -3,8 +3,12 @@
 //! Channel hops, clocks, locks and metrics are paid per block, never per message.
 
 mod column;
+mod pieces;
 
-pub use column::{Column, Strings};
+pub use self::{
+    column::Column,
+    pieces::{Blobs, Strings},
+};
 
 use crate::{
     contract::{Dtype, Field},

@@ -15,6 +15,7 @@ pub mod schema;
 pub mod send;
 mod server;
 pub mod tail;
+pub mod verify;
 
 use std::{future::Future, path::PathBuf};
 
@@ -109,6 +110,9 @@ pub enum Command {
     /// Write a pipeline file that works for a model
     #[command(after_help = args::new_examples())]
     New(NewArgs),
+    /// Run models over inputs whose outputs are known, and compare
+    #[command(after_help = verify::examples())]
+    Verify(verify::Args),
     /// Watch a real model score real rows that stream through a NATS server of its own
     #[command(after_help = demo::examples())]
     Demo(demo::Args),
@@ -148,6 +152,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::check(args, globals),
         Command::Schema(args) => schema::schema(args),
         Command::New(args) => new::new(args, globals),
+        Command::Verify(args) => verify::verify(&args, globals),
         Command::Demo(args) => block_on(demo::demo(args, globals)),
         Command::Send(args) => send::send(&args, globals),
         Command::Tail(args) => block_on(tail::tail(args)),

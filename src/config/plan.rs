@@ -1,6 +1,6 @@
 //! What a pipeline file means, checked: everything the program needs to run one pipeline.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 use crate::{
     batch::BatchPolicy,
@@ -8,6 +8,7 @@ use crate::{
     decode::key::OrderBy,
     encode::OutputField,
     engine::{EngineSpec, OutputInfo},
+    host::HostOptions,
     message::InFlight,
     nats::ServerOptions,
     sink::{file::FileTarget, jetstream::JetStreamTarget, nats::NatsTarget},
@@ -25,8 +26,10 @@ pub struct Plan {
     pub source: SourcePlan,
     /// How payloads are read.
     pub decode: DecodePlan,
-    /// What a row is.
+    /// What a row is: the fields that messages bring, then those that steps on the host make.
     pub fields: Vec<Field>,
+    /// The steps on the host.
+    pub hosts: Vec<HostPlan>,
     /// Keys of the input that are carried into the result as they are; each is a string series of
     /// JSON text behind the fields in every table.
     pub passed: Vec<String>,
@@ -71,6 +74,19 @@ pub struct StepPlan {
     pub inputs: Vec<String>,
     /// How the file calls the graph's outputs: `model.output`, or `output` of another step.
     pub outputs: Vec<String>,
+}
+
+/// A step on the host: it makes further fields out of one, as rows are decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPlan {
+    /// What it does.
+    pub options: HostOptions,
+    /// The place of the field that it reads.
+    pub input: usize,
+    /// The places of the fields that it makes.
+    pub outputs: Range<usize>,
+    /// Nothing behind it reads the field.
+    pub last: bool,
 }
 
 /// A model.
@@ -167,6 +183,8 @@ pub enum DecodePlan {
         /// The type of the elements in the payload, where no header says otherwise.
         dtype: Dtype,
     },
+    /// The whole payload is the value of the one field.
+    Bytes,
 }
 
 /// How results are written.

@@ -22,7 +22,7 @@ pub fn resolved(plan: &Plan) -> String {
     source(&mut out, &plan.source);
     out.line(0, "decode", &decode(plan));
     out.open(0, "fields");
-    for field in &plan.fields {
+    for field in plan.fields.iter().filter(|field| !field.derived) {
         out.line(1, &text(&field.name), &contract(field, &plan.decode));
     }
     match &plan.order_by {
@@ -171,6 +171,7 @@ fn decode(plan: &Plan) -> String {
     match &plan.decode {
         DecodePlan::Json => "{ json: {} }".to_owned(),
         DecodePlan::Msgpack => "{ msgpack: {} }".to_owned(),
+        DecodePlan::Bytes => "{ bytes: {} }".to_owned(),
         DecodePlan::Tensor { dtype } => {
             let shape = plan.fields.first().map(|field| sizes(&field.shape));
             format!(

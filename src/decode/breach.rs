@@ -33,6 +33,8 @@ pub(super) enum Breach {
     Range,
     /// Not in the declared set.
     Value,
+    /// Text that is not base64, where bytes are meant.
+    Base64,
     /// Text with U+0000 in it, which no model can be given: it would fail a whole batch.
     Nul,
     /// Not an array where the shape asks for one, or nested the wrong way.
@@ -49,7 +51,7 @@ impl Breach {
             Self::Null => "null",
             Self::Type | Self::Quoted | Self::Fraction => "type",
             Self::Overflow | Self::Infinite | Self::Range => "range",
-            Self::Value | Self::Nul => "value",
+            Self::Value | Self::Nul | Self::Base64 => "value",
             Self::Form | Self::Length(_) => "shape",
         }
     }
@@ -82,6 +84,9 @@ pub(super) fn reject(field: &Field, breach: Breach, shown: &str, element: Option
             "{place}: {shown} is not one of the allowed values {}",
             list(field.values.as_deref().unwrap_or_default())
         ),
+        Breach::Base64 => {
+            format!("{place}: {shown} is not base64 text (RFC 4648, with or without padding)")
+        }
         Breach::Nul => {
             format!("{place}: {shown} has the character U+0000 in it, which models cannot take")
         }
@@ -127,6 +132,7 @@ fn noun(dtype: Dtype) -> &'static str {
         Dtype::I32 | Dtype::I64 | Dtype::U8 => "a whole number",
         Dtype::Bool => "true or false",
         Dtype::String => "text",
+        Dtype::Bytes => "base64 text",
     }
 }
 

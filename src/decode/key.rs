@@ -68,8 +68,8 @@ fn one_value(column: &Column, rows: Range<usize>, name: &str) -> Result<u64, Rej
                 .collect();
             same(&values, name)
         }
-        Column::F32(_) | Column::F64(_) => {
-            unreachable!("the config takes no float for a key: this is a bug")
+        Column::F32(_) | Column::F64(_) | Column::Bytes(_) => {
+            unreachable!("the config takes no float and no bytes for a key: this is a bug")
         }
     }
 }

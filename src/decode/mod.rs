@@ -2,6 +2,8 @@
 //! they know no channel and no model.
 
 mod breach;
+pub mod bytes;
+mod host;
 pub mod json;
 pub mod key;
 pub mod msgpack;
@@ -10,6 +12,7 @@ mod row;
 mod rules;
 pub mod tensor;
 
+pub use self::host::{HostSteps, Placed};
 use crate::{
     block::{Layout, Table},
     message::{Message, Reject},

@@ -58,7 +58,11 @@ impl KeyOrder {
         };
         order.add(Target::default());
         order.add(Target::default());
-        for (slot, field) in fields.iter().enumerate() {
+        for (slot, field) in fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| !field.derived)
+        {
             let place = order.known(&field.name);
             order.targets[place].field = Some(slot);
         }

@@ -4,7 +4,7 @@
 use crate::{
     block::{Column, Layout, Table},
     contract::Field,
-    decode::{Decoded, rules::Rules},
+    decode::{Decoded, host::HostSteps, rules::Rules},
     message::{Reject, Stage},
 };
 
@@ -29,6 +29,9 @@ pub(super) struct Contract {
     seen: Vec<u64>,
     row: u64,
     missing: usize,
+    /// Slots that a message can bring.
+    expected: usize,
+    hosts: HostSteps,
 }
 
 impl Contract {
@@ -42,13 +45,21 @@ impl Contract {
             seen: vec![0; fields.len() + passed.len()],
             row: 0,
             missing: 0,
+            expected: passed.len() + fields.iter().filter(|field| !field.derived).count(),
+            hosts: HostSteps::default(),
         }
+    }
+
+    /// With the steps that make the derived fields.
+    pub(super) fn with_hosts(mut self, hosts: HostSteps) -> Self {
+        self.hosts = hosts;
+        self
     }
 
     /// A new row begins.
     pub(super) fn begin(&mut self) {
         self.row += 1;
-        self.missing = self.seen.len();
+        self.missing = self.expected;
     }
 
     /// A value for `slot` comes. Of a repeated key the last value counts, so what an earlier one
@@ -71,13 +82,15 @@ impl Contract {
         if self.missing > 0 {
             self.fill_missing(table)?;
         }
+        self.hosts.run(table)?;
         table.rows += 1;
         Ok(())
     }
 
     fn fill_missing(&self, table: &mut Table) -> Result<(), Reject> {
         for (slot, seen) in self.seen.iter().enumerate() {
-            if *seen == self.row {
+            let derived = self.rules.get(slot).is_some_and(Rules::is_derived);
+            if *seen == self.row || derived {
                 continue;
             }
             let column = &mut table.series[slot].values;

@@ -5,8 +5,13 @@
 
 use std::collections::HashSet;
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
 use crate::{
-    block::Column,
+    block::{Blobs, Column},
     contract::{Dtype, Field, Scalar},
     decode::breach::{self, Breach},
     message::Reject,
@@ -73,6 +78,11 @@ impl Rules {
             (None, _) => size_of::<usize>(),
         };
         self.width.saturating_mul(element)
+    }
+
+    /// Whether a step makes the field, and no message brings it.
+    pub(super) fn is_derived(&self) -> bool {
+        self.field.derived
     }
 
     /// Whether every value of the type keeps the contract.
@@ -158,7 +168,7 @@ impl Rules {
             Column::I32(values) => values.push(fit(self.whole(number)?)?),
             Column::I64(values) => values.push(self.whole(number)?),
             Column::U8(values) => values.push(fit(self.whole(number)?)?),
-            Column::Bool(_) | Column::String(_) => return Err(Breach::Type),
+            Column::Bool(_) | Column::String(_) | Column::Bytes(_) => return Err(Breach::Type),
         }
         Ok(())
     }
@@ -177,6 +187,9 @@ impl Rules {
 
     /// Appends text to the field's column.
     pub(super) fn push_text(&self, column: &mut Column, value: &str) -> Result<(), Breach> {
+        if let Column::Bytes(values) = column {
+            return push_base64(values, value);
+        }
         let Column::String(values) = column else {
             let numeric = !matches!(column, Column::Bool(_)) && value.trim().parse::<f64>().is_ok();
             return Err(if numeric {
@@ -191,6 +204,15 @@ impl Rules {
         if value.contains('\0') {
             return Err(Breach::Nul);
         }
+        values.push(value);
+        Ok(())
+    }
+
+    /// Appends bytes to the field's column.
+    pub(super) fn push_bytes(column: &mut Column, value: &[u8]) -> Result<(), Breach> {
+        let Column::Bytes(values) = column else {
+            return Err(Breach::Type);
+        };
         values.push(value);
         Ok(())
     }
@@ -257,6 +279,17 @@ impl Rules {
     pub(super) fn reject(&self, breach: Breach, shown: &str, element: Option<usize>) -> Reject {
         breach::reject(&self.field, breach, shown, element)
     }
+}
+
+/// Appends what base64 text stands for.
+fn push_base64(values: &mut Blobs, text: &str) -> Result<(), Breach> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let bytes = LENIENT.decode(text).map_err(|_| Breach::Base64)?;
+    values.push(&bytes);
+    Ok(())
 }
 
 fn fit<T: TryFrom<i64>>(value: i64) -> Result<T, Breach> {
@@ -352,6 +385,7 @@ fn allowed(field: &Field) -> Allowed {
                 })
                 .collect(),
         ),
+        Dtype::Bytes => Allowed::Anything,
         Dtype::String => Allowed::Strings(
             values
                 .iter()

@@ -72,6 +72,7 @@ pub(super) fn shown(column: &Column) -> Vec<String> {
         Column::U8(values) => values.iter().map(ToString::to_string).collect(),
         Column::Bool(values) => values.iter().map(ToString::to_string).collect(),
         Column::String(values) => values.iter().map(ToOwned::to_owned).collect(),
+        Column::Bytes(values) => values.iter().map(|value| format!("{value:?}")).collect(),
     }
 }
 

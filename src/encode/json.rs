@@ -185,6 +185,8 @@ fn scalar(values: &Column, at: usize, into: &mut BytesMut) -> NonFinite {
         Column::U8(values) => integer(values[at], into),
         Column::Bool(values) => into.put_slice(if values[at] { b"true" } else { b"false" }),
         Column::String(values) => text(values.get(at).unwrap_or_default(), into),
+        // No model and no step gives bytes.
+        Column::Bytes(_) => into.put_slice(b"null"),
     }
     0
 }

@@ -164,6 +164,8 @@ fn scalar(values: &Column, at: usize, into: &mut BytesMut) -> NonFinite {
         Column::U8(values) => integer(i64::from(values[at]), into),
         Column::Bool(values) => into.put_u8(boolean(values[at])),
         Column::String(values) => text(values.get(at).unwrap_or_default(), into),
+        // No model and no step gives bytes.
+        Column::Bytes(_) => into.put_u8(NIL),
     }
     0
 }

@@ -119,7 +119,7 @@ fn put(values: &Column, elements: Range<usize>, into: &mut BytesMut) -> Result<N
         Column::I64(values) => raw(&values[elements], |value| value.to_le_bytes(), into),
         Column::U8(values) => into.put_slice(&values[elements]),
         Column::Bool(values) => raw(&values[elements], |value| [u8::from(*value)], into),
-        Column::String(_) => {
+        Column::String(_) | Column::Bytes(_) => {
             let reason = "strings cannot be written as a tensor; encode json or msgpack instead";
             return Err(Reject::new(Stage::Encode, "type", reason));
         }

@@ -3,6 +3,7 @@
 
 pub mod cpu;
 pub mod isolate;
+pub mod raw;
 
 use std::path::{Path, PathBuf};
 

@@ -321,7 +321,7 @@ pub fn numbers_tensor(dtype: Dtype, dims: &[usize], values: &[f64]) -> Tensor {
             Dtype::I64 => raw.extend((value.round() as i64).to_le_bytes()),
             Dtype::U8 => raw.push(value.round() as u8),
             Dtype::Bool => raw.push(u8::from(*value != 0.0)),
-            Dtype::String => {}
+            Dtype::String | Dtype::Bytes => {}
         }
     }
     tensor(dtype, dims, raw)
@@ -343,7 +343,8 @@ pub fn element_type(dtype: Dtype) -> i32 {
         Dtype::U8 => 2,
         Dtype::I32 => 6,
         Dtype::I64 => 7,
-        Dtype::String => 8,
+        // Bytes stay outside of graphs; this is the type that could hold them.
+        Dtype::String | Dtype::Bytes => 8,
         Dtype::Bool => 9,
         Dtype::F64 => 11,
     }

@@ -5,28 +5,41 @@
 //!
 //! - [`proto`] is the file format
 //! - [`read`](read()) and [`write`] are files, [`inline_external`] brings in weights that are in files of their own
+//! - [`proto`] is the file format, [`data`] that of values in files of their own
+//! - [`tensor`] has the tensors of such files, of every element type
 //! - [`build`] makes nodes and constants
+//! - [`formula`] makes nodes of formulas such as `yield_t * price - cost`
+//! - [`raise`](raise()) brings a model to newer operators, that steps can be written in
 //! - `merge` puts a model into a graph that is being built
+//! - [`zipmap`] takes the maps out of a model, which are the dearest thing in it
+//! - [`hints`] tells from a graph what it does not declare
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
 pub mod build;
+pub mod data;
 mod error;
 mod external;
+pub mod formula;
+pub mod hints;
 pub mod image;
 mod merge;
 mod moves;
 pub mod params;
 pub mod proto;
+mod raise;
 mod read;
 pub mod resample;
 mod shorthand;
 pub mod sound;
 pub mod steps;
+pub mod tensor;
 mod walk;
+pub mod zipmap;
 
 pub use self::{
     build::{Attr, GraphBuilder, Value},
     error::GraphError,
     external::inline_external,
-    read::{IR_NEWEST, opset, parse, read, write},
+    raise::raise,
+    read::{IR_NEWEST, opset, parse, read, to_bytes, write},
 };

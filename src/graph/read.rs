@@ -65,9 +65,14 @@ pub fn write(model: &Model, path: &Path) -> Result<(), GraphError> {
     if size > FILE_MAX {
         return Err(too_large(size).about(path));
     }
-    fs::write(path, model.encode_to_vec()).map_err(|error| {
+    fs::write(path, to_bytes(model)).map_err(|error| {
         GraphError::new(format!("the file cannot be written: {error}")).about(path)
     })
+}
+
+/// The model as the bytes of a file.
+pub fn to_bytes(model: &Model) -> Vec<u8> {
+    model.encode_to_vec()
 }
 
 /// The set of standard operators that the model is written in. Files from before there were sets are in 1; a model

@@ -2,6 +2,14 @@
 
 use super::proto::{Attribute, Graph, Model, Node, SparseTensor, Tensor};
 
+impl Attribute {
+    /// The texts of a list; what is no UTF-8 is empty.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        self.strings.iter().map(|bytes| text(bytes)).collect()
+    }
+}
+
 /// What is done with a tensor on the way.
 type Visit<'a, E> = &'a mut dyn FnMut(&mut Tensor) -> Result<(), E>;
 
@@ -87,4 +95,14 @@ pub(super) fn any_node(nodes: &[Node], is: &dyn Fn(&Node) -> bool) -> bool {
             .flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs));
         is(node) || graphs.into_iter().any(|graph| any_node(&graph.node, is))
     })
+}
+
+/// Calls `visit` with the graphs in attributes of a graph's nodes, not with those in them.
+pub(super) fn graphs_within(graph: &Graph, visit: &mut dyn FnMut(&Graph)) {
+    for attribute in graph.node.iter().flat_map(|node| &node.attribute) {
+        let one = attribute.g.as_deref();
+        for inner in one.into_iter().chain(&attribute.graphs) {
+            visit(inner);
+        }
+    }
 }

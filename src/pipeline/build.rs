@@ -7,9 +7,13 @@ use crate::{
     block::{Series, Table},
     config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
     contract::{Dtype, Field},
-    decode::{Decode, json::JsonDecoder, msgpack::MsgpackDecoder, tensor::TensorDecoder},
+    decode::{
+        Decode, HostSteps, Placed, bytes::BytesDecoder, json::JsonDecoder, msgpack::MsgpackDecoder,
+        tensor::TensorDecoder,
+    },
     encode::{Encode, json::JsonEncoder, msgpack::MsgpackEncoder, tensor::TensorEncoder},
     engine::{Engine, ModelError, cpu::CpuEngine},
+    host::HostStep,
     message::Home,
     nats::{ConnectError, Connection, ServerOptions, State},
     sink::{
@@ -35,6 +39,9 @@ pub enum BuildError {
     /// A stream that could not be made, or that would lose everything.
     #[error("{0}")]
     Stream(String),
+    /// A step on the host that cannot be made.
+    #[error("{0}")]
+    Host(String),
 }
 
 /// A pipeline that can be run, and its state.
@@ -53,6 +60,7 @@ pub struct Built {
 pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     let metrics = PipelineMetrics::new(&plan.name);
     let engines = engines(plan).await?;
+    let hosts = hosts(plan)?;
     for (number, step) in plan.steps.iter().enumerate() {
         let reason = step.device.reason();
         metrics
@@ -82,7 +90,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
         name: plan.name.clone(),
         source,
         workers: (0..threads(plan.workers))
-            .map(|_| (decoder(plan), encoder(plan)))
+            .map(|_| (decoder(plan, placed(plan, &hosts)), encoder(plan)))
             .collect(),
         table: table(&plan.fields, plan.passed.len()),
         batch: plan.batch,
@@ -149,12 +157,37 @@ async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
         })
 }
 
-fn decoder(plan: &Plan) -> Box<dyn Decode> {
+/// The steps on the host, to be copied for each thread.
+fn hosts(plan: &Plan) -> Result<Vec<Box<dyn HostStep>>, BuildError> {
+    let steps = plan.hosts.iter().map(|host| host.options.load());
+    steps
+        .collect::<Result<_, _>>()
+        .map_err(|fault| BuildError::Host(fault.to_string()))
+}
+
+fn placed(plan: &Plan, hosts: &[Box<dyn HostStep>]) -> HostSteps {
+    let placed = hosts.iter().zip(&plan.hosts).map(|(step, host)| Placed {
+        step: step.copy(),
+        field: plan
+            .fields
+            .get(host.input)
+            .map(|field| field.name.clone())
+            .unwrap_or_default(),
+        input: host.input,
+        outputs: host.outputs.clone(),
+        last: host.last,
+    });
+    HostSteps(placed.collect())
+}
+
+fn decoder(plan: &Plan, hosts: HostSteps) -> Box<dyn Decode> {
+    let (fields, passed) = (&plan.fields, &plan.passed);
     match (&plan.decode, plan.fields.first()) {
-        (DecodePlan::Json, _) => Box::new(JsonDecoder::new(&plan.fields, &plan.passed)),
-        (DecodePlan::Msgpack, _) => Box::new(MsgpackDecoder::new(&plan.fields, &plan.passed)),
+        (DecodePlan::Json, _) => Box::new(JsonDecoder::new(fields, passed).with_hosts(hosts)),
+        (DecodePlan::Msgpack, _) => Box::new(MsgpackDecoder::new(fields, passed).with_hosts(hosts)),
+        (DecodePlan::Bytes, Some(field)) => Box::new(BytesDecoder::new(field, hosts)),
         (DecodePlan::Tensor { dtype }, Some(field)) => Box::new(TensorDecoder::new(field, *dtype)),
-        (DecodePlan::Tensor { .. }, None) => {
+        (DecodePlan::Tensor { .. } | DecodePlan::Bytes, None) => {
             unreachable!("the config wants one field: this is a bug")
         }
     }

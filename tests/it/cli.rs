@@ -27,6 +27,7 @@ fn help_says_what_each_command_does() {
         "check",
         "schema",
         "new",
+        "verify",
         "demo",
         "send",
         "tail",

@@ -121,6 +121,7 @@ fn example_value(dtype: Dtype, row: &RowShape) -> String {
         Dtype::I32 | Dtype::I64 | Dtype::U8 => "1",
         Dtype::Bool => "true",
         Dtype::String => "\"text\"",
+        Dtype::Bytes => "\"base64\"",
     };
     if single(row) {
         return one.to_owned();

@@ -20,7 +20,7 @@ impl std::str::FromStr for TensorField {
         let (field, dtype) = match text.rsplit_once(':') {
             None => (text, None),
             Some((field, name)) => {
-                let dtype = Dtype::from_name(name).filter(|dtype| *dtype != Dtype::String);
+                let dtype = Dtype::from_name(name).filter(|dtype| dtype.size_bytes().is_some());
                 let dtype = dtype.ok_or_else(|| {
                     format!(
                         "`{name}` is no type of a tensor; there are f32, f64, i32, i64, u8 and bool"
@@ -227,7 +227,7 @@ fn put(value: &Value, dtype: Dtype, bytes: &mut BytesMut) -> Option<()> {
             bytes.put_u8(u8::from(value.as_bool()?));
             Some(())
         }
-        Dtype::String => None,
+        Dtype::String | Dtype::Bytes => None,
     }
 }
 

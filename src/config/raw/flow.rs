@@ -11,7 +11,7 @@ use serde::{
 use super::{At, Count, DeviceName, FilePath, Named, TypeName, route::Nothing};
 use crate::contract::Scalar;
 
-/// How payloads are read: one of `json`, `msgpack`, `tensor`.
+/// How payloads are read: one of `json`, `msgpack`, `tensor`, `bytes`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::config) enum Decode {
@@ -21,6 +21,8 @@ pub(in crate::config) enum Decode {
     Msgpack(Nothing),
     /// Raw little-endian elements of the one field; several rows may follow each other.
     Tensor(TensorDecode),
+    /// The whole payload is the value of the one field, of `dtype: bytes` or `string`: a file.
+    Bytes(Nothing),
 }
 
 /// Raw tensors.

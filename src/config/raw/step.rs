@@ -4,7 +4,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, Named, OneOrMany};
-use crate::graph::steps::{self, TensorStep, each_tensor_step};
+use crate::{
+    graph::steps::{self, TensorStep, each_tensor_step},
+    host::{
+        HostOptions, audio::AudioOptions, image::ImageOptions, text::TextOptions,
+        window::WindowOptions,
+    },
+};
 
 /// What feeds an input: one name, or several side by side.
 pub(in crate::config) type Feed = At<OneOrMany<At<String>>>;
@@ -30,10 +36,38 @@ macro_rules! step {
             /// What the result of a step is called, for later steps and `encode`; the step's own
             /// key where left out. A step with several results has them as `output.part`.
             pub(in crate::config) output: Option<At<String>>,
+            pub(in crate::config) image: Option<At<ImageOptions>>,
+            pub(in crate::config) text: Option<At<TextOptions>>,
+            pub(in crate::config) window: Option<At<WindowOptions>>,
+            pub(in crate::config) audio: Option<At<AudioOptions>>,
             $(pub(in crate::config) $key: Option<At<steps::$parameters>>,)*
         }
 
         impl Step {
+            /// The steps on the host that are named, with their keys: one, where all is well.
+            pub(in crate::config) fn host_steps(&self) -> Vec<(&'static str, At<HostOptions>)> {
+                fn at<T: Clone>(
+                    key: &'static str,
+                    options: Option<&At<T>>,
+                    wrap: fn(T) -> HostOptions,
+                ) -> Option<(&'static str, At<HostOptions>)> {
+                    let options = options?;
+                    let at = At {
+                        value: wrap(options.value.clone()),
+                        span: options.span.clone(),
+                        from_env: options.from_env,
+                    };
+                    Some((key, at))
+                }
+                let found = [
+                    at("image", self.image.as_ref(), HostOptions::Image),
+                    at("text", self.text.as_ref(), HostOptions::Text),
+                    at("window", self.window.as_ref(), HostOptions::Window),
+                    at("audio", self.audio.as_ref(), HostOptions::Audio),
+                ];
+                found.into_iter().flatten().collect()
+            }
+
             /// The tensor steps that are named, with their keys: one, where all is well.
             pub(in crate::config) fn tensor_steps(&self) -> Vec<(&'static str, At<&dyn TensorStep>)> {
                 let mut found: Vec<(&'static str, At<&dyn TensorStep>)> = Vec::new();

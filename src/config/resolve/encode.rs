@@ -8,7 +8,6 @@ use crate::{
         raw::{At, Decode, Encode, RecordEncode, TensorEncode},
         report::{Report, listed, nearest},
     },
-    contract::Dtype,
     encode::OutputField,
     engine::{OutputInfo, OutputRef},
 };
@@ -93,12 +92,12 @@ impl Resolver<'_> {
 
     fn pass(&mut self, keys: &RecordEncode) -> Vec<String> {
         let pass = keys.pass.as_deref().unwrap_or_default();
-        if let (Some(first), Some(Decode::Tensor(_))) = (
+        if let (Some(first), Some(Decode::Tensor(_) | Decode::Bytes(_))) = (
             pass.first(),
             self.raw.decode.as_ref().map(|decode| &decode.value),
         ) {
             self.report(
-                Report::new("`pass` has nothing to carry: a raw tensor has no keys")
+                Report::new("`pass` has nothing to carry: such a message has no keys")
                     .at(&first.span(), "")
                     .help("remove `pass`, or use `decode: json` or `decode: msgpack`"),
             );
@@ -219,7 +218,7 @@ impl Resolver<'_> {
         };
         let fault = if field.labels.is_some() {
             "a map"
-        } else if series.infos[field.series].dtype == Dtype::String {
+        } else if series.infos[field.series].dtype.size_bytes().is_none() {
             "text"
         } else {
             return Some(field);

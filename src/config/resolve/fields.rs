@@ -2,13 +2,14 @@
 
 use super::{
     Resolver,
+    hosts::host_fields,
     list::{Item, Kind, StepList},
     shape::{ROW_ELEMENTS_MAX, fixed_shape, is_servable, shown},
 };
 use crate::{
     config::{
         node::Span,
-        plan::DecodePlan,
+        plan::{DecodePlan, HostPlan},
         raw::{At, Count, Decode, Field as RawField, Named, TensorDecode},
         report::{Report, listed},
     },
@@ -25,6 +26,10 @@ pub(super) struct Fields {
     pub(super) decode: Option<DecodePlan>,
     /// Every field is known: a name that is not here is a mistake.
     pub(super) complete: bool,
+    /// The steps that make fields out of others.
+    pub(super) hosts: Vec<HostPlan>,
+    /// For each field, whether such a step reads it.
+    pub(super) used: Vec<bool>,
 }
 
 impl Fields {
@@ -72,8 +77,10 @@ impl Resolver<'_> {
         fields.decode = match (raw.decode.as_ref().map(|decode| &decode.value), tensor) {
             (_, Some((_, span))) => self.tensor(&mut fields, &span),
             (Some(Decode::Msgpack(_)), _) => Some(DecodePlan::Msgpack),
+            (Some(Decode::Bytes(_)), _) => self.bytes(&fields),
             _ => Some(DecodePlan::Json),
         };
+        self.hosts(steps, &mut fields);
         fields
     }
 
@@ -104,6 +111,8 @@ impl Resolver<'_> {
                 .map(|(name, _)| name.span.clone())
                 .collect(),
             decode: None,
+            hosts: Vec::new(),
+            used: Vec::new(),
             complete: !written.value.0.is_empty(),
         }
     }
@@ -168,6 +177,8 @@ impl Resolver<'_> {
             list: Vec::new(),
             spans: Vec::new(),
             decode: None,
+            hosts: Vec::new(),
+            used: Vec::new(),
             complete: steps.complete,
         };
         let mut earlier: Vec<Earlier<'_>> = Vec::new();
@@ -177,6 +188,11 @@ impl Resolver<'_> {
                 Kind::Tensor(tensor) => {
                     self.tensor_without_fields(step, &earlier, &mut fields);
                     earlier.push(Earlier::Tensor(tensor.output));
+                    continue;
+                }
+                Kind::Host(host) => {
+                    host_fields(step, host, &mut fields);
+                    earlier.push(Earlier::Tensor(host.output));
                     continue;
                 }
             };
@@ -311,6 +327,30 @@ impl Resolver<'_> {
         Some(Field::new(name, dtype, shape))
     }
 
+    /// The one field whose value is the whole payload.
+    fn bytes(&mut self, fields: &Fields) -> Option<DecodePlan> {
+        let span = self.raw.decode.as_ref().map(At::span).unwrap_or_default();
+        let report = match fields.list.as_slice() {
+            _ if !fields.complete => return None,
+            [field] if matches!(field.dtype, Dtype::Bytes | Dtype::String) && field.shape.is_empty() => {
+                return Some(DecodePlan::Bytes);
+            }
+            [field] => Report::new(format!(
+                "`decode: bytes` gives bytes or text, and the field `{}` is {}",
+                field.name, field.dtype
+            ))
+            .help("declare it with `dtype: bytes` (or `string`), and read it with a step: `image`, `text`, `window` or `audio`"),
+            list => Report::new(format!(
+                "`decode: bytes` reads one field, and there are {}: {}",
+                list.len(),
+                listed(list.iter().map(|field| field.name.as_str()))
+            ))
+            .help("use `decode: msgpack`, which can hold bytes, or `decode: json` with base64 text, for several fields"),
+        };
+        self.report(report.at(&span, "the whole message is one value"));
+        None
+    }
+
     fn tensor(&mut self, fields: &mut Fields, span: &Span) -> Option<DecodePlan> {
         if !fields.complete {
             return None;
@@ -327,7 +367,7 @@ impl Resolver<'_> {
             );
             return None;
         };
-        if field.dtype == Dtype::String {
+        if field.dtype.size_bytes().is_none() {
             self.report(
                 Report::new("a raw tensor cannot hold strings")
                     .at(span, "")

@@ -1,10 +1,10 @@
 //! The groups become graphs that can run.
 
-use std::mem;
+use std::{mem, path::Path};
 
 use super::{
     Resolver,
-    group::Finished,
+    group::{Finished, Group},
     known::Steps,
     list::{Item, Kind, StepList},
     models::Opened,
@@ -16,7 +16,8 @@ use crate::{
         report::Report,
     },
     engine::{ColumnRef, EngineSpec, OutputRef},
-    graph::{self, GraphBuilder, GraphError},
+    graph::{self, GraphBuilder, GraphError, proto},
+    host::HostOptions,
 };
 
 impl Resolver<'_> {
@@ -31,11 +32,7 @@ impl Resolver<'_> {
         if !steps.sound {
             return None;
         }
-        let taken: Vec<OutputRef> = steps
-            .groups
-            .iter()
-            .flat_map(|group| group.takes())
-            .collect();
+        let taken: Vec<OutputRef> = steps.groups.iter().flat_map(Group::takes).collect();
         let mut finished: Vec<Finished> = Vec::with_capacity(steps.groups.len());
         for (number, group) in steps.groups.into_iter().enumerate() {
             let wanted = outputs.iter().chain(&taken);
@@ -43,33 +40,7 @@ impl Resolver<'_> {
                 .filter(|output| output.step == number)
                 .map(|output| output.output)
                 .collect();
-            let span = group.span.clone();
-            match group.finish(&wanted, |source| {
-                let read = self.read.get(&source.path).cloned();
-                read.map_or_else(|| graph::read(&source.path), Ok)
-            }) {
-                Ok(group) => finished.push(group),
-                Err(error) => {
-                    self.graph_error(&error, &span);
-                    return None;
-                }
-            }
-            let last = finished.last()?;
-            if last.spec.source.graph.is_some() {
-                let shapes: Vec<_> = last
-                    .spec
-                    .inputs
-                    .iter()
-                    .map(|input| input.shape.clone())
-                    .collect();
-                if let Err(error) = self.catalog.outputs(&last.spec.source, &shapes) {
-                    self.report(Report::new(error.message).at(
-                        &span,
-                        "the graph of this step and those around it does not run",
-                    ));
-                    return None;
-                }
-            }
+            finished.push(self.finish_group(group, &wanted)?);
         }
         let places: Vec<_> = finished
             .iter_mut()
@@ -106,12 +77,35 @@ impl Resolver<'_> {
         Some((spec, plans))
     }
 
+    /// The graph of a group, tried out where it was built here.
+    fn finish_group(&mut self, group: Group, wanted: &[usize]) -> Option<Finished> {
+        let span = group.span.clone();
+        let finished = group.finish(wanted, |source| {
+            let read = self.read.get(&source.path).cloned();
+            read.map_or_else(|| to_be_joined(&source.path), Ok)
+        });
+        let finished = finished
+            .map_err(|error| self.graph_error(&error, &span))
+            .ok()?;
+        if finished.spec.source.graph.is_some() {
+            let inputs = finished.spec.inputs.iter();
+            let shapes: Vec<_> = inputs.map(|input| input.shape.clone()).collect();
+            let tried = self.catalog.outputs(&finished.spec.source, &shapes);
+            if let Err(error) = tried {
+                let label = "the graph of this step and those around it does not run";
+                self.report(Report::new(error.message).at(&span, label));
+                return None;
+            }
+        }
+        Some(finished)
+    }
+
     /// A graph that steps can be written in and this model put into.
     pub(super) fn graph_around(&mut self, model: &Opened, span: &Span) -> Option<GraphBuilder> {
         let path = &model.source.path;
         let around = match self.read.get(path) {
             Some(read) => GraphBuilder::around(read),
-            None => graph::read(path).and_then(|read| {
+            None => to_be_joined(path).and_then(|read| {
                 let builder = GraphBuilder::around(&read);
                 self.read.insert(path.clone(), read);
                 builder
@@ -127,6 +121,16 @@ impl Resolver<'_> {
                 .maybe_help(error.help.clone()),
         );
     }
+}
+
+/// The model in a file, so that it can be put into a graph: in operators that steps can be written
+/// in too, and without maps.
+fn to_be_joined(path: &Path) -> Result<proto::Model, GraphError> {
+    let mut model = graph::read(path)?;
+    graph::raise(&mut model)?;
+    // The catalog has told the labels.
+    graph::zipmap::unzip(&mut model);
+    Ok(model)
 }
 
 /// The steps as they are written, with nothing left to defaults.
@@ -159,6 +163,16 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
                 output: None,
             }
         }
+        Kind::Host(step) => {
+            let input = item.raw.and_then(|raw| raw.input.as_ref());
+            inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
+            ScriptStep {
+                key: step.key.to_owned(),
+                value: without_nulls(&step.options),
+                inputs,
+                output: Some(step.output.to_owned()),
+            }
+        }
         Kind::Tensor(step) => {
             let input = item.raw.and_then(|raw| raw.input.as_ref());
             inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
@@ -170,6 +184,14 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
             }
         }
     }
+}
+
+fn without_nulls(options: &HostOptions) -> serde_json::Value {
+    let mut value = serde_json::to_value(options).unwrap_or_default();
+    if let Some(keys) = value.as_object_mut() {
+        keys.retain(|_, value| !value.is_null());
+    }
+    value
 }
 
 /// The models that the steps run, each once.

@@ -8,7 +8,7 @@ use crate::{
     },
     contract::Dtype,
     engine::{ColumnRef, Dim, InputSpec, ModelSource, OutputRef, StepSpec},
-    graph::{GraphBuilder, GraphError, Value, proto},
+    graph::{self, GraphBuilder, GraphError, Value, proto},
 };
 
 /// A graph in the making.
@@ -290,7 +290,7 @@ impl Group {
                 let (specs, inputs) = (self.imports.into_iter())
                     .map(|import| (import.spec, import.value.name))
                     .unzip();
-                let graph = prost::Message::encode_to_vec(&self.graph.finish(&outputs));
+                let graph = graph::to_bytes(&self.graph.finish(&outputs));
                 Ok(Finished {
                     spec: StepSpec {
                         source: ModelSource::built(path, graph),

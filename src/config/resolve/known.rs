@@ -55,7 +55,7 @@ impl Steps {
             groups: Vec::new(),
             known: Vec::new(),
             last: 0..0,
-            used: vec![false; fields.list.len()],
+            used: fields.used.clone(),
             sound: complete && fields.complete,
             opened: complete,
         }

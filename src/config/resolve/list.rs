@@ -12,6 +12,7 @@ use crate::{
         report::{Report, listed, nearest},
     },
     graph::steps::{NAMES, TensorStep},
+    host::HostOptions,
 };
 
 /// One step.
@@ -28,6 +29,7 @@ pub(super) struct Item<'a> {
 pub(super) enum Kind<'a> {
     Model(ModelItem<'a>),
     Tensor(TensorItem<'a>),
+    Host(HostItem<'a>),
 }
 
 /// Runs a model.
@@ -47,6 +49,15 @@ pub(super) struct TensorItem<'a> {
     pub(super) output_span: Span,
 }
 
+/// Runs on the host, while rows are decoded.
+pub(super) struct HostItem<'a> {
+    pub(super) key: &'static str,
+    pub(super) options: HostOptions,
+    /// What its result is called.
+    pub(super) output: &'a str,
+    pub(super) output_span: Span,
+}
+
 /// All steps. Incomplete where one does nothing that there is.
 pub(super) struct StepList<'a> {
     pub(super) items: Vec<Item<'a>>,
@@ -58,7 +69,7 @@ impl<'a> StepList<'a> {
     pub(super) fn models(&self) -> impl Iterator<Item = &ModelItem<'a>> {
         self.items.iter().filter_map(|item| match &item.kind {
             Kind::Model(model) => Some(model),
-            Kind::Tensor(_) => None,
+            Kind::Tensor(_) | Kind::Host(_) => None,
         })
     }
 
@@ -67,7 +78,7 @@ impl<'a> StepList<'a> {
         let rest = self.items.get(at..).unwrap_or_default();
         rest.iter().find_map(|item| match &item.kind {
             Kind::Model(model) => Some(model),
-            Kind::Tensor(_) => None,
+            Kind::Tensor(_) | Kind::Host(_) => None,
         })
     }
 }
@@ -170,9 +181,24 @@ impl<'r> Resolver<'r> {
     {
         let raw = &step.value;
         let tensor = raw.tensor_steps();
-        match (&raw.model, tensor.as_slice()) {
-            (Some(model), []) => self.model_item(raw, model, models),
-            (None, [(key, parameters)]) => {
+        let host = raw.host_steps();
+        match (&raw.model, tensor.as_slice(), host.as_slice()) {
+            (Some(model), [], []) => self.model_item(raw, model, models),
+            (None, [], [(key, options)]) => {
+                let output = raw.output.as_ref();
+                Some(Item {
+                    span: options.span(),
+                    end: 0,
+                    raw: Some(raw),
+                    kind: Kind::Host(HostItem {
+                        key,
+                        options: options.value.clone().beside(&self.base),
+                        output: output.map_or(*key, |output| output.value.as_str()),
+                        output_span: output.map_or_else(|| options.span(), At::span),
+                    }),
+                })
+            }
+            (None, [(key, parameters)], []) => {
                 let output = raw.output.as_ref();
                 Some(Item {
                     span: parameters.span(),
@@ -186,19 +212,20 @@ impl<'r> Resolver<'r> {
                     }),
                 })
             }
-            (None, []) => {
+            (None, [], []) => {
                 self.report(
                     Report::new("the step does not say what it does")
                         .at(&step.span(), "")
                         .help("name a model, `- model: NAME`, or a step with its parameters, `- scale: { center: 40, scale: 10 }`")
-                        .help(format!("the steps: {}", listed(NAMES.iter().copied()))),
+                        .help(format!("the steps: {}", listed(["image", "text", "window", "audio"].into_iter().chain(NAMES.iter().copied())))),
                 );
                 None
             }
-            (model, tensor) => {
+            (model, tensor, host) => {
                 let model = model.as_ref().map(|model| ("model", model.span()));
                 let tensor = tensor.iter().map(|(key, step)| (*key, step.span()));
-                let all: Vec<_> = model.into_iter().chain(tensor).collect();
+                let host = host.iter().map(|(key, step)| (*key, step.span()));
+                let all: Vec<_> = model.into_iter().chain(host).chain(tensor).collect();
                 let names = listed(all.iter().map(|(key, _)| *key));
                 let mut report = Report::new(format!("one step does several things: {names}"));
                 if let [first, second, ..] = all.as_slice() {

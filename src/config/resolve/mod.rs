@@ -5,6 +5,7 @@ mod encode;
 mod fields;
 mod finish;
 mod group;
+mod hosts;
 mod known;
 mod limits;
 mod list;
@@ -15,6 +16,7 @@ mod server;
 mod shape;
 mod steps;
 mod tensor;
+mod unfed;
 
 use std::{
     collections::HashMap,
@@ -95,6 +97,7 @@ impl Resolver<'_> {
             source: routes.source,
             decode: fields.decode?,
             fields: fields.list,
+            hosts: fields.hosts,
             passed: encode.passed,
             order_by,
             batch: BatchPolicy {

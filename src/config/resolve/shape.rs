@@ -5,10 +5,10 @@ use crate::{contract::Dtype, engine::Dim};
 /// Whether an engine may turn `from` into `to` without asking: nothing is lost but digits that a
 /// float of the model's type does not have.
 pub(super) fn converts(from: Dtype, to: Dtype) -> bool {
-    use Dtype::{Bool, F32, F64, I32, I64, String, U8};
+    use Dtype::{Bool, Bytes, F32, F64, I32, I64, String, U8};
     match (from, to) {
         _ if from == to => true,
-        (String, _) | (_, String | Bool) => false,
+        (String | Bytes, _) | (_, String | Bool | Bytes) => false,
         (_, F32 | F64) | (I32 | U8 | Bool, I64) | (U8 | Bool, I32) | (Bool, U8) => true,
         _ => false,
     }

@@ -30,7 +30,7 @@ use crate::{
     block::{Layout, Table},
     contract::Field,
     decode::{
-        Decode, Decoded,
+        Decode, Decoded, HostSteps,
         breach::clip,
         order::{KeyOrder, Place, START},
         row::{Contract, Tally, push_passed},
@@ -76,6 +76,13 @@ impl JsonDecoder {
             order: KeyOrder::new(fields, passed),
             scratch: String::new(),
         }
+    }
+
+    /// With the steps that make the derived fields.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: HostSteps) -> Self {
+        self.contract = self.contract.with_hosts(hosts);
+        self
     }
 
     fn document(

@@ -12,7 +12,7 @@ use crate::{
     block::{Layout, Table},
     contract::Field,
     decode::{
-        Decode, Decoded,
+        Decode, Decoded, HostSteps,
         breach::clip,
         order::{KeyOrder, Place, START, STRANGER},
         row::{Contract, Tally, push_passed},
@@ -58,6 +58,13 @@ impl MsgpackDecoder {
             order: KeyOrder::new(fields, passed),
             scratch: Vec::new(),
         }
+    }
+
+    /// With the steps that make the derived fields.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: HostSteps) -> Self {
+        self.contract = self.contract.with_hosts(hosts);
+        self
     }
 
     fn document(

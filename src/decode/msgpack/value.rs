@@ -58,6 +58,7 @@ fn scalar(
         (Item::Large(value), column) => rules.push_number(column, Number::Float(value as f64)),
         (Item::Bool(value), column) => rules.push_bool(column, value),
         (Item::Text(value), column) => rules.push_text(column, value),
+        (Item::Binary(value), column) => Rules::push_bytes(column, value),
         (Item::Nil, column) => rules.push_null(column),
         _ => Err(Breach::Type),
     };

@@ -261,7 +261,7 @@ impl Element {
             Dtype::I32 => Number::Integer(i64::from(i32::from_le_bytes(exactly(bytes)))),
             Dtype::I64 => Number::Integer(i64::from_le_bytes(exactly(bytes))),
             Dtype::U8 => Number::Integer(i64::from(exactly::<1>(bytes)[0])),
-            Dtype::Bool | Dtype::String => {
+            Dtype::Bool | Dtype::String | Dtype::Bytes => {
                 return match exactly::<1>(bytes) {
                     [0] => Self::Bool(false),
                     [1] => Self::Bool(true),

@@ -1,24 +1,19 @@
 //! What models take and give, before anything is served.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    fs, io,
-};
+use std::collections::{HashMap, hash_map::Entry};
 
-use bytes::Bytes;
 use ort::session::SessionInputValue;
 
-use super::{
-    collect::Collector,
-    explain,
-    gather::Buffer,
-    hints::{self, Sample, Width},
-    model::Model,
-};
+use super::{collect::Collector, explain, gather::Buffer, model::Model};
 use crate::{
-    block::{Column, Series, Strings},
+    block::{Blobs, Column, Series, Strings},
     contract::Dtype,
     engine::{InputInfo, ModelCatalog, ModelError, ModelSource, OutputInfo},
+    graph::{
+        self, GraphError,
+        hints::{self, Sample, Width},
+        proto,
+    },
 };
 
 /// Reads model files and keeps them loaded while questions are asked.
@@ -83,7 +78,7 @@ impl CpuCatalog {
             let widths = row_shapes.iter().map(|shape| shape.iter().product());
             let names = model.inputs.iter().map(|input| input.name.as_str());
             let inputs: Vec<(&str, usize)> = names.zip(widths).collect();
-            let samples = file_of(&source).map(|file| hints::samples(&file, &inputs));
+            let samples = graph_of(&source).map(|file| hints::samples(&file, &inputs));
             match samples {
                 Ok(samples) if !samples.is_empty() => {
                     let sampled = rows(model, row_shapes, &samples);
@@ -109,8 +104,9 @@ impl CpuCatalog {
         let Some(input) = model.inputs.get(place) else {
             return Ok(None);
         };
-        let file = file_of(&source).map_err(|error| model.error(&error.to_string()))?;
-        Ok(hints::width(&file, &input.name))
+        // The runtime has read the file; what cannot be read here gives no hint.
+        let file = graph_of(&source).ok();
+        Ok(file.and_then(|file| hints::width(&file, &input.name)))
     }
 
     fn model(&mut self, source: &ModelSource) -> Result<&mut Model, ModelError> {
@@ -139,11 +135,11 @@ impl ModelCatalog for CpuCatalog {
     }
 }
 
-/// The bytes that the model is made of.
-fn file_of(source: &ModelSource) -> io::Result<Bytes> {
+/// The model as its file, or the graph around it, has it.
+fn graph_of(source: &ModelSource) -> Result<proto::Model, GraphError> {
     match &source.graph {
-        Some(graph) => Ok(graph.clone()),
-        None => fs::read(&source.path).map(Bytes::from),
+        Some(built) => graph::parse(built.clone()),
+        None => graph::read(&source.path),
     }
 }
 
@@ -190,7 +186,7 @@ fn set(column: &mut Column, element: usize, number: i64) {
         Column::I64(values) => values[element] = number,
         Column::U8(values) => values[element] = number as u8,
         Column::Bool(values) => values[element] = number != 0,
-        Column::String(_) => {}
+        Column::String(_) | Column::Bytes(_) => {}
     }
 }
 
@@ -257,6 +253,11 @@ pub(super) fn blank(dtype: Dtype, shape: &[usize]) -> Series {
         Dtype::I64 => Column::I64(vec![0; width]),
         Dtype::U8 => Column::U8(vec![0; width]),
         Dtype::Bool => Column::Bool(vec![false; width]),
+        Dtype::Bytes => {
+            let mut blobs = Blobs::default();
+            (0..width).for_each(|_| blobs.push(&[]));
+            Column::Bytes(blobs)
+        }
         Dtype::String => {
             let mut text = Strings::default();
             (0..width).for_each(|_| text.push(""));

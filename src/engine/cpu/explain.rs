@@ -63,6 +63,19 @@ pub(super) fn load_failure(path: &Path, error: &ort::Error) -> ModelError {
     about(path, &format!("ONNX Runtime cannot load it: {words}"))
 }
 
+/// Whether a runtime with more operators, types or versions could do what this one refuses.
+pub(super) fn is_not_supported(error: &ort::Error) -> bool {
+    let words = clean(error.message());
+    let type_is_refused =
+        words.contains("Type Error: Type 'tensor(") && words.contains("is invalid");
+    error.code() == ort::ErrorCode::NotImplemented
+        || type_is_refused
+        || words.contains("is under development")
+        || words.contains("Unsupported model IR version")
+        || words.contains("is not currently registered or supported")
+        || unknown_operator(&words).is_some()
+}
+
 /// What an unreadable file looks like.
 fn not_onnx(path: &Path) -> String {
     let size = fs::metadata(path)

@@ -47,7 +47,7 @@ impl Buffer {
                     Column::I64(to) => fill_values(to, columns, &from, width),
                     Column::U8(to) => fill_values(to, columns, &from, width),
                     Column::Bool(to) => fill_values(to, columns, &from, width),
-                    Column::String(_) => {}
+                    Column::String(_) | Column::Bytes(_) => {}
                 }
                 for _ in from.len()..rows {
                     repeat_last(column, width);
@@ -84,7 +84,9 @@ pub(super) fn view<'a>(
         Column::I64(values) => TensorRef::from_array_view((shape, &values[elements]))?.into(),
         Column::U8(values) => TensorRef::from_array_view((shape, &values[elements]))?.into(),
         Column::Bool(values) => TensorRef::from_array_view((shape, &values[elements]))?.into(),
-        Column::String(_) => return Err(ort::Error::new("a view of text: this is a bug")),
+        Column::String(_) | Column::Bytes(_) => {
+            return Err(ort::Error::new("a view of text: this is a bug"));
+        }
     })
 }
 
@@ -98,7 +100,7 @@ fn repeat_last(column: &mut Column, width: usize) {
         Column::I64(values) => values.extend_from_within(start..),
         Column::U8(values) => values.extend_from_within(start..),
         Column::Bool(values) => values.extend_from_within(start..),
-        Column::String(_) => {}
+        Column::String(_) | Column::Bytes(_) => {}
     }
 }
 
@@ -155,7 +157,7 @@ fn fill_values<T: Number>(to: &mut Vec<T>, columns: &[&Series], from: &Range<usi
             Column::I64(values) => place.spread(to, &values[rows], T::from_i64),
             Column::U8(values) => place.spread(to, &values[rows], T::from_u8),
             Column::Bool(values) => place.spread(to, &values[rows], T::from_bool),
-            Column::String(_) => {}
+            Column::String(_) | Column::Bytes(_) => {}
         }
         offset += own;
     }

@@ -3,25 +3,22 @@
 //! - [`library`] finds and loads the runtime's shared library
 //! - `model` loads one model file; `explain` says in plain words why that failed
 //! - [`catalog`] says what models take and give, before anything is served
-//! - `zipmap` takes the maps out of a model, which are the dearest thing in it
-//! - `hints` reads from the graph what it does not declare, by `wire`, the file format
 //! - `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
+//! - [`raw`] runs a model as it is, to check it
 
 pub mod catalog;
 mod collect;
 mod explain;
 mod gather;
-mod hints;
 pub mod library;
 mod model;
+pub mod raw;
 mod step;
-mod wire;
-mod zipmap;
 
-pub use self::hints::Width;
 use self::step::Step;
 use super::{Engine, EngineError, EngineSpec, ModelError, OutputRef};
+pub use crate::graph::hints::Width;
 use crate::{
     block::{Column, Series, Strings, Table},
     contract::{Dtype, Field, Scalar},
@@ -187,6 +184,7 @@ fn row_of(field: &Field) -> Series {
         Column::I64(values) => values.fill(number as i64),
         Column::U8(values) => values.fill(number as u8),
         Column::Bool(values) => values.fill(number != 0.0),
+        Column::Bytes(_) => {}
         Column::String(values) => {
             let mut text = Strings::default();
             if let Scalar::String(value) = value {

@@ -1,7 +1,6 @@
 //! One model file, loaded: its session and what it declares.
 
 use std::{
-    collections::HashMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -13,13 +12,14 @@ use ort::{
     value::{TensorElementType, ValueType},
 };
 
-use super::{
-    explain, library,
-    zipmap::{self, Unzipped},
-};
+use super::{explain, library};
 use crate::{
     contract::Dtype,
     engine::{Dim, InputInfo, ModelError, ModelSource},
+    graph::{
+        self,
+        zipmap::{self, Labels},
+    },
 };
 
 /// A loaded model.
@@ -69,14 +69,13 @@ impl Model {
     pub(super) fn load(source: &ModelSource) -> Result<Self, ModelError> {
         let path = source.path.as_path();
         let (session, mut labels) = if let Some(graph) = &source.graph {
-            (open(path, Some(graph))?, HashMap::new())
+            (open(path, Some(graph))?, Labels::new())
         } else {
             explain::check_file(path)?;
             // What cannot be read here is explained when the runtime fails to read it.
-            let unzipped = fs::read(path).ok().and_then(|file| zipmap::unzip(&file));
-            match unzipped {
-                Some(Unzipped { file, labels }) => (open(path, Some(&file))?, labels),
-                None => (open(path, None)?, HashMap::new()),
+            match fs::read(path).ok().and_then(without_zipmap) {
+                Some((file, labels)) => (open(path, Some(&file))?, labels),
+                None => (open(path, None)?, Labels::new()),
             }
         };
         let inputs = session
@@ -120,9 +119,44 @@ impl Model {
     }
 }
 
+/// The file without ZipMap, and the keys that belong to each changed output; `None` where it has none.
+fn without_zipmap(file: Vec<u8>) -> Option<(Vec<u8>, Labels)> {
+    if !zipmap::may_be_in(&file) {
+        return None;
+    }
+    let mut model = graph::parse(file.into()).ok()?;
+    let labels = zipmap::unzip(&mut model);
+    (!labels.is_empty()).then(|| (graph::to_bytes(&model), labels))
+}
+
 /// Opens the file, or `changed` in its place.
 fn open(path: &Path, changed: Option<&[u8]>) -> Result<Session, ModelError> {
-    let environment = library::loaded()?;
+    match session(path, changed) {
+        Ok(session) => Ok(session),
+        Err(NotOpened::NoRuntime(error)) => Err(error),
+        Err(NotOpened::Refused(error)) => Err(explain::load_failure(path, &error)),
+        Err(NotOpened::UnknownKind) => Err(explain::about(
+            path,
+            "its inputs or outputs are of a kind that forebay does not know; they must be tensors \
+             (or, for outputs, ZipMap's maps)",
+        )),
+    }
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    /// ONNX Runtime is not there.
+    NoRuntime(ModelError),
+    /// ONNX Runtime does not take the model.
+    Refused(ort::Error),
+    /// An input or output is of a kind that `ort` takes for impossible.
+    UnknownKind,
+}
+
+/// A session for the file, or for `changed` in its place, set up as for serving.
+pub(super) fn session(path: &Path, changed: Option<&[u8]>) -> Result<Session, NotOpened> {
+    let environment = library::loaded().map_err(NotOpened::NoRuntime)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -148,13 +182,8 @@ fn open(path: &Path, changed: Option<&[u8]>) -> Result<Session, ModelError> {
             .commit_from_memory(file)
     }));
     match opened {
-        Ok(session) => session.map_err(|error| explain::load_failure(path, &error)),
-        // `ort` takes types that it does not know for impossible.
-        Err(_) => Err(explain::about(
-            path,
-            "its inputs or outputs are of a kind that forebay does not know; they must be tensors \
-             (or, for outputs, ZipMap's maps)",
-        )),
+        Ok(session) => session.map_err(NotOpened::Refused),
+        Err(_) => Err(NotOpened::UnknownKind),
     }
 }
 

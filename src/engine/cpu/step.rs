@@ -217,7 +217,7 @@ impl Feed {
                     (source, from.unwrap_or(dtype))
                 }
             };
-            if (from == Dtype::String) != (dtype == Dtype::String) {
+            if (from == Dtype::String) != (dtype == Dtype::String) || from == Dtype::Bytes {
                 return Err(format!("takes {dtype} and cannot be fed with {from}"));
             }
             same &= from == dtype;

@@ -13,8 +13,8 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 
-pub(super) use self::joined::Joined;
-use self::rename::{Renamer, made};
+use self::rename::Renamer;
+pub(super) use self::{joined::Joined, rename::made};
 use super::{
     GraphError,
     build::{GraphBuilder, OPSET_MIN, Value, element_type},
@@ -28,7 +28,7 @@ impl GraphBuilder {
     /// An empty graph that this model can be put into: its operators are those of the model.
     ///
     /// # Errors
-    /// The model's operators are older than steps can be written in ([`super::raise`] helps).
+    /// The model's operators are older than steps can be written in ([`super::raise()`] helps).
     pub fn around(model: &Model) -> Result<Self, GraphError> {
         let opset = opset(model);
         if opset < OPSET_MIN {

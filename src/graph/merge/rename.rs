@@ -168,7 +168,7 @@ impl Renamer<'_> {
 }
 
 /// The names that a graph itself makes.
-pub(super) fn made(graph: &Graph) -> Vec<String> {
+pub(in crate::graph) fn made(graph: &Graph) -> Vec<String> {
     let sparse = graph.sparse_initializer.iter();
     let sparse = sparse.filter_map(|it| Some(&it.values.as_ref()?.name));
     let constants = graph.initializer.iter().map(|tensor| &tensor.name);

@@ -27,8 +27,8 @@ impl TensorStep for Average {
     fn emit(&self, graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Vec<Output>, Fault> {
         let weights = model_weights(self.weights.as_deref(), inputs)?;
         let first = alike(inputs)?;
-        if let Some(text) =
-            (inputs.iter()).find(|input| matches!(input.dtype, Dtype::String | Dtype::Bool))
+        if let Some(text) = (inputs.iter())
+            .find(|input| matches!(input.dtype, Dtype::String | Dtype::Bytes | Dtype::Bool))
         {
             let what = format!("takes numbers, and is fed with {}", text.dtype);
             return Err(Fault::input(what).help("for classes and truth values use `vote`"));

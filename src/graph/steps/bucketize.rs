@@ -12,7 +12,7 @@ use crate::{
 /// The number of boundaries that a value reaches: 0 below the first, 1 from the first on and below the second, and so
 /// on. That is numpy's `digitize(x, boundaries)`, Keras' `Discretization(bin_boundaries=...)`, and scikit-learn's
 /// `KBinsDiscretizer(encode="ordinal")` with the inner `bin_edges_` (without the first and the last). NaN falls into
-/// the last bucket, as in all of them. Values are compared in their own type (an `f32` with the boundary as `f32`). Gives
+/// the last bucket, as in numpy. Values are compared in their own type (an `f32` with the boundary as `f32`). Gives
 /// `i64`. Example: `{ boundaries: [0, 10] }` makes -1, 0, 9.5 and 10 into 0, 1, 1 and 2.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

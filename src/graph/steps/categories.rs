@@ -61,6 +61,11 @@ impl Categories {
         inputs: &[Value],
     ) -> Result<Vec<Lookup>, Fault> {
         let columns: usize = inputs.iter().map(Value::width).sum();
+        if inputs.iter().any(|input| input.dtype == Dtype::Bytes) {
+            return Err(Fault::input(
+                "takes text, numbers or truth values, and is fed with bytes",
+            ));
+        }
         if inputs.iter().any(|input| input.shape.len() > 1) {
             return Err(Fault::input(
                 "takes columns (single values and vectors), and is fed with more dimensions",

@@ -32,7 +32,9 @@ impl TensorStep for Impute {
     fn emit(&self, graph: &mut GraphBuilder, inputs: &[Value]) -> Result<Vec<Output>, Fault> {
         let value = only(inputs)?;
         match value.dtype {
-            Dtype::Bool => Err(Fault::input("takes numbers or text, and is fed with bool")),
+            dtype @ (Dtype::Bool | Dtype::Bytes) => Err(Fault::input(format!(
+                "takes numbers or text, and is fed with {dtype}"
+            ))),
             Dtype::String => self.texts(graph, value),
             _ => self.numbers(graph, value),
         }

@@ -54,32 +54,32 @@ macro_rules! each_tensor_step {
             argmax: Argmax,
             average: Average,
             bucketize: Bucketize,
-            center_crop: CenterCrop,
             clip: Clip,
             concat: Concat,
-            ctc: Ctc,
             cyclic: Cyclic,
             denormalize: Denormalize,
             impute: Impute,
             l2_normalize: L2Normalize,
-            letterbox: Letterbox,
             log1p: Log1p,
+            one_hot: OneHot,
+            ordinal: Ordinal,
+            center_crop: CenterCrop,
+            ctc: Ctc,
+            letterbox: Letterbox,
             mean_pool: MeanPool,
             nms: Nms,
             normalize: Normalize,
-            one_hot: OneHot,
-            ordinal: Ordinal,
             reshape: Reshape,
             resize: Resize,
             scale: Scale,
             select: Select,
             sigmoid: Sigmoid,
             softmax: Softmax,
-            spectrogram: Spectrogram,
             threshold: Threshold,
             top_k: TopK,
-            transpose: Transpose,
             vote: Vote,
+            spectrogram: Spectrogram,
+            transpose: Transpose,
         }
     };
 }
@@ -218,7 +218,7 @@ fn only(inputs: &[Value]) -> Result<&Value, Fault> {
 fn numbers(inputs: &[Value]) -> Result<&Value, Fault> {
     let value = only(inputs)?;
     match value.dtype {
-        Dtype::String | Dtype::Bool => Err(Fault::input(format!(
+        Dtype::String | Dtype::Bytes | Dtype::Bool => Err(Fault::input(format!(
             "takes numbers, and is fed with {}",
             value.dtype
         ))),
@@ -255,14 +255,15 @@ fn column_dims(value: &Value) -> Vec<usize> {
         .unwrap_or_default()
 }
 
-/// Whether a type can hold this number; floats hold all, rounded.
+/// Whether a type of numbers can hold this one; floats hold all, rounded.
 fn holds(dtype: Dtype, number: f64) -> bool {
     let [low, high] = match dtype {
         Dtype::U8 => [0.0, f64::from(u8::MAX)],
         Dtype::I32 => [f64::from(i32::MIN), f64::from(i32::MAX)],
         // The greatest that stays exact.
         Dtype::I64 => [-9_007_199_254_740_992.0, 9_007_199_254_740_992.0],
-        _ => return true,
+        Dtype::F32 | Dtype::F64 => return true,
+        Dtype::Bool | Dtype::String | Dtype::Bytes => return false,
     };
     number.fract() == 0.0 && (low..=high).contains(&number)
 }
@@ -367,6 +368,5 @@ fn model_weights(weights: Option<&[f64]>, inputs: &[Value]) -> Result<Vec<f64>, 
     }
     Ok(weights.to_vec())
 }
-
 #[cfg(test)]
 mod tensor_tests;

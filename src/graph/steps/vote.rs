@@ -35,7 +35,7 @@ impl TensorStep for Vote {
                 first.dtype, other.dtype
             )));
         }
-        if matches!(first.dtype, Dtype::F32 | Dtype::F64) {
+        if matches!(first.dtype, Dtype::F32 | Dtype::F64 | Dtype::Bytes) {
             return Err(Fault::input(format!(
                 "takes classes (whole numbers, truth values or text), and is fed with {}",
                 first.dtype

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use forebay::{
-    contract::Dtype::{self, Bool, F32, F64, I32, I64, String as Text, U8},
+    contract::Dtype::{self, Bool, Bytes, F32, F64, I32, I64, String as Text, U8},
     graph::Value,
 };
 use serde_json::json;
@@ -57,6 +57,7 @@ fn numbers_that_do_not_fit() {
             &[
                 (json!({}), vec![value(F32, &[])]),
                 (json!({ "center": 1 }), vec![value(Text, &[])]),
+                (json!({ "center": 1 }), vec![value(Bytes, &[])]),
                 (json!({ "center": [1, 2] }), vec![value(F32, &[3])]),
                 (json!({ "scale": [1, 0] }), vec![value(F32, &[2])]),
                 (json!({ "scale": 1, "spread": 1 }), vec![value(F32, &[])]),
@@ -68,6 +69,7 @@ fn numbers_that_do_not_fit() {
             &[
                 (json!({}), vec![value(F32, &[])]),
                 (json!({ "value": 1 }), vec![value(Bool, &[])]),
+                (json!({ "value": 1 }), vec![value(Bytes, &[])]),
                 (json!({ "value": 1 }), vec![value(I64, &[])]),
                 (json!({ "value": "a" }), vec![value(F32, &[])]),
                 (json!({ "value": 1, "missing": "" }), vec![value(F32, &[])]),
@@ -167,6 +169,7 @@ fn categories_that_do_not_fit() {
                     vec![value(Text, &[2])],
                 ),
                 (json!({ "categories": ["a"] }), vec![value(Text, &[2, 2])]),
+                (json!({ "categories": ["a"] }), vec![value(Bytes, &[])]),
             ],
         ));
     }
@@ -244,6 +247,7 @@ fn scores_that_do_not_fit() {
                 (json!({}), vec![value(F32, &[3])]),
                 (json!({}), vec![value(F32, &[3]), value(F32, &[2])]),
                 (json!({}), vec![value(I64, &[]), value(Text, &[])]),
+                (json!({}), vec![value(Bytes, &[]), value(Bytes, &[])]),
                 (
                     json!({}),
                     vec![labelled(&["cat", "dog"]), labelled(&["dog", "cat"])],

@@ -1,0 +1,99 @@
+//! Values of varying length, end to end in one allocation.
+
+/// The same for text and for bytes, which differ in what holds them only.
+macro_rules! pieces {
+    ($(#[$doc:meta])* $name:ident, $held:ty, $piece:ty, $push:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $name {
+            all: $held,
+            /// Where each value ends in `all`.
+            ends: Vec<usize>,
+        }
+
+        impl $name {
+            /// Appends one value.
+            pub fn push(&mut self, value: &$piece) {
+                self.all.$push(value);
+                self.ends.push(self.all.len());
+            }
+
+            /// Number of values.
+            pub fn len(&self) -> usize {
+                self.ends.len()
+            }
+
+            /// Whether there is no value.
+            pub fn is_empty(&self) -> bool {
+                self.ends.is_empty()
+            }
+
+            /// The value at `index`, if there are so many.
+            pub fn get(&self, index: usize) -> Option<&$piece> {
+                let end = *self.ends.get(index)?;
+                self.all.get(self.start(index)..end)
+            }
+
+            /// All values in order.
+            pub fn iter(&self) -> impl ExactSizeIterator<Item = &$piece> {
+                (0..self.len()).map(|index| self.get(index).unwrap_or_default())
+            }
+
+            fn start(&self, index: usize) -> usize {
+                match index.checked_sub(1) {
+                    Some(before) => self.ends.get(before).copied().unwrap_or(self.all.len()),
+                    None => 0,
+                }
+            }
+
+            pub(super) fn truncate(&mut self, len: usize) {
+                self.all.truncate(self.start(len));
+                self.ends.truncate(len);
+            }
+
+            pub(super) fn split_off(&mut self, at: usize) -> Self {
+                let start = self.start(at);
+                let all = self.all.split_off(start);
+                let mut ends = self.ends.split_off(at);
+                for end in &mut ends {
+                    *end -= start;
+                }
+                Self { all, ends }
+            }
+
+            pub(super) fn append(&mut self, other: Self) {
+                let offset = self.all.len();
+                self.all.$push(&other.all);
+                self.ends
+                    .extend(other.ends.into_iter().map(|end| end + offset));
+            }
+
+            pub(super) fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {
+                for index in elements {
+                    self.push(other.get(index).unwrap_or_default());
+                }
+            }
+        }
+    };
+}
+
+pieces!(
+    /// Text values in one allocation.
+    Strings, String, str, push_str
+);
+pieces!(
+    /// Byte values in one allocation.
+    Blobs, Vec<u8>, [u8], extend_from_slice
+);
+
+impl Blobs {
+    /// Makes the last value empty, once nobody needs it any more.
+    pub fn clear_last(&mut self) {
+        if let Some(last) = self.len().checked_sub(1) {
+            self.all.truncate(self.start(last));
+            if let Some(end) = self.ends.last_mut() {
+                *end = self.all.len();
+            }
+        }
+    }
+}
