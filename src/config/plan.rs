@@ -74,6 +74,8 @@ pub struct StepPlan {
     pub inputs: Vec<String>,
     /// How the file calls the graph's outputs: `model.output`, or `output` of another step.
     pub outputs: Vec<String>,
+    /// The same outputs as they come out, with the graph's own names.
+    pub made: Vec<OutputInfo>,
 }
 
 /// A step on the host: it makes further fields out of one, as rows are decoded.
@@ -196,6 +198,16 @@ pub enum EncodePlan {
     Msgpack(Vec<OutputField>),
     /// Raw little-endian elements of one output.
     Tensor(OutputField),
+}
+
+impl EncodePlan {
+    /// The values of a result.
+    pub fn fields(&self) -> &[OutputField] {
+        match self {
+            Self::Json(fields) | Self::Msgpack(fields) => fields,
+            Self::Tensor(field) => std::slice::from_ref(field),
+        }
+    }
 }
 
 /// Where results or dead letters go.

@@ -15,8 +15,8 @@ use crate::{
         plan::{ModelPlan, ScriptStep, StepPlan},
         report::Report,
     },
-    engine::{ColumnRef, EngineSpec, OutputRef},
-    graph::{self, GraphBuilder, GraphError, proto},
+    engine::{ColumnRef, EngineSpec, OutputInfo, OutputRef},
+    graph::{self, GraphBuilder, GraphError, Value, proto},
     host::HostOptions,
 };
 
@@ -131,6 +131,16 @@ fn to_be_joined(path: &Path) -> Result<proto::Model, GraphError> {
     // The catalog has told the labels.
     graph::zipmap::unzip(&mut model);
     Ok(model)
+}
+
+/// What a value is as an output of this name.
+pub(super) fn info(name: &str, value: &Value) -> OutputInfo {
+    OutputInfo {
+        name: name.to_owned(),
+        dtype: value.dtype,
+        shape: value.shape.clone(),
+        labels: value.labels.clone(),
+    }
 }
 
 /// The steps as they are written, with nothing left to defaults.

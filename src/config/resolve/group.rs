@@ -1,6 +1,6 @@
 //! What runs as one graph: at most one model, and the steps around it.
 
-use super::{known::Column, models::Opened};
+use super::{finish::info, known::Column, models::Opened};
 use crate::{
     config::{
         node::Span,
@@ -257,11 +257,12 @@ impl Group {
             .model
             .as_ref()
             .map_or(Device::Auto, |model| model.device);
-        let plan = |inputs, outputs| StepPlan {
+        let plan = |inputs, (outputs, made)| StepPlan {
             model: name.clone(),
             device,
             inputs,
             outputs,
+            made,
         };
         match self.model.take() {
             // As its file has it.
@@ -271,10 +272,13 @@ impl Group {
                     Feed::Outside(spec, _) => Some(spec),
                     Feed::Inside(_) => None,
                 });
-                let outputs = self.values.iter().map(|value| value.qualified.clone());
+                let outputs = self
+                    .values
+                    .iter()
+                    .map(|value| (value.qualified.clone(), info(&value.name, &value.value)));
                 Ok(Finished {
                     places: (0..self.values.len()).map(Some).collect(),
-                    plan: plan(names, outputs.collect()),
+                    plan: plan(names, outputs.unzip()),
                     spec: StepSpec {
                         source: model.source,
                         inputs: outside.collect(),
@@ -287,6 +291,8 @@ impl Group {
                     None => name.clone().into(),
                 };
                 let (outputs, qualified, places) = self.outputs(wanted);
+                let made = outputs.iter().map(|(name, value)| info(name, value));
+                let made = made.collect();
                 let (specs, inputs) = (self.imports.into_iter())
                     .map(|import| (import.spec, import.value.name))
                     .unzip();
@@ -296,7 +302,7 @@ impl Group {
                         source: ModelSource::built(path, graph),
                         inputs: specs,
                     },
-                    plan: plan(inputs, qualified),
+                    plan: plan(inputs, (qualified, made)),
                     places,
                 })
             }
