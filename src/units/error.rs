@@ -250,7 +250,7 @@ impl fmt::Display for ConversionError {
                     f,
                     "`{from}` measures {a}, `{to}` measures {b}; `{volume}` counts a volume where \
                      `{mass}` counts a mass, so the density of the commodity is needed, such as \
-                     `density: 56 [lb_av]/[bu_us]` for maize"
+                     `56 [lb_av]/[bu_us]` for maize"
                 )
             }
             Obstacle::Currencies(a, b) => write!(

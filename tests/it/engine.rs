@@ -165,6 +165,7 @@ pub(crate) fn push(column: &mut Column, value: &Value) {
         Column::U8(values) => values.push(u8::try_from(value.as_u64().unwrap()).unwrap()),
         Column::Bool(values) => values.push(value.as_bool().unwrap()),
         Column::String(values) => values.push(value.as_str().unwrap()),
+        Column::Bytes(_) => panic!("no model takes bytes"),
     }
 }
 
@@ -183,6 +184,7 @@ fn value(series: &Series, row: usize, labels: Option<&[String]>) -> Value {
             Column::U8(values) => values[at].into(),
             Column::Bool(values) => values[at].into(),
             Column::String(values) => values.get(at).unwrap().into(),
+            Column::Bytes(_) => panic!("no model gives bytes"),
         })
         .collect();
     match labels {

@@ -14,7 +14,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
-    flow::{Decode, Encode, Field, Model, RecordEncode, ScalarValue, TensorDecode, TensorEncode},
+    flow::{
+        Decode, Density, Encode, Field, Model, RecordEncode, ScalarValue, TensorDecode,
+        TensorEncode,
+    },
     measure::{Count, Size, Time},
     place::{At, Named, OneOrMany},
     route::{

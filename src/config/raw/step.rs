@@ -40,6 +40,11 @@ macro_rules! step {
             pub(in crate::config) text: Option<At<TextOptions>>,
             pub(in crate::config) window: Option<At<WindowOptions>>,
             pub(in crate::config) audio: Option<At<AudioOptions>>,
+            /// Computes one value of each row out of others: `yield * price - cost`. The language is
+            /// in `docs/formulas.md`.
+            pub(in crate::config) formula: Option<At<String>>,
+            /// The unit that the result of a `formula` has, or is converted to (UCUM).
+            pub(in crate::config) unit: Option<At<String>>,
             $(pub(in crate::config) $key: Option<At<steps::$parameters>>,)*
         }
 

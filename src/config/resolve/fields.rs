@@ -15,6 +15,7 @@ use crate::{
     },
     contract::{Dtype, Field},
     engine::InputInfo,
+    units::Unit,
 };
 
 /// The fields and how they are read.
@@ -26,6 +27,8 @@ pub(super) struct Fields {
     pub(super) decode: Option<DecodePlan>,
     /// Every field is known: a name that is not here is a mistake.
     pub(super) complete: bool,
+    /// The unit of each field, where it has one.
+    pub(super) units: Vec<Option<Unit>>,
     /// The steps that make fields out of others.
     pub(super) hosts: Vec<HostPlan>,
     /// For each field, whether such a step reads it.
@@ -39,7 +42,7 @@ impl Fields {
 }
 
 /// An output of an earlier step.
-enum Earlier<'a> {
+pub(super) enum Earlier<'a> {
     /// By a model: `output` or `model.output`.
     Model { model: &'a str, output: &'a str },
     /// By another step: `output`, or `output.part` of several.
@@ -47,7 +50,7 @@ enum Earlier<'a> {
 }
 
 impl Earlier<'_> {
-    fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         let (whole, rest) = match self {
             Self::Model { model, output } => {
                 let rest = name.strip_prefix(model);
@@ -80,6 +83,7 @@ impl Resolver<'_> {
             (Some(Decode::Bytes(_)), _) => self.bytes(&fields),
             _ => Some(DecodePlan::Json),
         };
+        fields.units = self.field_units(&fields);
         self.hosts(steps, &mut fields);
         fields
     }
@@ -111,6 +115,7 @@ impl Resolver<'_> {
                 .map(|(name, _)| name.span.clone())
                 .collect(),
             decode: None,
+            units: Vec::new(),
             hosts: Vec::new(),
             used: Vec::new(),
             complete: !written.value.0.is_empty(),
@@ -138,7 +143,7 @@ impl Resolver<'_> {
             dtype.map_or(Dtype::F32, |dtype| dtype.value.0),
             shape.map(|shape| self.sizes(shape)).unwrap_or_default(),
         );
-        field.unit.clone_from(&keys.unit);
+        field.unit = keys.unit.as_ref().map(|unit| unit.value.clone());
         self.limits(keys, &mut field);
         field
     }
@@ -177,6 +182,7 @@ impl Resolver<'_> {
             list: Vec::new(),
             spans: Vec::new(),
             decode: None,
+            units: Vec::new(),
             hosts: Vec::new(),
             used: Vec::new(),
             complete: steps.complete,
@@ -188,6 +194,11 @@ impl Resolver<'_> {
                 Kind::Tensor(tensor) => {
                     self.tensor_without_fields(step, &earlier, &mut fields);
                     earlier.push(Earlier::Tensor(tensor.output));
+                    continue;
+                }
+                Kind::Formula(formula) => {
+                    self.formula_without_fields(formula, &earlier, &mut fields);
+                    earlier.push(Earlier::Tensor(formula.output));
                     continue;
                 }
                 Kind::Host(host) => {

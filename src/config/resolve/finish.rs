@@ -173,6 +173,12 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
                 output: None,
             }
         }
+        Kind::Formula(step) => ScriptStep {
+            key: "formula".to_owned(),
+            value: step.text.value.clone().into(),
+            inputs,
+            output: Some(step.output.to_owned()),
+        },
         Kind::Host(step) => {
             let input = item.raw.and_then(|raw| raw.input.as_ref());
             inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));

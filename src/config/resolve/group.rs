@@ -162,6 +162,11 @@ impl Group {
         self.graph.concat(&parts)
     }
 
+    /// A text field from outside.
+    pub(super) fn import_text(&mut self, name: &str, field: ColumnRef) -> Value {
+        self.import(name, &[field], Dtype::String, &[])
+    }
+
     /// The value of a column that is made in this group.
     fn inner(&self, column: &Column, group: usize) -> Option<Value> {
         match column.place {

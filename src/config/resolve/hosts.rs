@@ -76,6 +76,7 @@ impl Resolver<'_> {
             fields.list.push(field);
             fields.spans.push(Some(host.output_span.clone()));
             fields.used.push(false);
+            fields.units.push(None);
         }
         let name = &fields.list.get(input)?.name;
         let rest = list.items.get(at + 1..).unwrap_or_default();

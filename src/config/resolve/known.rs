@@ -4,6 +4,7 @@ use super::{fields::Fields, group::Group};
 use crate::{
     contract::Dtype,
     engine::{ColumnRef, OutputInfo, OutputRef},
+    units::Unit,
 };
 
 /// All steps, as far as they could be resolved.
@@ -28,6 +29,7 @@ pub(super) struct Known {
     at: OutputRef,
     /// `None` where the model could not be run.
     info: Option<OutputInfo>,
+    unit: Option<Unit>,
 }
 
 /// A column that was found.
@@ -37,6 +39,8 @@ pub(super) struct Column {
     pub(super) place: ColumnRef,
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) unit: Option<Unit>,
 }
 
 impl Column {
@@ -68,12 +72,14 @@ impl Steps {
         model: Option<&str>,
         at: OutputRef,
         info: Option<OutputInfo>,
+        unit: Option<Unit>,
     ) {
         self.known.push(Known {
             name: name.to_owned(),
             model: model.map(str::to_owned),
             at,
             info,
+            unit,
         });
     }
 
@@ -142,6 +148,8 @@ impl Steps {
                 place: ColumnRef::Field(place),
                 dtype: field.dtype,
                 shape: field.shape.clone(),
+                labels: None,
+                unit: fields.units.get(place).cloned().flatten(),
             });
         }
         let known = self.known(name)?;
@@ -151,12 +159,18 @@ impl Steps {
             place: ColumnRef::Output(known.at),
             dtype: info.dtype,
             shape: info.shape.clone(),
+            labels: info.labels.clone(),
+            unit: known.unit.clone(),
         })
     }
 
     /// A field that feeds something is used.
     pub(super) fn mark(&mut self, column: &Column) {
-        if let ColumnRef::Field(field) = column.place
+        self.mark_place(Some(column.place));
+    }
+
+    pub(super) fn mark_place(&mut self, place: Option<ColumnRef>) {
+        if let Some(ColumnRef::Field(field)) = place
             && let Some(used) = self.used.get_mut(field)
         {
             *used = true;

@@ -4,6 +4,7 @@
 mod encode;
 mod fields;
 mod finish;
+mod formula;
 mod group;
 mod hosts;
 mod known;
@@ -17,6 +18,7 @@ mod shape;
 mod steps;
 mod tensor;
 mod unfed;
+mod units;
 
 use std::{
     collections::HashMap,

@@ -29,6 +29,9 @@ impl Resolver<'_> {
                 Kind::Tensor(tensor) => {
                     self.tensor_step(list, at, item, tensor, fields, &mut steps)
                 }
+                Kind::Formula(formula) => {
+                    self.formula_step(list, at, item, formula, fields, &mut steps)
+                }
                 // Its results are fields.
                 Kind::Host(_) => continue,
             };
@@ -43,10 +46,7 @@ impl Resolver<'_> {
         let model = list.next_model(at).and_then(|model| model.opened);
         let span = list.items.get(at).map(|item| item.span.clone());
         let span = span.unwrap_or_default();
-        let alone = list
-            .items
-            .iter()
-            .all(|item| !matches!(item.kind, Kind::Tensor(_)));
+        let alone = list.items.iter().all(Item::is_alone);
         // A model alone is run as it is: no need to read it.
         let graph = match model {
             Some(model) if !alone => {
@@ -85,6 +85,7 @@ impl Resolver<'_> {
             steps.opened = false;
             return None;
         };
+        self.check_unit_names(step);
         let known = self.check_input_names(item, step.name, model);
         let feeds: Vec<_> = model
             .inputs
@@ -136,7 +137,8 @@ impl Resolver<'_> {
                 output,
             };
             let name = info.name.clone();
-            steps.learn(&name, Some(step.name), at, Some(info));
+            let unit = self.output_unit(step, &name);
+            steps.learn(&name, Some(step.name), at, Some(info), unit);
         }
         Some(())
     }
@@ -174,7 +176,7 @@ impl Resolver<'_> {
             let span = item.span.clone();
             steps.mark(&column);
             self.check_dtype(&input.name, &column, input, &span)?;
-            return self.fit(input, &[column], &span, steps);
+            return self.fit(step, input, &[column], &span, steps);
         };
         if feeds.value.0.is_empty() {
             self.unfed(item, step, input, fields, steps);
@@ -192,7 +194,7 @@ impl Resolver<'_> {
         }
         let columns: Vec<Column> = columns.into_iter().flatten().collect();
         if sound {
-            self.fit(input, &columns, &span_of(&feeds.value.0), steps)
+            self.fit(step, input, &columns, &span_of(&feeds.value.0), steps)
         } else {
             None
         }
@@ -219,6 +221,7 @@ impl Resolver<'_> {
 
     fn fit(
         &mut self,
+        step: &ModelItem<'_>,
         input: &InputInfo,
         columns: &[Column],
         span: &Span,
@@ -237,6 +240,19 @@ impl Resolver<'_> {
             }
         };
         let number = steps.groups.len().checked_sub(1)?;
+        let conversions = self.conversions(step, input, columns, span)?;
+        for conversion in &conversions {
+            steps.mark_place(conversion.by());
+        }
+        if conversions
+            .iter()
+            .any(|conversion| !conversion.is_nothing())
+        {
+            let group = steps.groups.last_mut()?;
+            let value = group.converted(columns, &conversions, input.dtype, number)?;
+            let value = group.graph.reshape(&value, &shape);
+            return Some((Feed::Inside(value), shape));
+        }
         if columns.iter().all(|column| column.group() != Some(number)) {
             let spec = InputSpec {
                 columns: columns.iter().map(|column| column.place).collect(),
@@ -266,6 +282,6 @@ fn learn_names(step: &ModelItem<'_>, model: &Opened, steps: &mut Steps) {
             step: number,
             output,
         };
-        steps.learn(name, Some(step.name), at, None);
+        steps.learn(name, Some(step.name), at, None, None);
     }
 }

@@ -39,7 +39,8 @@ impl Resolver<'_> {
             steps.opened = false;
             return None;
         };
-        let group = self.group_for(list, at, &feds, steps);
+        let columns: Vec<&Column> = feds.iter().flat_map(|fed| &fed.columns).collect();
+        let group = self.group_for(list, at, &columns, steps);
         let outputs = self.emit(item, step, &feds, group, steps);
         let Some(outputs) = outputs else {
             steps.opened = false;
@@ -62,23 +63,22 @@ impl Resolver<'_> {
                 step: group,
                 output,
             };
-            steps.learn(&name, None, at, Some(info));
+            steps.learn(&name, None, at, Some(info), None);
         }
         Some(())
     }
 
     /// The group that the step belongs to: behind a model whose outputs it takes, else in front of
     /// the next model, so that each model has its own steps around it.
-    fn group_for(
+    pub(super) fn group_for(
         &mut self,
         list: &StepList<'_>,
         at: usize,
-        feds: &[Fed],
+        columns: &[&Column],
         steps: &mut Steps,
     ) -> usize {
         let last = steps.groups.len().checked_sub(1);
-        let columns = feds.iter().flat_map(|fed| &fed.columns);
-        let newest = columns.filter_map(Column::group).max();
+        let newest = columns.iter().filter_map(|column| column.group()).max();
         let joins = steps.groups.last().is_some_and(|group| {
             group.model.is_none() || newest == last || list.next_model(at).is_none()
         });
@@ -288,7 +288,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn check_name(
+    pub(super) fn check_name(
         &mut self,
         name: &str,
         span: &Span,

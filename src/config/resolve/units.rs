@@ -1,0 +1,430 @@
+//! Units: what fields have, what models want, and what is done where the two differ.
+
+use super::{Resolver, fields::Fields, group::Group, known::Column, list::ModelItem};
+use crate::{
+    config::{
+        node::Span,
+        raw::{At, Density as RawDensity},
+        report::{Report, listed, nearest},
+    },
+    contract::{Dtype, Scalar},
+    engine::{ColumnRef, InputInfo},
+    graph::{Attr, Value},
+    units::{Affine, ConversionError, Density, Unit},
+};
+
+/// How a column becomes what a model wants.
+pub(super) enum Conversion {
+    /// The same for every row.
+    Affine(Affine),
+    /// By a factor that another field says, one for each of its values.
+    By {
+        field: ColumnRef,
+        name: String,
+        factors: Vec<(String, f64)>,
+    },
+}
+
+impl Conversion {
+    /// The field that says the factor.
+    pub(super) fn by(&self) -> Option<ColumnRef> {
+        match self {
+            Self::By { field, .. } => Some(*field),
+            Self::Affine(_) => None,
+        }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Affine(affine) if affine.is_identity())
+    }
+}
+
+impl<'r> Resolver<'r> {
+    /// The unit that is written there.
+    pub(super) fn unit(&mut self, written: &At<String>) -> Option<Unit> {
+        Unit::parse(&written.value)
+            .map_err(|error| self.report(Report::new(error.to_string()).at(&written.span(), "")))
+            .ok()
+    }
+
+    /// The units of the fields.
+    pub(super) fn field_units(&mut self, fields: &Fields) -> Vec<Option<Unit>> {
+        let raw = self.raw;
+        let written = raw.fields.as_ref().map(|fields| fields.value.0.as_slice());
+        let written = written.unwrap_or_default();
+        let unit_of = |name: &str| {
+            let (_, field) = written.iter().find(|(known, _)| known.value == name)?;
+            field.value.unit.as_ref()
+        };
+        let units: Vec<_> = fields
+            .list
+            .iter()
+            .map(|field| unit_of(&field.name))
+            .collect();
+        units
+            .into_iter()
+            .zip(&fields.list)
+            .map(|(written, field)| {
+                let written = written?;
+                if matches!(field.dtype, Dtype::String | Dtype::Bool | Dtype::Bytes) {
+                    self.report(
+                        Report::new(format!(
+                            "`{}` is {} and has no unit",
+                            field.name, field.dtype
+                        ))
+                        .at(&written.span(), ""),
+                    );
+                    return None;
+                }
+                self.unit(written)
+            })
+            .collect()
+    }
+
+    /// The unit of an output, where the model says one.
+    pub(super) fn output_unit(&mut self, step: &ModelItem<'_>, output: &str) -> Option<Unit> {
+        let units = step.written.output_units.as_ref()?;
+        let (_, written) = units.0.iter().find(|(name, _)| name.value == output)?;
+        self.unit(written)
+    }
+
+    /// The names under `input_units` and `output_units` must be the model's.
+    pub(super) fn check_unit_names(&mut self, step: &ModelItem<'_>) {
+        let Some(model) = step.opened else { return };
+        let inputs = || model.inputs.iter().map(|input| input.name.as_str());
+        let outputs = || model.declared.iter().map(String::as_str);
+        let written = &step.written;
+        for (name, _) in written.input_units.iter().flat_map(|units| &units.0) {
+            if inputs().all(|known| known != name.value) {
+                self.report(
+                    Report::new(format!(
+                        "the model `{}` has no input `{}`",
+                        step.name, name.value
+                    ))
+                    .at(&name.span(), format!("its inputs: {}", listed(inputs())))
+                    .maybe_help(nearest(&name.value, inputs())),
+                );
+            }
+        }
+        for (name, _) in written.output_units.iter().flat_map(|units| &units.0) {
+            if outputs().all(|known| known != name.value) {
+                self.report(
+                    Report::new(format!(
+                        "the model `{}` has no output `{}`",
+                        step.name, name.value
+                    ))
+                    .at(&name.span(), format!("its outputs: {}", listed(outputs())))
+                    .maybe_help(nearest(&name.value, outputs())),
+                );
+            }
+        }
+    }
+
+    /// How each column becomes what the model wants.
+    pub(super) fn conversions(
+        &mut self,
+        step: &ModelItem<'_>,
+        input: &InputInfo,
+        columns: &[Column],
+        span: &Span,
+    ) -> Option<Vec<Conversion>> {
+        let same = || {
+            columns
+                .iter()
+                .map(|_| Conversion::Affine(Affine::IDENTITY))
+                .collect()
+        };
+        let Some(units) = &step.written.input_units else {
+            return Some(same());
+        };
+        let Some((_, units)) = units.0.iter().find(|(name, _)| name.value == input.name) else {
+            return Some(same());
+        };
+        let written = units.value.0.as_slice();
+        if written.len() != 1 && written.len() != columns.len() {
+            self.report(
+                Report::new(format!(
+                    "`{}` is fed by {} columns, and has {} units",
+                    input.name,
+                    columns.len(),
+                    written.len()
+                ))
+                .at(&units.span(), "")
+                .also(span, "the columns")
+                .help("write one unit for all columns, or one for each; `\"1\"` for what has none"),
+            );
+            return None;
+        }
+        let mut conversions = Vec::with_capacity(columns.len());
+        for (at, column) in columns.iter().enumerate() {
+            let wanted = written.get(at).or(written.first())?;
+            let to = self.unit(wanted)?;
+            let conversion = self.conversion(column, &to, span, &wanted.span())?;
+            if !conversion.is_nothing() && !matches!(input.dtype, Dtype::F32 | Dtype::F64) {
+                self.report(
+                    Report::new(format!(
+                        "`{}` must be converted to `{to}`, and the input `{}` takes {}",
+                        column.name, input.name, input.dtype
+                    ))
+                    .at(span, "a converted value is no whole number")
+                    .help("send it in the model's unit"),
+                );
+                return None;
+            }
+            conversions.push(conversion);
+        }
+        Some(conversions)
+    }
+
+    fn conversion(
+        &mut self,
+        column: &Column,
+        to: &Unit,
+        span: &Span,
+        wanted: &Span,
+    ) -> Option<Conversion> {
+        let Some(from) = &column.unit else {
+            if to.is_dimensionless() {
+                return Some(Conversion::Affine(Affine::IDENTITY));
+            }
+            let help = match column.place {
+                ColumnRef::Field(_) => format!("say what it is measured in: `{}: {{ unit: {to} }}` under `fields`", column.name),
+                ColumnRef::Output(_) => "say what it is measured in: `unit` beside a formula, `output_units` under a model".to_owned(),
+            };
+            self.report(
+                Report::new(format!(
+                    "`{}` has no unit, and the model wants `{to}`",
+                    column.name
+                ))
+                .at(span, "")
+                .also(wanted, "")
+                .help(help),
+            );
+            return None;
+        };
+        match from.conversion(to) {
+            Ok(affine) => Some(Conversion::Affine(affine)),
+            Err(error) => match self.density_of(column) {
+                Some(density) if error.needs_density() => self.by_density(from, to, density),
+                _ => {
+                    self.unit_mismatch(column, &error, span, wanted);
+                    None
+                }
+            },
+        }
+    }
+
+    fn unit_mismatch(
+        &mut self,
+        column: &Column,
+        error: &ConversionError,
+        span: &Span,
+        wanted: &Span,
+    ) {
+        let mut report = Report::new(format!("`{}`: {error}", column.name))
+            .at(span, "")
+            .also(wanted, "the model wants this");
+        if error.needs_density() {
+            report = report.help(format!(
+                "give the field one: `{}: {{ …, density: {{ value: 56 [lb_av]/[bu_us] }} }}`, or by another field: `density: {{ by: crop }}`",
+                column.name
+            ));
+        }
+        self.report(report);
+    }
+
+    fn density_of(&self, column: &Column) -> Option<&'r At<RawDensity>> {
+        let fields = self.raw.fields.as_ref()?;
+        let (_, field) = fields
+            .value
+            .0
+            .iter()
+            .find(|(name, _)| name.value == column.name)?;
+        field.value.density.as_ref()
+    }
+
+    /// By the field's density, or the one that another field says.
+    fn by_density(
+        &mut self,
+        from: &Unit,
+        to: &Unit,
+        density: &At<RawDensity>,
+    ) -> Option<Conversion> {
+        let (value, by) = (&density.value.value, &density.value.by);
+        let factor = |resolver: &mut Self, density: &Density, span: &Span| {
+            let affine = density.conversion(from, to);
+            affine
+                .map_err(|error| resolver.report(Report::new(error.to_string()).at(span, "")))
+                .ok()
+        };
+        match (value, by) {
+            (Some(text), None) => {
+                let density = self.density(text)?;
+                factor(self, &density, &text.span()).map(Conversion::Affine)
+            }
+            (None, Some(by)) => {
+                let kinds = self.kinds(by)?;
+                let of = density.value.of.as_ref().map(|of| of.0.as_slice());
+                let mut factors = Vec::with_capacity(kinds.len());
+                for kind in kinds {
+                    let (density, span) = match of {
+                        None => (Density::of_commodity(&kind.to_lowercase()), by.span()),
+                        Some(of) => match of.iter().find(|(name, _)| name.value == kind) {
+                            Some((_, text)) => (Some(self.density(text)?), text.span()),
+                            None => (None, by.span()),
+                        },
+                    };
+                    let Some(density) = density else {
+                        self.report(
+                            Report::new(format!("there is no density for `{kind}`, a value of `{}`", by.value))
+                                .at(&by.span(), "")
+                                .help(format!("add it: `density: {{ by: {}, of: {{ {kind}: 56 [lb_av]/[bu_us], … }} }}`", by.value)),
+                        );
+                        return None;
+                    };
+                    factors.push((kind, factor(self, &density, &span)?.factor));
+                }
+                let place = self
+                    .raw
+                    .fields
+                    .as_ref()?
+                    .value
+                    .0
+                    .iter()
+                    .position(|(name, _)| name.value == by.value)?;
+                Some(Conversion::By {
+                    field: ColumnRef::Field(place),
+                    name: by.value.clone(),
+                    factors,
+                })
+            }
+            _ => {
+                self.report(
+                    Report::new("a density is a `value`, or is said `by` another field")
+                        .at(&density.span(), "")
+                        .help("write `density: { value: 56 [lb_av]/[bu_us] }` or `density: { by: crop, of: { maize: 56 [lb_av]/[bu_us] } }`"),
+                );
+                None
+            }
+        }
+    }
+
+    fn density(&mut self, text: &At<String>) -> Option<Density> {
+        Density::parse(&text.value)
+            .map_err(|error| self.report(Report::new(error.to_string()).at(&text.span(), "")))
+            .ok()
+    }
+
+    /// The values of the text field by which densities are told.
+    fn kinds(&mut self, by: &At<String>) -> Option<Vec<String>> {
+        let fields = self.raw.fields.as_ref()?;
+        let field = fields
+            .value
+            .0
+            .iter()
+            .find(|(name, _)| name.value == by.value);
+        let values = field.and_then(|(_, field)| field.value.values.as_ref());
+        let texts: Option<Vec<String>> = values.map(|values| {
+            let text = |value: &At<crate::config::raw::ScalarValue>| match &value.value.0 {
+                Scalar::String(text) => Some(text.clone()),
+                _ => None,
+            };
+            values.value.iter().filter_map(text).collect()
+        });
+        if let Some(texts) = texts.filter(|texts| !texts.is_empty()) {
+            return Some(texts);
+        }
+        self.report(
+            Report::new(format!(
+                "`{}` must be a text field that lists its `values`",
+                by.value
+            ))
+            .at(&by.span(), "so that there is a density for each")
+            .help(format!(
+                "under `fields`: `{}: {{ dtype: string, values: [maize, wheat] }}`",
+                by.value
+            )),
+        );
+        None
+    }
+}
+
+impl Group {
+    /// The columns side by side as a vector, each converted.
+    pub(super) fn converted(
+        &mut self,
+        columns: &[Column],
+        conversions: &[Conversion],
+        dtype: Dtype,
+        group: usize,
+    ) -> Option<Value> {
+        // Steps around the model belong to the graph, even where only units are converted.
+        self.steps += 1;
+        let mut parts = Vec::with_capacity(columns.len());
+        for (column, conversion) in columns.iter().zip(conversions) {
+            let one = std::slice::from_ref(column);
+            let value = self.bring_flat(one, dtype, group)?;
+            self.graph.begin_step(&format!("{}/unit", column.name));
+            let value = match conversion {
+                Conversion::Affine(affine) => self.affine(&value, *affine),
+                Conversion::By {
+                    field,
+                    name,
+                    factors,
+                } => {
+                    let kind = self.import_text(name, *field);
+                    let factor = self.looked_up(&kind, factors, dtype, &value.shape);
+                    let name = self.graph.node("Mul", &[&value.name, &factor], Vec::new());
+                    Value { name, ..value }
+                }
+            };
+            parts.push(if columns.len() > 1 {
+                self.graph.flatten(&value)
+            } else {
+                value
+            });
+        }
+        self.graph.concat(&parts)
+    }
+
+    fn affine(&mut self, value: &Value, affine: Affine) -> Value {
+        let mut value = value.clone();
+        if (affine.factor - 1.0).abs() > 0.0 {
+            let factor = self.graph.number(value.dtype, affine.factor);
+            value = self.graph.with_constant("Mul", &value, &factor);
+        }
+        if affine.offset.abs() > 0.0 {
+            let offset = self.graph.number(value.dtype, affine.offset);
+            value = self.graph.with_constant("Add", &value, &offset);
+        }
+        value
+    }
+
+    /// For each row the factor of its kind; NaN where the kind has none, which the contract forbids.
+    fn looked_up(
+        &mut self,
+        kind: &Value,
+        factors: &[(String, f64)],
+        dtype: Dtype,
+        shape: &[usize],
+    ) -> String {
+        #[expect(clippy::cast_possible_truncation, reason = "the operator looks up f32")]
+        let values = factors.iter().map(|(_, factor)| *factor as f32).collect();
+        let attributes = vec![
+            (
+                "keys_strings",
+                Attr::Texts(factors.iter().map(|(kind, _)| kind.clone()).collect()),
+            ),
+            ("values_floats", Attr::Floats(values)),
+            ("default_float", Attr::Float(f32::NAN)),
+        ];
+        let name = self
+            .graph
+            .ml_node("LabelEncoder", &[&kind.name], attributes);
+        let factor = self
+            .graph
+            .cast(&Value::new(name, Dtype::F32, Vec::new()), dtype);
+        let ones = vec![1; shape.len()];
+        self.graph.reshape(&factor, &ones).name
+    }
+}
