@@ -76,6 +76,8 @@ pub struct StepPlan {
     pub outputs: Vec<String>,
     /// The same outputs as they come out, with the graph's own names.
     pub made: Vec<OutputInfo>,
+    /// Their units, where they have one (UCUM).
+    pub units: Vec<Option<String>>,
 }
 
 /// A step on the host: it makes further fields out of one, as rows are decoded.

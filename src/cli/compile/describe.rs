@@ -114,8 +114,9 @@ impl Column {
                 None => unknown(),
             },
             ColumnRef::Output(at) => match made(plan, at) {
-                Some((name, info)) => Self {
+                Some((name, info, unit)) => Self {
                     output: Some(name.to_owned()),
+                    unit: unit.map(str::to_owned),
                     dtype: info.dtype.name(),
                     shape: info.shape.clone(),
                     ..unknown()
@@ -169,7 +170,7 @@ fn unknown() -> Column {
 
 impl Output {
     pub(super) fn of(plan: &Plan, at: OutputRef) -> Option<Self> {
-        let (name, info) = made(plan, at)?;
+        let (name, info, unit) = made(plan, at)?;
         let fields = plan.encode.fields().iter().filter(|field| {
             let published = plan.engine.outputs.get(field.series);
             published == Some(&at)
@@ -184,7 +185,7 @@ impl Output {
             dtype: info.dtype.name(),
             shape: info.shape.clone(),
             labels: info.labels.clone(),
-            unit: None,
+            unit: unit.map(str::to_owned),
             published: published.collect(),
         })
     }
@@ -214,10 +215,15 @@ impl Output {
     }
 }
 
-/// An output of a graph, and how the file calls it.
-fn made(plan: &Plan, at: OutputRef) -> Option<(&str, &OutputInfo)> {
+/// An output of a graph: how the file calls it, and its unit.
+fn made(plan: &Plan, at: OutputRef) -> Option<(&str, &OutputInfo, Option<&str>)> {
     let step = plan.steps.get(at.step)?;
-    Some((step.outputs.get(at.output)?, step.made.get(at.output)?))
+    let unit = step.units.get(at.output)?.as_deref();
+    Some((
+        step.outputs.get(at.output)?,
+        step.made.get(at.output)?,
+        unit,
+    ))
 }
 
 fn sizes(rows: &str, shape: &[usize]) -> String {

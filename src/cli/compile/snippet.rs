@@ -80,9 +80,14 @@ fn tensor(plan: &Plan, input: &Input, rows: usize, made: &[(&str, String)]) -> S
             format!("np.full({}, {first}, {dtype})", shape(&input.shape))
         }
         Some(_) if all_fields && single => {
+            let again = if rows == 1 {
+                String::new()
+            } else {
+                format!(" * {rows}")
+            };
             let values = values.join(", ");
             format!(
-                "np.array([[{values}]] * {rows}, {dtype}).reshape{}",
+                "np.array([[{values}]]{again}, {dtype}).reshape{}",
                 shape(&input.shape)
             )
         }

@@ -1,6 +1,10 @@
 //! What runs as one graph: at most one model, and the steps around it.
 
-use super::{finish::info, known::Column, models::Opened};
+use super::{
+    finish::{info, step_plan},
+    known::Column,
+    models::Opened,
+};
 use crate::{
     config::{
         node::Span,
@@ -262,13 +266,7 @@ impl Group {
             .model
             .as_ref()
             .map_or(Device::Auto, |model| model.device);
-        let plan = |inputs, (outputs, made)| StepPlan {
-            model: name.clone(),
-            device,
-            inputs,
-            outputs,
-            made,
-        };
+        let plan = |inputs, (outputs, made)| step_plan(name.clone(), device, inputs, outputs, made);
         match self.model.take() {
             // As its file has it.
             Some(model) if self.steps == 0 && self.graph.is_empty() => {
