@@ -1,6 +1,7 @@
 //! From what is written to what it means. Goes on after a mistake, so that all are found at once;
 //! there is a plan only when there was none.
 
+mod density;
 mod encode;
 mod fields;
 mod finish;
