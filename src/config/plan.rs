@@ -57,10 +57,26 @@ pub struct Plan {
     pub sink: SinkPlan,
     /// Where rejected messages go; `None` counts and drops them.
     pub dead_letter: Option<SinkPlan>,
+    /// Messages whose results are known.
+    pub golden: Option<GoldenPlan>,
     /// Where `/metrics`, `/healthz` and `/readyz` are.
     pub http: Option<SocketAddr>,
     /// How long a stop may take before what is left is abandoned (and delivered again).
     pub shutdown_grace: Duration,
+}
+
+/// Messages whose results are known: one in each line of a file, and its result in the same place of
+/// another. A fraction may be off by `atol + rtol * |expected|`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GoldenPlan {
+    /// The file with messages.
+    pub input: PathBuf,
+    /// The file with results.
+    pub expected: PathBuf,
+    /// How far a fraction may be off, as a part of the expected one.
+    pub rtol: f64,
+    /// How far it may be off besides.
+    pub atol: f64,
 }
 
 /// What a graph and its ends are called, for logs and metrics.
