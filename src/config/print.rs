@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use serde_json::Value;
 
 use super::{
-    plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
+    plan::{DecodePlan, EncodePlan, GoldenPlan, Plan, SinkPlan, SourcePlan},
     raw::{Size, Time},
 };
 use crate::{
@@ -59,6 +59,18 @@ pub fn resolved(plan: &Plan) -> String {
     sink(&mut out, "sink", &plan.sink);
     if let Some(dead_letter) = &plan.dead_letter {
         sink(&mut out, "dead_letter", dead_letter);
+    }
+    if let Some(golden) = &plan.golden {
+        let GoldenPlan {
+            input,
+            expected,
+            rtol,
+            atol,
+        } = golden;
+        let (input, expected) = (path(Some(input)), path(Some(expected)));
+        let value =
+            format!("{{ input: {input}, expected: {expected}, rtol: {rtol:?}, atol: {atol:?} }}");
+        out.line(0, "golden", &value);
     }
     if let Some(http) = &plan.http {
         out.line(0, "http", &format!("{{ listen: \"{http}\" }}"));

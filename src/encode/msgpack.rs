@@ -262,7 +262,10 @@ fn head(
 }
 
 /// Writes what a JSON text says; nil for no text.
-fn json_as_msgpack(json: &str, into: &mut BytesMut) -> Result<(), Reject> {
+///
+/// # Errors
+/// It is not JSON.
+pub fn json_as_msgpack(json: &str, into: &mut BytesMut) -> Result<(), Reject> {
     if json.is_empty() {
         into.put_u8(NIL);
         return Ok(());

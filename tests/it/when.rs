@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{engine::runtime, support::program::forebay};
 
 const FIELDS: &str =
-    "fields: { x: { dtype: f32 }, y: { dtype: f32, shape: [2] }, k: { dtype: string } }";
+    "fields: { x: { dtype: f32 }, y: { dtype: f32, shape: [30] }, k: { dtype: string } }";
 
 /// Runs a pipeline over lines of a file, and gives the lines that come out.
 fn run(steps: &str, encode: &str, rows: &[Value]) -> Vec<Value> {
@@ -38,7 +38,7 @@ fn read(path: &Path) -> Vec<Value> {
 
 fn rows(count: i32) -> Vec<Value> {
     (0..count)
-        .map(|row| json!({ "x": row % 5, "y": [row, -row], "k": if row % 2 == 0 { "a" } else { "b" } }))
+        .map(|row| json!({ "x": row % 5, "y": vec![row; 30], "k": if row % 2 == 0 { "a" } else { "b" } }))
         .collect()
 }
 

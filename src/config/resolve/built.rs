@@ -1,6 +1,9 @@
 //! A group becomes a graph that can run.
 
-use super::group::{Feed, Group, GroupModel};
+use super::{
+    finish::{info, step_plan},
+    group::{Feed, Group, GroupModel},
+};
 use crate::{
     config::plan::{Device, StepPlan},
     engine::{ModelSource, StepSpec, When},
@@ -38,12 +41,7 @@ impl Group {
             .model
             .as_ref()
             .map_or(Device::Auto, |model| model.device);
-        let plan = |inputs, outputs| StepPlan {
-            model: name.clone(),
-            device,
-            inputs,
-            outputs,
-        };
+        let plan = |inputs, (outputs, made)| step_plan(name.clone(), device, inputs, outputs, made);
         match self.model.take() {
             // As its file has it.
             Some(model) if self.steps == 0 && self.graph.is_empty() => {
@@ -52,11 +50,12 @@ impl Group {
                     Feed::Outside(spec, _) => Some(spec),
                     Feed::Inside(_) => None,
                 });
-                let outputs = self.values.iter().map(|value| value.qualified.clone());
+                let values = self.values.iter();
+                let outputs = values.map(|it| (it.qualified.clone(), info(&it.name, &it.value)));
                 let shapes = self.values.iter().map(|value| value.value.shape.clone());
                 Ok(Finished {
                     places: (0..self.values.len()).map(Some).collect(),
-                    plan: plan(names, outputs.collect()),
+                    plan: plan(names, outputs.unzip()),
                     spec: StepSpec {
                         source: model.source,
                         inputs: outside.collect(),
@@ -70,6 +69,8 @@ impl Group {
                     None => name.clone().into(),
                 };
                 let (outputs, qualified, places) = self.outputs(wanted);
+                let made = outputs.iter().map(|(name, value)| info(name, value));
+                let made = made.collect();
                 let (specs, inputs) = (self.imports.into_iter())
                     .map(|import| (import.spec, import.value.name))
                     .unzip();
@@ -84,7 +85,7 @@ impl Group {
                         inputs: specs,
                         when: when(shapes),
                     },
-                    plan: plan(inputs, qualified),
+                    plan: plan(inputs, (qualified, made)),
                     places,
                 })
             }

@@ -4,9 +4,13 @@ use std::{mem, path::Path};
 
 use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
-    config::{node::Span, plan::StepPlan, report::Report},
-    engine::{ColumnRef, EngineSpec, OutputRef},
-    graph::{self, GraphBuilder, GraphError, proto},
+    config::{
+        node::Span,
+        plan::{Device, StepPlan},
+        report::Report,
+    },
+    engine::{ColumnRef, EngineSpec, OutputInfo, OutputRef},
+    graph::{self, GraphBuilder, GraphError, Value, proto},
 };
 
 impl Resolver<'_> {
@@ -21,6 +25,7 @@ impl Resolver<'_> {
         if !steps.sound {
             return None;
         }
+        let units: Vec<_> = steps.units().collect();
         let taken: Vec<OutputRef> = steps.groups.iter().flat_map(Group::takes).collect();
         let mut finished: Vec<Finished> = Vec::with_capacity(steps.groups.len());
         for (number, group) in steps.groups.into_iter().enumerate() {
@@ -57,6 +62,14 @@ impl Resolver<'_> {
             }
             specs.push(group.spec);
             plans.push(group.plan);
+        }
+        for (at, unit) in units {
+            let found = place(at).map(|at| (plans.get_mut(at.step), at.output));
+            if let Some((Some(StepPlan { units, .. }), output)) = found
+                && let Some(of) = units.get_mut(output)
+            {
+                *of = Some(unit);
+            }
         }
         let outputs = outputs
             .iter()
@@ -124,4 +137,32 @@ fn to_be_joined(path: &Path) -> Result<proto::Model, GraphError> {
     // The catalog has told the labels.
     graph::zipmap::unzip(&mut model);
     Ok(model)
+}
+
+/// A graph without the units of its outputs.
+pub(super) fn step_plan(
+    model: String,
+    device: Device,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    made: Vec<OutputInfo>,
+) -> StepPlan {
+    StepPlan {
+        model,
+        device,
+        inputs,
+        units: vec![None; outputs.len()],
+        outputs,
+        made,
+    }
+}
+
+/// What a value is as an output of this name.
+pub(super) fn info(name: &str, value: &Value) -> OutputInfo {
+    OutputInfo {
+        name: name.to_owned(),
+        dtype: value.dtype,
+        shape: value.shape.clone(),
+        labels: value.labels.clone(),
+    }
 }

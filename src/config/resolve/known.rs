@@ -107,6 +107,12 @@ impl Steps {
         })
     }
 
+    /// The results that have units.
+    pub(super) fn units(&self) -> impl Iterator<Item = (OutputRef, String)> + '_ {
+        let with = |known: &Known| Some((known.at, known.unit.as_ref()?.to_string()));
+        self.known.iter().filter_map(with)
+    }
+
     /// Finds `output` or `model.output`; the latest step wins.
     pub(super) fn find(&self, name: &str) -> Option<OutputRef> {
         self.known(name).map(|known| known.at)

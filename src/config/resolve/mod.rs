@@ -7,6 +7,7 @@ mod encode;
 mod fields;
 mod finish;
 mod formula;
+mod golden;
 mod group;
 mod hosts;
 mod known;
@@ -90,6 +91,7 @@ impl Resolver<'_> {
         let encode = self.encode(&steps);
         self.check_unused(&fields, &steps);
         let workers = self.workers(&step_list);
+        let golden = self.golden();
 
         let max_rows = raw.batch.max_rows.value.0;
         let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
@@ -124,6 +126,7 @@ impl Resolver<'_> {
             encode: encode.plan,
             sink: routes.sink,
             dead_letter: routes.dead_letter,
+            golden,
             http: raw.http.as_ref().map(|http| http.listen.0),
             shutdown_grace: raw.shutdown_grace.0,
         })

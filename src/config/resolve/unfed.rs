@@ -143,7 +143,8 @@ impl Resolver<'_> {
         }
         let passed: Vec<_> = self.passed_keys().into_iter().map(str::to_owned).collect();
         for ((field, span), used) in fields.list.iter().zip(&fields.spans).zip(&steps.used) {
-            if *used || passed.contains(&field.name) {
+            // A step on the host makes all of its results, whatever is taken of them.
+            if *used || field.derived || passed.contains(&field.name) {
                 continue;
             }
             let report = Report::new(format!("nothing takes the field `{}`", field.name))
