@@ -28,6 +28,8 @@ pub struct Plan {
     pub decode: DecodePlan,
     /// What a row is: the fields that messages bring, then those that steps on the host make.
     pub fields: Vec<Field>,
+    /// The densities of fields, as they are written, by the fields' names.
+    pub densities: Vec<(String, serde_json::Value)>,
     /// The steps on the host.
     pub hosts: Vec<HostPlan>,
     /// Keys of the input that are carried into the result as they are; each is a string series of
@@ -110,7 +112,7 @@ pub struct HostPlan {
 }
 
 /// A model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelPlan {
     /// Its name in the file.
     pub name: String,
@@ -118,6 +120,8 @@ pub struct ModelPlan {
     pub path: PathBuf,
     /// Where it runs.
     pub device: Device,
+    /// What else is said of it: `input_units`, `output_units`.
+    pub more: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// One entry of `steps`, with nothing left to defaults.
@@ -131,6 +135,8 @@ pub struct ScriptStep {
     pub inputs: Vec<(String, Vec<String>)>,
     /// What the result is called; models name their own.
     pub output: Option<String>,
+    /// What else stands beside it: `unit`, `when`, `otherwise`.
+    pub more: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// Where a model runs.

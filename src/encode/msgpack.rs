@@ -76,6 +76,10 @@ impl MsgpackEncoder {
 
 impl Output {
     fn value(&self, row: usize, series: &Series, into: &mut BytesMut) -> NonFinite {
+        if !series.is_present(row) {
+            into.put_u8(NIL);
+            return 0;
+        }
         let width = series.width();
         let start = row * width;
         if let Some(element) = self.field.element {

@@ -2,22 +2,15 @@
 
 use std::{mem, path::Path};
 
-use super::{
-    Resolver,
-    group::{Finished, Group},
-    known::Steps,
-    list::{Item, Kind, StepList},
-    models::Opened,
-};
+use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
     config::{
         node::Span,
-        plan::{Device, ModelPlan, ScriptStep, StepPlan},
+        plan::{Device, StepPlan},
         report::Report,
     },
     engine::{ColumnRef, EngineSpec, OutputInfo, OutputRef},
     graph::{self, GraphBuilder, GraphError, Value, proto},
-    host::HostOptions,
 };
 
 impl Resolver<'_> {
@@ -62,6 +55,10 @@ impl Resolver<'_> {
                 if let ColumnRef::Output(output) = column {
                     *output = place(*output)?;
                 }
+            }
+            let conditions = group.spec.when.iter_mut();
+            for condition in conditions.flat_map(|when| &mut when.conditions) {
+                *condition = place(*condition)?;
             }
             specs.push(group.spec);
             plans.push(group.plan);
@@ -168,87 +165,4 @@ pub(super) fn info(name: &str, value: &Value) -> OutputInfo {
         shape: value.shape.clone(),
         labels: value.labels.clone(),
     }
-}
-
-/// The steps as they are written, with nothing left to defaults.
-pub(super) fn script(list: &StepList<'_>) -> Vec<ScriptStep> {
-    list.items.iter().map(script_step).collect()
-}
-
-fn script_step(item: &Item<'_>) -> ScriptStep {
-    let names = |feed: &crate::config::raw::Feed| {
-        feed.value
-            .0
-            .iter()
-            .map(|name| name.value.clone())
-            .collect::<Vec<_>>()
-    };
-    let mut inputs: Vec<(String, Vec<String>)> = (item.written_inputs().iter())
-        .map(|(name, feed)| (name.value.clone(), names(feed)))
-        .collect();
-    match &item.kind {
-        Kind::Model(model) => {
-            for input in model.opened.iter().flat_map(|model| &model.inputs) {
-                if item.feeds(&input.name).is_none() {
-                    inputs.push((input.name.clone(), vec![input.name.clone()]));
-                }
-            }
-            ScriptStep {
-                key: "model".to_owned(),
-                value: model.name.into(),
-                inputs,
-                output: None,
-            }
-        }
-        Kind::Formula(step) => ScriptStep {
-            key: "formula".to_owned(),
-            value: step.text.value.clone().into(),
-            inputs,
-            output: Some(step.output.to_owned()),
-        },
-        Kind::Host(step) => {
-            let input = item.raw.and_then(|raw| raw.input.as_ref());
-            inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
-            ScriptStep {
-                key: step.key.to_owned(),
-                value: without_nulls(&step.options),
-                inputs,
-                output: Some(step.output.to_owned()),
-            }
-        }
-        Kind::Tensor(step) => {
-            let input = item.raw.and_then(|raw| raw.input.as_ref());
-            inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
-            ScriptStep {
-                key: step.key.to_owned(),
-                value: step.step.parameters(),
-                inputs,
-                output: Some(step.output.to_owned()),
-            }
-        }
-    }
-}
-
-fn without_nulls(options: &HostOptions) -> serde_json::Value {
-    let mut value = serde_json::to_value(options).unwrap_or_default();
-    if let Some(keys) = value.as_object_mut() {
-        keys.retain(|_, value| !value.is_null());
-    }
-    value
-}
-
-/// The models that the steps run, each once.
-pub(super) fn model_plans(list: &StepList<'_>) -> Vec<ModelPlan> {
-    let mut plans: Vec<ModelPlan> = Vec::new();
-    for model in list.models() {
-        let Some(opened) = model.opened else { continue };
-        if plans.iter().all(|known| known.name != model.name) {
-            plans.push(ModelPlan {
-                name: model.name.to_owned(),
-                path: opened.source.path.clone(),
-                device: model.device(),
-            });
-        }
-    }
-    plans
 }

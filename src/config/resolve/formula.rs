@@ -3,23 +3,25 @@
 use super::{
     Resolver,
     fields::{Earlier, Fields},
+    group::Group,
     known::{Column, Steps},
     list::{FormulaItem, Item, StepList},
 };
 use crate::{
     config::{node::Span, raw::At, report::Report},
+    contract::Dtype,
     engine::{OutputInfo, OutputRef},
     graph::{
         GraphBuilder, Value,
-        formula::{ColumnType, Columns, Formula, FormulaError},
+        formula::{Checked, ColumnType, Columns, Formula, FormulaError},
     },
     units::{Affine, Unit},
 };
 
 /// Everything that a formula can name.
-struct Names<'a> {
-    fields: &'a Fields,
-    steps: &'a Steps,
+pub(super) struct Names<'a> {
+    pub(super) fields: &'a Fields,
+    pub(super) steps: &'a Steps,
 }
 
 impl Columns for Names<'_> {
@@ -126,30 +128,17 @@ impl Resolver<'_> {
         }
         let (unit, conversion) = self.result_unit(item, checked.unit())?;
         self.check_name(step.output, &step.output_span, fields, steps)?;
-        let number = self.group_for(list, at, &columns.iter().collect::<Vec<_>>(), steps);
+        let all: Vec<&Column> = columns.iter().collect();
+        let rows = self.rows(list, at, item, &all, fields, steps)?;
+        let number = self.group_for(list, at, &all, rows, steps);
         let group = steps.groups.get_mut(number)?;
-        group.graph.begin_step(step.output);
-        let mut values = Vec::with_capacity(columns.len());
-        for column in &columns {
-            let one = std::slice::from_ref(column);
-            let value = group.bring(one, column.dtype, step.output, number).ok()?;
-            values.push((column.name.clone(), value));
-        }
-        let value_of = |name: &str| {
-            let found = values.iter().find(|(known, _)| known == name);
-            found.map_or_else(
-                || Value::new(name, crate::contract::Dtype::F32, Vec::new()),
-                |(_, value)| value.clone(),
-            )
-        };
-        let value = match checked.emit(&mut group.graph, &value_of) {
+        let value = match group.emit_formula(&checked, &columns, step.output, number) {
             Ok(value) => converted(&mut group.graph, &value, conversion),
             Err(error) => {
                 self.formula_error(error, step.text);
                 return None;
             }
         };
-        group.steps += 1;
         let info = OutputInfo {
             name: step.output.to_owned(),
             dtype: value.dtype,
@@ -206,7 +195,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn formula_error(&mut self, error: FormulaError, text: &At<String>) {
+    pub(super) fn formula_error(&mut self, error: FormulaError, text: &At<String>) {
         let span = self.inside(text, &error.span);
         self.report(Report::new(error.what).at(&span, "").maybe_help(error.help));
     }
@@ -222,6 +211,35 @@ impl Resolver<'_> {
             }
             _ => whole,
         }
+    }
+}
+
+impl Group {
+    /// The nodes of a formula that reads these columns.
+    pub(super) fn emit_formula(
+        &mut self,
+        checked: &Checked,
+        columns: &[Column],
+        name: &str,
+        group: usize,
+    ) -> Result<Value, FormulaError> {
+        self.steps += 1;
+        self.graph.begin_step(name);
+        let mut values = Vec::with_capacity(columns.len());
+        for column in columns {
+            let one = std::slice::from_ref(column);
+            // One column fits beside nothing.
+            if let Ok(value) = self.bring(one, column.dtype, name, group) {
+                values.push((column.name.as_str(), value));
+            }
+        }
+        checked.emit(&mut self.graph, &|name| {
+            let found = values.iter().find(|(known, _)| *known == name);
+            found.map_or_else(
+                || Value::new(name, Dtype::F32, Vec::new()),
+                |(_, value)| value.clone(),
+            )
+        })
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Steps {
     pub(super) known: Vec<Known>,
     /// The places in `known` of what the last step gave.
     pub(super) last: std::ops::Range<usize>,
+    /// The conditions that were met, by their texts.
+    pub(super) conditions: Vec<(String, OutputRef)>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
     /// Nothing was wrong: what is not used is not used.
@@ -30,6 +32,8 @@ pub(super) struct Known {
     /// `None` where the model could not be run.
     info: Option<OutputInfo>,
     unit: Option<Unit>,
+    /// The conditions without which it is not there.
+    conditions: Vec<OutputRef>,
 }
 
 /// A column that was found.
@@ -41,6 +45,8 @@ pub(super) struct Column {
     pub(super) shape: Vec<usize>,
     pub(super) labels: Option<Vec<String>>,
     pub(super) unit: Option<Unit>,
+    /// The conditions without which it is not there.
+    pub(super) conditions: Vec<OutputRef>,
 }
 
 impl Column {
@@ -58,6 +64,7 @@ impl Steps {
         Self {
             groups: Vec::new(),
             known: Vec::new(),
+            conditions: Vec::new(),
             last: 0..0,
             used: fields.used.clone(),
             sound: complete && fields.complete,
@@ -74,7 +81,12 @@ impl Steps {
         info: Option<OutputInfo>,
         unit: Option<Unit>,
     ) {
+        let rows = self.groups.get(at.step).map(|group| &group.rows);
+        let conditions = rows.filter(|rows| rows.otherwise.is_none());
         self.known.push(Known {
+            conditions: conditions
+                .map(|rows| rows.conditions.clone())
+                .unwrap_or_default(),
             name: name.to_owned(),
             model: model.map(str::to_owned),
             at,
@@ -110,6 +122,12 @@ impl Steps {
     pub(super) fn info(&self, at: OutputRef) -> Option<&OutputInfo> {
         let known = self.known.iter().find(|known| known.at == at)?;
         known.info.as_ref()
+    }
+
+    /// Whether it is there in every row.
+    pub(super) fn is_everywhere(&self, at: OutputRef) -> bool {
+        let known = self.known.iter().find(|known| known.at == at);
+        known.is_none_or(|known| known.conditions.is_empty())
     }
 
     /// What the last step gave, where that is known.
@@ -156,6 +174,7 @@ impl Steps {
                 shape: field.shape.clone(),
                 labels: None,
                 unit: fields.units.get(place).cloned().flatten(),
+                conditions: Vec::new(),
             });
         }
         let known = self.known(name)?;
@@ -167,6 +186,7 @@ impl Steps {
             shape: info.shape.clone(),
             labels: info.labels.clone(),
             unit: known.unit.clone(),
+            conditions: known.conditions.clone(),
         })
     }
 

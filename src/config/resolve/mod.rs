@@ -1,6 +1,7 @@
 //! From what is written to what it means. Goes on after a mistake, so that all are found at once;
 //! there is a plan only when there was none.
 
+mod built;
 mod density;
 mod encode;
 mod fields;
@@ -15,19 +16,21 @@ mod list;
 mod models;
 mod order;
 mod route;
+mod script;
 mod server;
 mod shape;
 mod steps;
 mod tensor;
 mod unfed;
 mod units;
+mod when;
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
-use self::finish::{model_plans, script};
+use self::script::{densities, model_plans, script};
 use super::{
     plan::Plan,
     raw::{At, FilePath, Pipeline},
@@ -103,6 +106,7 @@ impl Resolver<'_> {
             decode: fields.decode?,
             fields: fields.list,
             hosts: fields.hosts,
+            densities: densities(raw),
             passed: encode.passed,
             order_by,
             batch: BatchPolicy {

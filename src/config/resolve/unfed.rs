@@ -147,9 +147,9 @@ impl Resolver<'_> {
             if *used || field.derived || passed.contains(&field.name) {
                 continue;
             }
-            let report = Report::new(format!("no model input takes the field `{}`", field.name))
+            let report = Report::new(format!("nothing takes the field `{}`", field.name))
                 .at_written(span.as_ref(), "")
-                .help("feed it to a model under `steps`, carry it into the result with `pass`, or remove it");
+                .help("feed it to a model or another step under `steps`, carry it into the result with `pass`, or remove it");
             self.report(report);
         }
     }
