@@ -77,6 +77,10 @@ pub(crate) fn changed(file: &str, changes: &[(&str, &str)]) -> Changed {
         assert!(text.contains(before), "{file} has no `{before}`");
         text = text.replace(before, after);
     }
+    for golden in ["golden.jsonl", "golden.expected.jsonl"] {
+        let path = original.with_file_name(golden).display().to_string();
+        text = text.replace(&format!(": {golden}"), &format!(": {path}"));
+    }
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("pipeline.yaml");
     std::fs::write(&file, text).expect("written");
