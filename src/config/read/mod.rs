@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Visitor};
 
 use self::{
-    access::{List, Map, One, Placed, Variant},
+    access::{List, Map, One, Placed, Variant, Word},
     fault::{Fault, quoted},
 };
 use super::{
@@ -303,8 +303,15 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         let entries = match &self.node.value {
             Value::Map(entries) if !entries.is_empty() => entries,
             Value::Text(text) if variants.contains(&text.as_str()) => {
-                let help = format!("write `{}: {{ {text}: {{}} }}`", self.what);
-                return Err(self.mismatch(&expected).help(help));
+                return visitor.visit_enum(Word {
+                    reader: self,
+                    word: text,
+                    variants,
+                });
+            }
+            Value::Text(_) => {
+                let expected = format!("one of {}", listed(variants.iter().copied()));
+                return Err(self.mismatch(&expected));
             }
             _ => return Err(self.mismatch(&expected)),
         };

@@ -17,15 +17,17 @@ use crate::{
 };
 
 /// Everything that a formula can name.
-struct Names<'a> {
+struct Names<'a, 'r> {
+    resolver: &'a Resolver<'r>,
     fields: &'a Fields,
     steps: &'a Steps,
 }
 
-impl Columns for Names<'_> {
+impl Columns for Names<'_, '_> {
     fn find(&self, name: &str) -> Option<ColumnType> {
         let column = self.steps.column(name, self.fields)?;
         Some(ColumnType {
+            density: self.resolver.fixed_density(&column),
             dtype: column.dtype,
             shape: column.shape,
             labels: column.labels,
@@ -106,14 +108,30 @@ impl Resolver<'_> {
             return None;
         }
         // Known by name only, because the step could not be run: no mistake of the formula's.
-        let lost = |name: &&str| steps.find(name).is_some() && steps.column(name, fields).is_none();
+        // Or its unit could not be read.
+        let lost = |name: &&str| match steps.column(name, fields) {
+            Some(column) => column.misread,
+            None => steps.find(name).is_some(),
+        };
         if formula.names().iter().any(lost) {
             return None;
         }
-        let checked = match formula.check(&Names { fields, steps }) {
+        let checked = match formula.check(&Names {
+            resolver: self,
+            fields,
+            steps,
+        }) {
             Ok(checked) => checked,
             Err(error) => {
-                self.formula_error(error, step.text);
+                let part = step.text.value.get(error.span.clone()).unwrap_or_default();
+                let span = self.inside(step.text, &error.span);
+                let name = part.trim_matches('`');
+                match (steps.column(name, fields))
+                    .map_or_else(|| self.too_early(name, &span), |_| None)
+                {
+                    Some(report) => self.report(report),
+                    None => self.formula_error(error, step.text),
+                }
                 return None;
             }
         };
@@ -199,7 +217,11 @@ impl Resolver<'_> {
                     Report::new(format!(
                         "the result of the formula cannot be given in `{unit}`: {error}"
                     ))
-                    .at(&written.span(), format!("the formula gives `{found}`")),
+                    .at(&written.span(), format!("the formula gives `{found}`"))
+                    .maybe_help(error.needs_density().then(|| {
+                        "give the field a `density` and write `unit(FIELD, 'kg/har')` in the formula, or multiply by one: `FIELD * unit(48, '[lb_av]/[bu_us]')`"
+                            .to_owned()
+                    })),
                 );
                 None
             }

@@ -15,6 +15,8 @@ pub(super) struct Steps {
     pub(super) last: std::ops::Range<usize>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
+    /// Outputs that a later step takes.
+    pub(super) taken: Vec<OutputRef>,
     /// Nothing was wrong: what is not used is not used.
     pub(super) sound: bool,
     /// Every name is known, so one that is not here is a mistake.
@@ -25,8 +27,8 @@ pub(super) struct Steps {
 pub(super) struct Known {
     pub(super) name: String,
     /// The model that gave it, by which it can be called too: `model.output`.
-    model: Option<String>,
-    at: OutputRef,
+    pub(super) model: Option<String>,
+    pub(super) at: OutputRef,
     /// `None` where the model could not be run.
     info: Option<OutputInfo>,
     unit: Option<Unit>,
@@ -41,6 +43,8 @@ pub(super) struct Column {
     pub(super) shape: Vec<usize>,
     pub(super) labels: Option<Vec<String>>,
     pub(super) unit: Option<Unit>,
+    /// Its unit cannot be read, which is reported.
+    pub(super) misread: bool,
 }
 
 impl Column {
@@ -60,6 +64,7 @@ impl Steps {
             known: Vec::new(),
             last: 0..0,
             used: fields.used.clone(),
+            taken: Vec::new(),
             sound: complete && fields.complete,
             opened: complete,
         }
@@ -150,6 +155,7 @@ impl Steps {
                 shape: field.shape.clone(),
                 labels: None,
                 unit: fields.units.get(place).cloned().flatten(),
+                misread: fields.misread.contains(&place),
             });
         }
         let known = self.known(name)?;
@@ -161,6 +167,7 @@ impl Steps {
             shape: info.shape.clone(),
             labels: info.labels.clone(),
             unit: known.unit.clone(),
+            misread: false,
         })
     }
 
@@ -170,10 +177,14 @@ impl Steps {
     }
 
     pub(super) fn mark_place(&mut self, place: Option<ColumnRef>) {
-        if let Some(ColumnRef::Field(field)) = place
-            && let Some(used) = self.used.get_mut(field)
-        {
-            *used = true;
+        match place {
+            Some(ColumnRef::Field(field)) => {
+                if let Some(used) = self.used.get_mut(field) {
+                    *used = true;
+                }
+            }
+            Some(ColumnRef::Output(output)) => self.taken.push(output),
+            None => {}
         }
     }
 }
