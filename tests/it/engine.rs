@@ -73,6 +73,7 @@ impl Case {
         EngineSpec {
             steps: vec![StepSpec {
                 source: ModelSource::file(&self.model),
+                when: None,
                 inputs: (self.inputs.iter().enumerate())
                     .map(|(place, input)| InputSpec {
                         columns: vec![ColumnRef::Field(place)],
@@ -309,6 +310,7 @@ fn an_output_feeds_a_later_step_and_may_be_wanted_twice() {
     let mut spec = case.spec(4);
     spec.steps.push(StepSpec {
         source: ModelSource::file(first.model),
+        when: None,
         inputs: vec![InputSpec {
             columns: vec![ColumnRef::Output(OutputRef { step: 0, output: 0 })],
             shape: vec![4, 5],

@@ -59,3 +59,4 @@ mod steps;
 mod support;
 mod suspects;
 mod verify;
+mod when;

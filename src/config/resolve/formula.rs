@@ -3,15 +3,17 @@
 use super::{
     Resolver,
     fields::{Earlier, Fields},
+    group::Group,
     known::{Column, Steps},
     list::{FormulaItem, Item, StepList},
 };
 use crate::{
     config::{node::Span, raw::At, report::Report},
+    contract::Dtype,
     engine::{OutputInfo, OutputRef},
     graph::{
         GraphBuilder, Value,
-        formula::{ColumnType, Columns, Formula, FormulaError},
+        formula::{Checked, ColumnType, Columns, Formula, FormulaError},
     },
     units::{Affine, Unit},
 };
@@ -104,37 +106,7 @@ impl Resolver<'_> {
     ) -> Option<()> {
         self.check_formula_keys(item)?;
         let formula = step.formula.as_ref()?;
-        if !fields.complete || !steps.opened {
-            return None;
-        }
-        // Known by name only, because the step could not be run: no mistake of the formula's.
-        // Or its unit could not be read.
-        let lost = |name: &&str| match steps.column(name, fields) {
-            Some(column) => column.misread,
-            None => steps.find(name).is_some(),
-        };
-        if formula.names().iter().any(lost) {
-            return None;
-        }
-        let checked = match formula.check(&Names {
-            resolver: self,
-            fields,
-            steps,
-        }) {
-            Ok(checked) => checked,
-            Err(error) => {
-                let part = step.text.value.get(error.span.clone()).unwrap_or_default();
-                let span = self.inside(step.text, &error.span);
-                let name = part.trim_matches('`');
-                match (steps.column(name, fields))
-                    .map_or_else(|| self.too_early(name, &span), |_| None)
-                {
-                    Some(report) => self.report(report),
-                    None => self.formula_error(error, step.text),
-                }
-                return None;
-            }
-        };
+        let checked = self.checked(formula, step.text, fields, steps)?;
         let columns: Vec<Column> = checked
             .names()
             .filter_map(|name| steps.column(name, fields))
@@ -144,30 +116,17 @@ impl Resolver<'_> {
         }
         let (unit, conversion) = self.result_unit(item, checked.unit())?;
         self.check_name(step.output, &step.output_span, fields, steps)?;
-        let number = self.group_for(list, at, &columns.iter().collect::<Vec<_>>(), steps);
+        let all: Vec<&Column> = columns.iter().collect();
+        let rows = self.rows(list, at, item, &all, fields, steps)?;
+        let number = self.group_for(list, at, &all, rows, steps);
         let group = steps.groups.get_mut(number)?;
-        group.graph.begin_step(step.output);
-        let mut values = Vec::with_capacity(columns.len());
-        for column in &columns {
-            let one = std::slice::from_ref(column);
-            let value = group.bring(one, column.dtype, step.output, number).ok()?;
-            values.push((column.name.clone(), value));
-        }
-        let value_of = |name: &str| {
-            let found = values.iter().find(|(known, _)| known == name);
-            found.map_or_else(
-                || Value::new(name, crate::contract::Dtype::F32, Vec::new()),
-                |(_, value)| value.clone(),
-            )
-        };
-        let value = match checked.emit(&mut group.graph, &value_of) {
+        let value = match group.emit_formula(&checked, &columns, step.output, number) {
             Ok(value) => converted(&mut group.graph, &value, conversion),
             Err(error) => {
                 self.formula_error(error, step.text);
                 return None;
             }
         };
-        group.steps += 1;
         let info = OutputInfo {
             name: step.output.to_owned(),
             dtype: value.dtype,
@@ -181,6 +140,46 @@ impl Resolver<'_> {
         };
         steps.learn(step.output, None, at, Some(info), unit);
         Some(())
+    }
+
+    /// The formula with what it reads; `None` for a mistake, or where something that it reads has
+    /// one.
+    pub(super) fn checked(
+        &mut self,
+        formula: &Formula,
+        text: &At<String>,
+        fields: &Fields,
+        steps: &Steps,
+    ) -> Option<Checked> {
+        if !fields.complete || !steps.opened {
+            return None;
+        }
+        // Known by name only, because the step could not be run; or its unit cannot be read.
+        let lost = |name: &&str| match steps.column(name, fields) {
+            Some(column) => column.misread,
+            None => steps.find(name).is_some(),
+        };
+        if formula.names().iter().any(lost) {
+            return None;
+        }
+        let names = Names {
+            resolver: self,
+            fields,
+            steps,
+        };
+        let error = match formula.check(&names) {
+            Ok(checked) => return Some(checked),
+            Err(error) => error,
+        };
+        let name = text.value.get(error.span.clone()).unwrap_or_default();
+        let name = name.trim_matches('`');
+        let unknown = steps.column(name, fields).is_none();
+        let early = unknown.then(|| self.too_early(name, &self.inside(text, &error.span)));
+        match early.flatten() {
+            Some(report) => self.report(report),
+            None => self.formula_error(error, text),
+        }
+        None
     }
 
     /// A formula names what it reads.
@@ -228,7 +227,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn formula_error(&mut self, error: FormulaError, text: &At<String>) {
+    pub(super) fn formula_error(&mut self, error: FormulaError, text: &At<String>) {
         let span = self.inside(text, &error.span);
         self.report(Report::new(error.what).at(&span, "").maybe_help(error.help));
     }
@@ -244,6 +243,35 @@ impl Resolver<'_> {
             }
             _ => whole,
         }
+    }
+}
+
+impl Group {
+    /// The nodes of a formula that reads these columns.
+    pub(super) fn emit_formula(
+        &mut self,
+        checked: &Checked,
+        columns: &[Column],
+        name: &str,
+        group: usize,
+    ) -> Result<Value, FormulaError> {
+        self.steps += 1;
+        self.graph.begin_step(name);
+        let mut values = Vec::with_capacity(columns.len());
+        for column in columns {
+            let one = std::slice::from_ref(column);
+            // One column fits beside nothing.
+            if let Ok(value) = self.bring(one, column.dtype, name, group) {
+                values.push((column.name.as_str(), value));
+            }
+        }
+        checked.emit(&mut self.graph, &|name| {
+            let found = values.iter().find(|(known, _)| *known == name);
+            found.map_or_else(
+                || Value::new(name, Dtype::F32, Vec::new()),
+                |(_, value)| value.clone(),
+            )
+        })
     }
 }
 

@@ -46,6 +46,7 @@ impl Resolver<'_> {
         host: &HostItem<'_>,
         fields: &mut Fields,
     ) -> Option<()> {
+        self.check_host_when(item, host);
         let input = self.host_input(item, host, fields)?;
         let step = match host.options.load() {
             Ok(step) => step,

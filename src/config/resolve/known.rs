@@ -13,6 +13,8 @@ pub(super) struct Steps {
     pub(super) known: Vec<Known>,
     /// The places in `known` of what the last step gave.
     pub(super) last: std::ops::Range<usize>,
+    /// The conditions that were met, by their texts.
+    pub(super) conditions: Vec<(String, OutputRef)>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
     /// Outputs that a later step takes.
@@ -32,6 +34,8 @@ pub(super) struct Known {
     /// `None` where the model could not be run.
     info: Option<OutputInfo>,
     unit: Option<Unit>,
+    /// The conditions without which it is not there.
+    conditions: Vec<OutputRef>,
 }
 
 /// A column that was found.
@@ -45,6 +49,8 @@ pub(super) struct Column {
     pub(super) unit: Option<Unit>,
     /// Its unit cannot be read, which is reported.
     pub(super) misread: bool,
+    /// The conditions without which it is not there.
+    pub(super) conditions: Vec<OutputRef>,
 }
 
 impl Column {
@@ -62,6 +68,7 @@ impl Steps {
         Self {
             groups: Vec::new(),
             known: Vec::new(),
+            conditions: Vec::new(),
             last: 0..0,
             used: fields.used.clone(),
             taken: Vec::new(),
@@ -79,7 +86,12 @@ impl Steps {
         info: Option<OutputInfo>,
         unit: Option<Unit>,
     ) {
+        let rows = self.groups.get(at.step).map(|group| &group.rows);
+        let conditions = rows.filter(|rows| rows.otherwise.is_none());
         self.known.push(Known {
+            conditions: conditions
+                .map(|rows| rows.conditions.clone())
+                .unwrap_or_default(),
             name: name.to_owned(),
             model: model.map(str::to_owned),
             at,
@@ -100,6 +112,12 @@ impl Steps {
         })
     }
 
+    /// The results that have units.
+    pub(super) fn units(&self) -> impl Iterator<Item = (OutputRef, String)> + '_ {
+        let with = |known: &Known| Some((known.at, known.unit.as_ref()?.to_string()));
+        self.known.iter().filter_map(with)
+    }
+
     /// Finds `output` or `model.output`; the latest step wins.
     pub(super) fn find(&self, name: &str) -> Option<OutputRef> {
         self.known(name).map(|known| known.at)
@@ -109,6 +127,12 @@ impl Steps {
     pub(super) fn info(&self, at: OutputRef) -> Option<&OutputInfo> {
         let known = self.known.iter().find(|known| known.at == at)?;
         known.info.as_ref()
+    }
+
+    /// Whether it is there in every row.
+    pub(super) fn is_everywhere(&self, at: OutputRef) -> bool {
+        let known = self.known.iter().find(|known| known.at == at);
+        known.is_none_or(|known| known.conditions.is_empty())
     }
 
     /// What the last step gave, where that is known.
@@ -156,6 +180,7 @@ impl Steps {
                 labels: None,
                 unit: fields.units.get(place).cloned().flatten(),
                 misread: fields.misread.contains(&place),
+                conditions: Vec::new(),
             });
         }
         let known = self.known(name)?;
@@ -168,6 +193,7 @@ impl Steps {
             labels: info.labels.clone(),
             unit: known.unit.clone(),
             misread: false,
+            conditions: known.conditions.clone(),
         })
     }
 

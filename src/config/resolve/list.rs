@@ -108,6 +108,7 @@ impl<'a> Item<'a> {
     /// Whether a model is run as it is, as far as this step goes: it adds nothing to a graph.
     pub(super) fn is_alone(&self) -> bool {
         match &self.kind {
+            _ if self.raw.is_some_and(|raw| raw.when.is_some()) => false,
             Kind::Model(model) => model.written.input_units.is_none(),
             Kind::Host(_) => true,
             Kind::Tensor(_) | Kind::Formula(_) => false,

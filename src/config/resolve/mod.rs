@@ -1,11 +1,13 @@
 //! From what is written to what it means. Goes on after a mistake, so that all are found at once;
 //! there is a plan only when there was none.
 
+mod built;
 mod density;
 mod encode;
 mod fields;
 mod finish;
 mod formula;
+mod golden;
 mod group;
 mod hosts;
 mod known;
@@ -15,6 +17,7 @@ mod models;
 mod names;
 mod order;
 mod route;
+mod script;
 mod server;
 mod shape;
 mod steps;
@@ -22,13 +25,14 @@ mod tensor;
 mod unfed;
 mod units;
 mod vocabulary;
+mod when;
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
-use self::finish::{model_plans, script};
+use self::script::{densities, model_plans, script};
 use super::{
     plan::Plan,
     raw::{At, FilePath, Pipeline},
@@ -91,6 +95,7 @@ impl Resolver<'_> {
         // Without what is written, a graph would have no outputs.
         steps.sound &= self.check_unused(&fields, &steps, wanted) && encode.is_some();
         let workers = self.workers(&step_list);
+        let golden = self.golden();
 
         let max_rows = raw.batch.max_rows.value.0;
         let finished = self.finish(steps, wanted.unwrap_or_default(), max_rows);
@@ -104,6 +109,7 @@ impl Resolver<'_> {
             decode: fields.decode?,
             fields: fields.list,
             hosts: fields.hosts,
+            densities: densities(raw),
             passed: encode.passed,
             order_by,
             batch: BatchPolicy {
@@ -123,6 +129,7 @@ impl Resolver<'_> {
             encode: encode.plan,
             sink: routes.sink,
             dead_letter: routes.dead_letter,
+            golden,
             http: raw.http.as_ref().map(|http| http.listen.0),
             shutdown_grace: raw.shutdown_grace.0,
         })

@@ -125,9 +125,10 @@ fn reads(step: &At<Step>) -> Vec<String> {
         .flat_map(|feed| &feed.value.0)
         .map(|name| name.value.clone())
         .collect();
-    let formula = raw.formula.as_ref();
-    if let Some(Ok(formula)) = formula.map(|text| Formula::parse(&text.value)) {
-        names.extend(formula.names().into_iter().map(str::to_owned));
+    for text in raw.formula.iter().chain(&raw.when) {
+        if let Ok(formula) = Formula::parse(&text.value) {
+            names.extend(formula.names().into_iter().map(str::to_owned));
+        }
     }
     names
 }

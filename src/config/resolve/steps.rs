@@ -3,7 +3,7 @@
 use super::{
     Resolver,
     fields::Fields,
-    group::{Feed, Group, GroupModel, fixed_rows},
+    group::{Feed, Group, GroupModel, Rows, fixed_rows},
     known::{Column, Steps},
     list::{Item, Kind, ModelItem, StepList},
     models::Opened,
@@ -42,7 +42,13 @@ impl Resolver<'_> {
     }
 
     /// A new group for the step at this place, around the next model.
-    pub(super) fn open_group(&mut self, list: &StepList<'_>, at: usize, steps: &mut Steps) {
+    pub(super) fn open_group(
+        &mut self,
+        list: &StepList<'_>,
+        at: usize,
+        rows: Rows,
+        steps: &mut Steps,
+    ) {
         let model = list.next_model(at).and_then(|model| model.opened);
         let span = list.items.get(at).map(|item| item.span.clone());
         let span = span.unwrap_or_default();
@@ -56,13 +62,9 @@ impl Resolver<'_> {
             }
             _ => None,
         };
-        let rows = model.and_then(fixed_rows);
-        steps.groups.push(Group::new(
-            span,
-            graph
-                .unwrap_or_else(|| GraphBuilder::new(OPSET))
-                .with_rows(rows),
-        ));
+        let graph = graph.unwrap_or_else(|| GraphBuilder::new(OPSET));
+        let graph = graph.with_rows(model.and_then(fixed_rows));
+        steps.groups.push(Group::new(span, rows, graph));
     }
 
     fn model_step(
@@ -74,12 +76,10 @@ impl Resolver<'_> {
         fields: &Fields,
         steps: &mut Steps,
     ) -> Option<()> {
-        if steps
-            .groups
-            .last()
-            .is_none_or(|group| group.model.is_some())
-        {
-            self.open_group(list, at, steps);
+        let rows = self.rows_of_model(list, at, item, step, fields, steps)?;
+        let joins = |group: &Group| group.model.is_none() && group.rows == rows;
+        if !steps.groups.last().is_some_and(joins) {
+            self.open_group(list, at, rows, steps);
         }
         let Some(model) = step.opened else {
             steps.opened = false;

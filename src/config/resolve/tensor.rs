@@ -3,7 +3,7 @@
 use super::{
     Resolver,
     fields::Fields,
-    group::common_dtype,
+    group::{Rows, common_dtype},
     known::{Column, Steps},
     list::{Item, StepList, TensorItem},
     steps::span_of,
@@ -41,7 +41,11 @@ impl Resolver<'_> {
             return None;
         };
         let columns: Vec<&Column> = feds.iter().flat_map(|fed| &fed.columns).collect();
-        let group = self.group_for(list, at, &columns, steps);
+        let Some(rows) = self.rows(list, at, item, &columns, fields, steps) else {
+            steps.opened = false;
+            return None;
+        };
+        let group = self.group_for(list, at, &columns, rows, steps);
         let outputs = self.emit(item, step, &feds, group, steps);
         let Some(outputs) = outputs else {
             steps.opened = false;
@@ -76,15 +80,17 @@ impl Resolver<'_> {
         list: &StepList<'_>,
         at: usize,
         columns: &[&Column],
+        rows: Rows,
         steps: &mut Steps,
     ) -> usize {
         let last = steps.groups.len().checked_sub(1);
         let newest = columns.iter().filter_map(|column| column.group()).max();
         let joins = steps.groups.last().is_some_and(|group| {
-            group.model.is_none() || newest == last || list.next_model(at).is_none()
+            let place = group.model.is_none() || newest == last || list.next_model(at).is_none();
+            place && group.rows == rows
         });
         if !joins {
-            self.open_group(list, at, steps);
+            self.open_group(list, at, rows, steps);
         }
         steps.groups.len().saturating_sub(1)
     }
