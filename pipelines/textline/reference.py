@@ -57,7 +57,10 @@ def main():
         pixels = np.array(Image.open(io.BytesIO(file.getvalue())).convert("RGB"))
         [(read, score)], _ = recognizer([cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)])
         samples.append({"id": index, "written": text, "picture": base64.b64encode(file.getvalue()).decode()})
-        expected.append({"id": index, "size": list(picture.size), "text": read, "score": number(round(score, 6))})
+        classes = [recognizer.postprocess_op.dict[letter] for letter in read]
+        expected.append({
+            "id": index, "height": picture.height, "text": read, "classes": classes, "score": number(round(score, 6))
+        })
     write_jsonl(HERE / "sample.jsonl", samples)
     write_jsonl(HERE / "expected.jsonl", expected)
     right = sum(row["text"] == sample["written"] for row, sample in zip(expected, samples))
