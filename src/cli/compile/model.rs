@@ -59,6 +59,7 @@ impl Compiled {
             .metadata_props
             .retain(|property| !property.key.starts_with(OURS));
         let graph = model.graph.as_mut().ok_or_else(lost)?;
+        graph::sort(graph);
         let rows = fixed_rows(graph, &about.inputs);
         for (made, output) in about.made.iter().zip(&mut graph.output) {
             declare(output, rows, &made.shape);

@@ -316,7 +316,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Text(text) if variants.contains(&text.as_str()) => {
                 return visitor.visit_enum(Word {
                     reader: self,
-                    word: text,
+                    text,
                     variants,
                 });
             }
