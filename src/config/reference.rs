@@ -67,6 +67,9 @@ fn section(text: &mut String, name: &str, definition: &Value, sections: &mut Vec
     if let Some(choices) = definition["oneOf"].as_array() {
         text.push('\n');
         for choice in choices {
+            if let Some(word) = choice["const"].as_str() {
+                text.push_str(&format!("- `{word}`: {}\n", description(choice)));
+            }
             for (key, value) in choice["properties"].as_object().into_iter().flatten() {
                 let kind = kind(value, sections);
                 text.push_str(&format!("- `{key}`: {kind}. {}\n", description(choice)));

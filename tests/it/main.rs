@@ -30,6 +30,7 @@ mod engine_onnx;
 mod engine_speed;
 mod examples;
 mod examples_nats;
+mod examples_steps;
 mod failures;
 mod fakes;
 mod file_lines;

@@ -55,7 +55,8 @@ pub(super) struct Output {
     /// In the graph.
     pub(super) name: String,
     /// In the pipeline file.
-    pub(super) output: String,
+    #[serde(rename = "output")]
+    pub(super) called: String,
     pub(super) dtype: &'static str,
     /// Of one row.
     pub(super) shape: Vec<usize>,
@@ -209,7 +210,7 @@ impl Output {
         });
         Some(Self {
             name: info.name.clone(),
-            output: name.to_owned(),
+            called: name.to_owned(),
             dtype: info.dtype.name(),
             shape: info.shape.clone(),
             labels: info.labels.clone(),
@@ -225,7 +226,7 @@ impl Output {
             self.name,
             self.dtype,
             sizes(rows, &self.shape),
-            self.output
+            self.called
         );
         if let Some(unit) = &self.unit {
             words += &format!(" ({unit})");

@@ -50,7 +50,7 @@ pub(super) fn snippet(plan: &Plan, all: &[(&Path, &Compiled)]) -> String {
         }
         for output in &compiled.outputs {
             made.push((
-                &output.output,
+                &output.called,
                 format!("{result}[{}]", quoted(&output.name)),
             ));
         }
