@@ -199,6 +199,22 @@ fn a_model_with_other_weights_is_refused() {
     }
 }
 
+#[test]
+fn an_example_with_other_steps_is_refused() {
+    for (before, after) in [
+        ("scale: [5.376565254292417,", "scale: [5.430330906835341,"),
+        ("[Biscoe, Dream, Torgersen]", "[Dream, Biscoe, Torgersen]"),
+        ("[female, male]", "[male, female]"),
+        ("center: [43.9", "center: [44.3"),
+    ] {
+        let pipeline = changed("penguins/pipeline.steps.yaml", &[(before, after)]);
+        let output = run(&["check", pipeline.file.to_str().expect("UTF-8")]);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(78), "{before}: {said}");
+        assert!(said.contains("`scores.Adelie`"), "{before}: {said}");
+    }
+}
+
 /// Makes all weights 1 % larger.
 fn heavier(model: &mut graph::proto::Model) {
     let graph = model.graph.as_mut().expect("a graph");
