@@ -49,6 +49,18 @@ pub struct Image {
     pub scaled: Option<String>,
 }
 
+impl Image {
+    /// The shape of one row.
+    pub fn shape(&self) -> Vec<usize> {
+        let [height, width] = self.size;
+        if self.chw {
+            vec![self.channels, height, width]
+        } else {
+            vec![height, width, self.channels]
+        }
+    }
+}
+
 /// A text, as the model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -114,20 +126,16 @@ fn images(input: &InputInfo, graph: Option<&Graph>) -> Guesses {
         if !SIDES.contains(&height) || !SIDES.contains(&width) || (channels == 1 && long) {
             return None;
         }
-        let shape = if chw {
-            vec![channels, height, width]
-        } else {
-            vec![height, width, channels]
+        let image = Image {
+            channels,
+            chw,
+            size: [height, width],
+            assumed,
+            scaled: scaled.clone(),
         };
         Some(Guess {
-            kind: Kind::Image(Image {
-                channels,
-                chw,
-                size: [height, width],
-                assumed,
-                scaled: scaled.clone(),
-            }),
-            shapes: vec![shape],
+            shapes: vec![image.shape()],
+            kind: Kind::Image(image),
         })
     };
     Guesses {
@@ -208,5 +216,46 @@ fn texts(inputs: &[InputInfo], model: &Path) -> Guesses {
     Guesses {
         list: lengths.into_iter().map(guess).collect(),
         note: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guesses(dtype: Dtype, dims: &[usize]) -> Vec<Vec<usize>> {
+        let dim = |size: &usize| match size {
+            0 => Dim::Free("n".to_owned()),
+            size => Dim::Fixed(*size),
+        };
+        let input = InputInfo {
+            name: "x".to_owned(),
+            dtype,
+            dims: dims.iter().map(dim).collect(),
+        };
+        let found = Guesses::of(&[input], None, Path::new("model.onnx"));
+        found.list.into_iter().flat_map(|it| it.shapes).collect()
+    }
+
+    #[test]
+    fn pictures_have_one_or_three_channels_on_one_side() {
+        let first = |dims: &[usize]| guesses(Dtype::F32, dims).first().cloned();
+        assert_eq!(first(&[0, 3, 0, 0]), Some(vec![3, 224, 224]));
+        assert_eq!(first(&[1, 0, 0, 3]), Some(vec![224, 224, 3]));
+        assert_eq!(first(&[0, 3, 48, 0]), Some(vec![3, 48, 224]));
+        assert_eq!(first(&[8, 28, 28, 1]), Some(vec![28, 28, 1]));
+        assert_eq!(guesses(Dtype::U8, &[0, 3, 0, 0]).len(), SIZES.len());
+        for dims in [
+            [0, 3, 0, 3],
+            [0, 4, 64, 64],
+            [0, 0, 0, 0],
+            [0, 3, 4, 64],
+            [0, 3, 5000, 64],
+            [0, 1, 80, 3000],
+        ] {
+            assert_eq!(first(&dims), None, "{dims:?}");
+        }
+        assert!(guesses(Dtype::I64, &[0, 3, 32, 32]).is_empty());
+        assert!(guesses(Dtype::F32, &[0, 3, 32]).is_empty());
     }
 }

@@ -4,6 +4,7 @@
 mod draft;
 mod head;
 mod kind;
+mod parts;
 mod proposal;
 mod words;
 mod yaml;

@@ -4,6 +4,7 @@ use super::{
     Draft,
     head::{Head, Labels},
     kind::{Image, Kind, TOKENS, Text},
+    parts::{fed, listed, picture},
     words::{entry, key, line, shown, value},
     yaml::described,
 };
@@ -11,8 +12,6 @@ use crate::{contract::Dtype, engine::OutputInfo};
 
 /// Mean and standard deviation of ImageNet's pixels, for each channel.
 const IMAGENET: &str = "mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]";
-/// Where lists of labels are broken.
-const WIDTH: usize = 110;
 
 /// The parts of a file that are not those of a table.
 pub(super) struct Proposal {
@@ -102,7 +101,9 @@ impl Proposal {
                 if channels == 1 { "" } else { "s" }
             ),
             "The steps are a proposal: compare each with the training code. A wrong one gives no error,".to_owned(),
-            "only worse predictions.".to_owned(),
+            "only worse predictions. Does it take something else? Then the step `model` is enough, with the field".to_owned(),
+            format!("  {}", entry("", name, &format!("{{ dtype: {dtype}, shape: {:?} }}", image.shape()))),
+            "and `json: {}` under `decode`.".to_owned(),
         ];
         let mut this = Self::empty(about, names.fresh("image"));
         let mut fed = names.fresh("pixels");
@@ -253,7 +254,7 @@ impl Proposal {
         if ready {
             self.after +=
                 "  # The model ends with a softmax, so its scores are probabilities already.\n";
-        } else {
+        } else if output.shape.len() == 1 {
             let why = "scores -> probabilities: the model does not end with one";
             line(&mut self.after, "  - softmax: {}", why);
             let probabilities = names.fresh("probabilities");
@@ -319,84 +320,4 @@ impl Proposal {
 "
         );
     }
-}
-
-/// The step that makes pixels of a file.
-fn picture(image: &Image, heads: &[Head]) -> String {
-    let mut yaml = String::new();
-    line(
-        &mut yaml,
-        "  - image:",
-        "a JPEG, PNG or WebP file -> pixels from 0 to 255",
-    );
-    let [height, width] = image.size;
-    let question = if image.assumed {
-        "which height and width? the model file leaves it open"
-    } else {
-        "height and width, as the model has them"
-    };
-    line(
-        &mut yaml,
-        &format!("      size: [{height}, {width}]"),
-        question,
-    );
-    let (fit, comment) = if heads.contains(&Head::Boxes) {
-        ("letterbox", "the rest is filled; or `crop`, or `stretch`?")
-    } else if heads.iter().all(|head| *head == Head::Plain) {
-        ("stretch", "to this shape; or `crop`, or `letterbox`?")
-    } else {
-        (
-            "crop",
-            "the middle; or `stretch`, or `letterbox`? for Resize(256) add `resize: 256`",
-        )
-    };
-    line(&mut yaml, &format!("      fit: {fit}"), comment);
-    if image.channels == 1 {
-        line(
-            &mut yaml,
-            "      channels: gray",
-            "the model has one channel",
-        );
-    } else {
-        line(
-            &mut yaml,
-            "      channels: rgb",
-            "or `bgr`, as OpenCV has them?",
-        );
-    }
-    let layout = if image.chw { "chw" } else { "hwc" };
-    line(
-        &mut yaml,
-        &format!("      layout: {layout}"),
-        "as the model has it",
-    );
-    yaml
-}
-
-fn fed(input: &str, output: &str) -> String {
-    format!("    input: {}\n    output: {output}\n", value(input))
-}
-
-/// Labels in lines of some width.
-fn listed(labels: &[String]) -> String {
-    let mut yaml = String::from("      labels:\n        [");
-    let mut column = 9;
-    for (at, label) in labels.iter().enumerate() {
-        let label = value(label);
-        let end = if at + 1 < labels.len() { "," } else { "" };
-        let width = label.chars().count() + end.len() + 1;
-        if at > 0 {
-            if column + width > WIDTH {
-                yaml += "\n        ";
-                column = 8;
-            } else {
-                yaml.push(' ');
-            }
-        }
-        yaml += &label;
-        yaml += end;
-        column += width;
-    }
-    yaml += "]\n";
-    yaml
 }
