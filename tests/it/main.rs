@@ -46,6 +46,7 @@ mod links;
 mod nats_auth;
 mod nats_core;
 mod nats_errors;
+mod new_kinds;
 mod new_names;
 mod new_places;
 mod new_runs;
