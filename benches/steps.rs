@@ -1,6 +1,12 @@
 //! What steps add to the CPU time of the model that they stand around: the same rows through the model alone and
 //! through the graph with steps, in turns. `cargo bench --bench steps`
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark may end with a panic, and prints"
+)]
+
 use std::{fs, hint::black_box, path::Path, time::Instant};
 
 use forebay::{
@@ -46,7 +52,7 @@ fn engine(folder: &Path, model: &str, steps: &str, input: &str) -> (CpuEngine, T
     for (at, series) in table.series.iter_mut().enumerate() {
         match &mut series.values {
             Column::F32(values) => {
-                values.extend((0..ROWS).map(|row| ((row * 7 + at * 13) % 97) as f32 / 10.0))
+                values.extend((0..ROWS).map(|row| ((row * 7 + at * 13) % 97) as f32 / 10.0));
             }
             Column::String(values) => {
                 let mut texts = Strings::default();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use crate::{
     cli::forebay,
     support::{
-        base64, connect,
-        examples::{Changed, assert_each_once, changed, json as read, lines, rows},
+        connect,
+        examples::{Changed, assert_each_once, changed, example, json as read, rows},
         program::Program,
         server::NatsServer,
     },
@@ -73,25 +74,23 @@ async fn sentences_have_the_vectors_that_python_gives_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_in_batches_are_of_the_kinds_that_magika_says() {
-    let (mut of_bytes, mut of_rows) = (String::new(), String::new());
-    for line in lines("filetype/pipeline.yaml") {
-        of_bytes.push_str(&line);
-        of_bytes.push('\n');
-    }
+    let text = std::fs::read_to_string(example("filetype/pipeline.yaml")).expect("readable");
     let section = |from: &str, to: &str| {
-        let from = of_bytes.find(from).expect(from);
-        let to = from + of_bytes[from..].find(to).expect(to);
-        of_bytes[from..to].to_owned()
+        let from = text.find(from).expect(from);
+        let to = from + text[from..].find(to).expect(to);
+        &text[from..to]
     };
-    of_rows.push_str("source: { file: { path: sample.jsonl } }\n\n");
     let pipeline = changed(
         "filetype/pipeline.yaml",
         &[
-            (&section("source:", "decode:"), &of_rows),
+            (
+                section("source:", "decode:"),
+                "source: { file: { path: sample.jsonl } }\n",
+            ),
             ("decode:\n  bytes: {}", "decode:\n  json: {}"),
             ("encode:\n  json:", "encode:\n  json:\n    pass: [name]"),
             (
-                &section("sink:", "http:"),
+                section("sink:", "http:"),
                 "sink: { file: { path: \"-\" } }\ndead_letter: { file: { path: rejected.jsonl } }\n",
             ),
         ],
@@ -119,7 +118,8 @@ async fn files_one_by_one_have_magikas_scores() {
     assert!(sample.len() >= 100 && sample.len() == expected.len());
     for (row, expected) in sample.iter().zip(&expected) {
         assert_eq!(row["name"], expected["name"]);
-        let file = base64::decode(row["file"].as_str().expect("a text"));
+        let file = row["file"].as_str().expect("a text");
+        let file = STANDARD.decode(file).expect("base64");
         let answer = client.request("filetype.in", file.into()).await;
         let answer = answer.expect("every request is answered");
         assert!(answer.headers.is_none(), "{:?}", answer.headers);
