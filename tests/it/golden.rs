@@ -18,7 +18,7 @@ struct Place {
 }
 
 /// A model with steps before it and behind it.
-const STEPS: &str = r#"name: golden
+const STEPS: &str = r"name: golden
 source: { file: { path: rows.jsonl } }
 sink: { file: { path: out.jsonl } }
 fields:
@@ -37,7 +37,7 @@ steps:
     output: row
 encode: { json: { pass: [id], outputs: { numbers: numbers, states: states, row: row } } }
 golden: { input: rows.jsonl, expected: expected.jsonl }
-"#;
+";
 const ROWS: &str = r#"{"id":"a","age":65,"hours":36,"state":"NY"}
 {"id":"b","age":35,"hours":24,"state":"TX"}
 
