@@ -73,9 +73,10 @@ def check_file(path):
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     raw = model.SerializeToString(deterministic=True)
-    digest = hashlib.sha256(raw + (meta["forebay.inputs"] + meta["forebay.outputs"]).encode()).hexdigest()
+    texts = [meta.get(f"forebay.{key}", "") for key in ("inputs", "outputs", "when")]
+    digest = hashlib.sha256(raw + "".join(texts).encode()).hexdigest()
     assert digest == meta["forebay.digest"], f"{path}: its digest is {digest}, and it says {meta['forebay.digest']}"
-    return json.loads(meta["forebay.inputs"]), json.loads(meta["forebay.outputs"])
+    return [json.loads(text or "null") for text in texts]
 
 
 def flat(value):
@@ -122,6 +123,8 @@ def difference(found, expected):
         return max((difference(f, e) for f, e in zip(found, expected)), default=0.0) if same else math.inf
     if np.ndim(found) > 0 and np.size(found) == 1:
         found = np.reshape(found, ())[()]
+    if found is None:
+        return 0.0 if expected is None else math.inf
     if expected is None:
         return 0.0 if not np.isfinite(found) else math.inf
     if isinstance(expected, (str, bool)):
@@ -144,10 +147,16 @@ def check(name, original, runnable, rows_file, folder):
     for file in listing["files"]:
         path = Path(file["file"])
         assert path.read_bytes() == (again / path.name).read_bytes(), f"{path}: other bytes the second time"
-        inputs, outputs = check_file(path)
+        inputs, outputs, when = check_file(path)
         found = run(path, inputs, rows, results, made)
+        runs = np.ones(len(rows), bool)
+        for condition in when["all"] if when else []:
+            runs &= made[condition].reshape(-1)
         for output in outputs:
             values = found[output["name"]]
+            if not runs.all():
+                values = values.astype(object)
+                values[~runs] = when["otherwise"]
             assert list(values.shape[1:]) == output["shape"], f"{path}: {output['name']} is {values.shape}"
             made[output["output"]] = values
             for published in output["published"]:

@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
             Value::Integer(value) => format!("the number `{value}`"),
             Value::Float(value) => format!("the number `{value}`"),
             Value::Text(text) => format!("`{}`", clipped(text)),
-            Value::List(_) => "a list".to_owned(),
+            Value::List(items) => format!("a list of {}", items.len()),
             Value::Map(_) => "a mapping".to_owned(),
         }
     }
@@ -259,6 +259,17 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         }
     }
 
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Value::List(items) if items.len() == length => self.deserialize_seq(visitor),
+            _ => Err(self.mismatch(&format!("a list of {length}"))),
+        }
+    }
+
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.node.value {
             Value::Map(entries) => visitor.visit_map(Map::new(self, entries)),
@@ -351,7 +362,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct tuple
+        i8 i16 i32 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct
         tuple_struct identifier ignored_any
     }
 }

@@ -374,7 +374,7 @@ impl Resolver<'_> {
         };
         if field.dtype.size_bytes().is_none() {
             self.report(
-                Report::new("a raw tensor cannot hold strings")
+                Report::new(format!("a raw tensor cannot hold {}", field.dtype))
                     .at(span, "")
                     .also(
                         &fields
@@ -383,7 +383,7 @@ impl Resolver<'_> {
                             .cloned()
                             .flatten()
                             .unwrap_or(span.clone()),
-                        "this field has dtype string",
+                        "this field has another dtype than numbers",
                     )
                     .help("use `decode: json` or `decode: msgpack`"),
             );

@@ -141,6 +141,14 @@ impl Resolver<'_> {
             return Some(place);
         }
         let takes = host.options.takes();
+        let help = if field.derived {
+            format!("a step makes `{}`: name a field that comes in", field.name)
+        } else {
+            format!(
+                "declare it under `fields`: `{}: {{ dtype: {takes} }}`",
+                field.name
+            )
+        };
         self.report(
             Report::new(format!(
                 "`{key}` reads {takes}, and `{}` is {}{}",
@@ -153,10 +161,7 @@ impl Resolver<'_> {
                 }
             ))
             .at(&name.span(), "")
-            .help(format!(
-                "declare it under `fields`: `{}: {{ dtype: {takes} }}`",
-                field.name
-            )),
+            .help(help),
         );
         None
     }

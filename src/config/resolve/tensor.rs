@@ -56,7 +56,10 @@ impl Resolver<'_> {
                 "" => step.output.to_owned(),
                 part => format!("{}.{part}", step.output),
             };
-            self.check_name(&name, &step.output_span, fields, steps)?;
+            if (self.check_name(&name, &step.output_span, fields, steps)).is_none() {
+                steps.opened = false;
+                return None;
+            }
             let info = OutputInfo {
                 name: name.clone(),
                 dtype: value.dtype,
@@ -253,12 +256,14 @@ impl Resolver<'_> {
             match brought {
                 Ok(value) => values.push(value),
                 Err(why) => {
+                    let text = columns.iter().any(|column| column.dtype == Dtype::String);
                     self.report(
                         Report::new(format!(
                             "the columns of `{}` cannot stand side by side: {why}",
                             step.output
                         ))
-                        .at(&fed.span, ""),
+                        .at(&fed.span, "")
+                        .maybe_help(text.then(|| "words become numbers by a step of their own: `one_hot` or `ordinal`".to_owned())),
                     );
                     return None;
                 }

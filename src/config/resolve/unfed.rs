@@ -177,6 +177,16 @@ impl Resolver<'_> {
         let before = self.reports.len();
         let passed: Vec<_> = self.passed_keys().into_iter().map(str::to_owned).collect();
         for ((field, span), used) in fields.list.iter().zip(&fields.spans).zip(&steps.used) {
+            if field.derived && passed.contains(&field.name) {
+                self.report(
+                    Report::new(format!(
+                        "`pass` carries what came in, and a step makes `{}`",
+                        field.name
+                    ))
+                    .at_written(span.as_ref(), "")
+                    .help("remove it from `pass`"),
+                );
+            }
             if *used || field.derived || passed.contains(&field.name) {
                 continue;
             }
@@ -185,18 +195,20 @@ impl Resolver<'_> {
                 .help("feed it to a model or another step under `steps`, carry it into the result with `pass`, or remove it");
             self.report(report);
         }
-        // A step on the host makes all of its results, whatever is taken of them.
+        // Where what is written is wrong, it may be what was meant to take it.
+        if wanted.is_none() && !steps.groups.is_empty() {
+            return false;
+        }
+        // A step on the host makes all of its results; the first is what it is for.
         for host in &fields.hosts {
-            let results = steps.used.get(host.outputs.clone()).unwrap_or_default();
-            let first = fields.list.get(host.outputs.start);
-            if let (false, Some(first)) = (results.contains(&true), first) {
-                let span = fields.spans.get(host.outputs.start).cloned().flatten();
-                self.nothing_takes(&first.name, span.as_ref());
+            let first = host.outputs.start;
+            if let (Some(false), Some(field)) = (steps.used.get(first), fields.list.get(first)) {
+                let span = fields.spans.get(first).cloned().flatten();
+                let help = "name it in a model or another step behind, or remove this one";
+                self.nothing_takes(&field.name, span.as_ref(), help);
             }
         }
-        let Some(wanted) = wanted else {
-            return false;
-        };
+        let wanted = wanted.unwrap_or_default();
         let raw = self.raw.steps.iter().flat_map(|steps| &steps.value);
         for step in raw.filter(|step| step.value.model.is_none()) {
             let results = steps.known.iter();
@@ -213,17 +225,18 @@ impl Resolver<'_> {
                     .output
                     .as_ref()
                     .map_or_else(|| step.span(), At::span);
-                self.nothing_takes(&first, Some(&output));
+                let help = "name it where it is meant to go, in a step or under `encode`, or remove the step";
+                self.nothing_takes(&first, Some(&output), help);
             }
         }
         self.reports.len() == before
     }
 
-    fn nothing_takes(&mut self, name: &str, span: Option<&Span>) {
+    fn nothing_takes(&mut self, name: &str, span: Option<&Span>, help: &str) {
         self.report(
             Report::new(format!("nothing takes `{name}`, which a step makes"))
                 .at_written(span, "")
-                .help("name it where it is meant to go: in a step, or under `encode`; or remove the step"),
+                .help(help),
         );
     }
 }

@@ -245,7 +245,7 @@ impl Resolver<'_> {
             }
             let help = match column.place {
                 ColumnRef::Field(_) => format!(
-                    "say what it is measured in: `{}: {{ unit: {to} }}` under `fields`",
+                    "say what it is measured in: `{}: {{ unit: \"{to}\" }}` under `fields`",
                     column.name
                 ),
                 ColumnRef::Output(_) => format!(

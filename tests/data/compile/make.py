@@ -81,6 +81,7 @@ def main():
         ("several", "sk_logreg"),
         ("types", "all_types"),
         ("fixed", "sk_batch8"),
+        ("when", "sk_logreg"),
     ]:
         write(name, numbered(model_rows(model)))
     write("tabular", tables(rows))

@@ -2,15 +2,21 @@
 
 embedding.onnx   input_ids, attention_mask i64 [rows, 16] -> vector f32 [rows, 4]: the mean of the rows of
                  a table of 1,000 embeddings, looked up behind a Cast as some exporters have it
-old.onnx         x f32 [rows, 2] -> y: `Upsample` of operator set 9, which no newer set has
+old.onnx         x f32 [rows, 2] -> y: the mask of a `Dropout` of operator set 9, which newer sets do not give
 pair.onnx        X f32 [rows, 2] -> label i64, probabilities f32 [rows, 2]
+same.onnx        X f32 [rows, 2] -> Y, the same
 whole.onnx       X i64 [rows, 2] -> sum i64
 text.onnx        crop string [rows, 1], x f32 [rows, 1] -> name string, number f32
+
+huge.png         a PNG whose header says 100,000 x 100,000 pixels, with nothing behind it
+small.gif        a GIF of one pixel
 
 Run: pip install onnx==1.23.2 protobuf==6.33.6 numpy==2.4.6 && python tests/data/step_faults/make.py
 The same versions write the same bytes.
 """
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +58,13 @@ def main():
     save(
         "old",
         [
-            h.make_node("Unsqueeze", ["x"], ["image"], axes=[1]),
-            h.make_node("Upsample", ["image", "scales"], ["wide"], mode="linear"),
-            h.make_node("ReduceMean", ["wide"], ["y"], axes=[1, 2], keepdims=0),
+            h.make_node("Dropout", ["x"], ["kept", "mask"]),
+            h.make_node("Add", ["kept", "mask"], ["both"]),
+            h.make_node("ReduceSum", ["both"], ["y"], axes=[1], keepdims=0),
         ],
         [value("x", T.FLOAT, [2])],
         [h.make_tensor_value_info("y", T.FLOAT, ["rows"])],
-        {"scales": np.array([1, 1, 2], np.float32)},
+        {},
         9,
     )
     save(
@@ -69,6 +75,14 @@ def main():
         ],
         [value("X", T.FLOAT, [2])],
         [h.make_tensor_value_info("label", T.INT64, ["rows"]), value("probabilities", T.FLOAT, [2])],
+        {},
+        17,
+    )
+    save(
+        "same",
+        [h.make_node("Identity", ["X"], ["Y"])],
+        [value("X", T.FLOAT, [2])],
+        [value("Y", T.FLOAT, [2])],
         {},
         17,
     )
@@ -88,6 +102,19 @@ def main():
         {"last": np.array([1], np.int64)},
         17,
     )
+    (HERE / "huge.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
+    (HERE / "small.gif").write_bytes(
+        bytes.fromhex("47494638396101000100800000ff0000ffffff2c00000000010001000002024401003b")
+    )
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 if __name__ == "__main__":
