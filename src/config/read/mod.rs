@@ -46,6 +46,9 @@ pub(super) fn read<T: DeserializeOwned>(root: &Node, reports: &mut Vec<Report>) 
     value.filter(|_| reports.is_empty())
 }
 
+/// Name of the newtype by which [`super::raw::Count`] asks for a number from 1.
+pub(super) const COUNT: &str = "$forebay::Count";
+
 /// One node, being read.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
@@ -145,6 +148,13 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn whole(&self, least: u64) -> Result<u64, Fault> {
+        let value = self.int().and_then(|value| u64::try_from(value).ok());
+        value
+            .filter(|value| *value >= least)
+            .ok_or_else(|| self.mismatch(&format!("a whole number from {least}")))
+    }
+
     fn int(&self) -> Option<i64> {
         match &self.node.value {
             Value::Integer(value) => Some(*value),
@@ -189,9 +199,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let value = self.int().and_then(|value| u64::try_from(value).ok());
-        let value = value.filter(|value| *value > 0);
-        visitor.visit_u64(value.ok_or_else(|| self.mismatch("a whole number from 1"))?)
+        visitor.visit_u64(self.whole(0)?)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -226,6 +234,9 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == COUNT {
+            return visitor.visit_u64(self.whole(1)?);
+        }
         if name != ONE_OR_MANY {
             return visitor.visit_newtype_struct(self);
         }
@@ -316,7 +327,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
             Value::Text(text) if variants.contains(&text.as_str()) => {
                 return visitor.visit_enum(Word {
                     reader: self,
-                    word: text,
+                    text,
                     variants,
                 });
             }

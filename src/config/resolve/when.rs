@@ -101,14 +101,13 @@ impl Resolver<'_> {
             .conditions
             .iter()
             .find(|(known, _)| *known == text.value);
-        let own = match known {
-            Some((_, condition)) => *condition,
-            None => {
-                let condition =
-                    self.make_condition(list, at, &checked, &columns, &conditions, text, steps)?;
-                steps.conditions.push((text.value.clone(), condition));
-                condition
-            }
+        let own = if let Some((_, condition)) = known {
+            *condition
+        } else {
+            let condition =
+                self.make_condition(list, at, &checked, &columns, &conditions, text, steps)?;
+            steps.conditions.push((text.value.clone(), condition));
+            condition
         };
         conditions.push(own);
         Some(conditions)
