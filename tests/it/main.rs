@@ -47,6 +47,7 @@ mod jetstream_delivery;
 mod lame_duck;
 mod large_letters;
 mod links;
+mod margin;
 mod nats_auth;
 mod nats_core;
 mod nats_errors;
