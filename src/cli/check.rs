@@ -91,7 +91,9 @@ fn summary(plan: &Plan, golden: Option<&Golden>, verdict: &str) -> String {
     let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
     for step in &plan.steps {
         let why = step.device.reason();
-        lines.push(format!("  model {} runs on the cpu ({why})", step.model));
+        let model = plan.models.iter().any(|model| model.name == step.model);
+        let what = if model { "model" } else { "graph" };
+        lines.push(format!("  {what} {} runs on the cpu ({why})", step.model));
     }
     lines.extend(golden.map(|golden| format!("  {golden}")));
     for note in notes(plan) {

@@ -6,7 +6,7 @@ use crate::{
     config::Plan,
     contract::{Dtype, Field, Scalar},
     encode::OutputField,
-    engine::{ColumnRef, InputSpec, OutputInfo, OutputRef},
+    engine::{ColumnRef, InputSpec, OutputInfo, OutputRef, When},
 };
 
 /// The most columns that a line for people names.
@@ -55,7 +55,8 @@ pub(super) struct Output {
     /// In the graph.
     pub(super) name: String,
     /// In the pipeline file.
-    pub(super) output: String,
+    #[serde(rename = "output")]
+    pub(super) called: String,
     pub(super) dtype: &'static str,
     /// Of one row.
     pub(super) shape: Vec<usize>,
@@ -66,12 +67,40 @@ pub(super) struct Output {
     pub(super) published: Vec<Published>,
 }
 
+/// The rows that a graph runs on, where these are not all.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Only {
+    /// Outputs of other graphs, as the pipeline file calls them: it runs where all of them are true.
+    pub(super) all: Vec<String>,
+    /// What the outputs are in the other rows; without it, they are not there.
+    pub(super) otherwise: Option<serde_json::Value>,
+}
+
 /// A key of a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Published {
     pub(super) key: String,
     /// The one element of each row that it has; all where there is none.
     pub(super) element: Option<usize>,
+}
+
+impl Only {
+    pub(super) fn of(plan: &Plan, when: &When) -> Self {
+        let names = when.conditions.iter().filter_map(|at| made(plan, *at));
+        Self {
+            all: names.map(|(name, ..)| name.to_owned()).collect(),
+            otherwise: when.otherwise.as_ref().map(json),
+        }
+    }
+
+    /// One line for people.
+    pub(super) fn words(&self) -> String {
+        let rows = format!("the rows where {}", self.all.join(" and "));
+        match &self.otherwise {
+            None => rows,
+            Some(value) => format!("{rows}; the others get {value}"),
+        }
+    }
 }
 
 impl Input {
@@ -181,7 +210,7 @@ impl Output {
         });
         Some(Self {
             name: info.name.clone(),
-            output: name.to_owned(),
+            called: name.to_owned(),
             dtype: info.dtype.name(),
             shape: info.shape.clone(),
             labels: info.labels.clone(),
@@ -197,7 +226,7 @@ impl Output {
             self.name,
             self.dtype,
             sizes(rows, &self.shape),
-            self.output
+            self.called
         );
         if let Some(unit) = &self.unit {
             words += &format!(" ({unit})");

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use self::{
-    describe::{Input, Output},
+    describe::{Input, Only, Output},
     model::Compiled,
 };
 use super::{Exit, Failure, Globals, output, plans};
@@ -50,6 +50,9 @@ struct Written<'a> {
     digest: &'a str,
     /// The number of rows that the graph takes at once, where it takes only one.
     rows: Option<usize>,
+    /// Where it does not run on all rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'a Only>,
     inputs: &'a [Input],
     outputs: &'a [Output],
 }
@@ -94,6 +97,7 @@ fn json(plan: &Plan, all: &[(&Path, &Compiled)]) -> Result<String, Failure> {
         file,
         digest: &compiled.digest,
         rows: compiled.rows,
+        when: compiled.when.as_ref(),
         inputs: &compiled.inputs,
         outputs: &compiled.outputs,
     });
@@ -113,6 +117,9 @@ fn text(plan: &Plan, all: &[(&Path, &Compiled)]) -> String {
         let rows = compiled
             .rows
             .map_or_else(|| "rows".to_owned(), |rows| rows.to_string());
+        if let Some(when) = &compiled.when {
+            text += &format!("  on   {}\n", when.words());
+        }
         for input in &compiled.inputs {
             text += &format!("  in   {}\n", input.words(&rows));
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ring::digest::{SHA256, digest};
 
-use super::describe::{Input, Output};
+use super::describe::{Input, Only, Output};
 use crate::{
     config::Plan,
     contract::Dtype,
@@ -31,11 +31,13 @@ pub(super) const PIPELINE: &str = "forebay.pipeline";
 #[derive(Debug)]
 pub(super) struct Compiled {
     pub(super) bytes: Vec<u8>,
-    /// SHA-256 of the file as it would be without our metadata, then of the texts of `forebay.inputs`
-    /// and `forebay.outputs`.
+    /// SHA-256 of the file as it would be without our metadata, then of the texts of `forebay.inputs`,
+    /// `forebay.outputs` and, where it is there, `forebay.when`.
     pub(super) digest: String,
     /// The number of rows that it takes at once, where it takes only one.
     pub(super) rows: Option<usize>,
+    /// Where it does not run on all rows.
+    pub(super) when: Option<Only>,
     pub(super) inputs: Vec<Input>,
     pub(super) outputs: Vec<Output>,
 }
@@ -59,6 +61,7 @@ impl Compiled {
             .metadata_props
             .retain(|property| !property.key.starts_with(OURS));
         let graph = model.graph.as_mut().ok_or_else(lost)?;
+        graph::sort(graph);
         let rows = fixed_rows(graph, &about.inputs);
         for (made, output) in about.made.iter().zip(&mut graph.output) {
             declare(output, rows, &made.shape);
@@ -69,26 +72,31 @@ impl Compiled {
         let outputs: Vec<Output> = (0..about.made.len())
             .filter_map(|output| Output::of(plan, OutputRef { step, output }))
             .collect();
-        let texts = [json(&inputs)?, json(&outputs)?];
-        let digest = digest_of(&model, &texts);
-        let [inputs_text, outputs_text] = texts;
+        let when = spec.when.as_ref().map(|when| Only::of(plan, when));
+        let mut described = vec![
+            ("forebay.inputs", json(&inputs)?),
+            ("forebay.outputs", json(&outputs)?),
+        ];
+        if let Some(when) = &when {
+            described.push(("forebay.when", json(when)?));
+        }
+        let digest = digest_of(&model, described.iter().map(|(_, text)| text));
         let ours = [
             (PIPELINE, plan.name.clone()),
             ("forebay.digest", digest.clone()),
-            ("forebay.inputs", inputs_text),
-            ("forebay.outputs", outputs_text),
-            ("forebay.version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        model
-            .metadata_props
-            .extend(ours.map(|(key, value)| Property {
-                key: key.to_owned(),
-                value,
-            }));
+        let version = ("forebay.version", env!("CARGO_PKG_VERSION").to_owned());
+        let ours = ours.into_iter().chain(described).chain([version]);
+        let properties = ours.map(|(key, value)| Property {
+            key: key.to_owned(),
+            value,
+        });
+        model.metadata_props.extend(properties);
         Ok(Self {
             bytes: graph::to_bytes(&model),
             digest,
             rows,
+            when,
             inputs,
             outputs,
         })
@@ -177,7 +185,7 @@ fn json<T: serde::Serialize>(of: &T) -> Result<String, GraphError> {
         .map_err(|error| GraphError::new(format!("the metadata cannot be written: {error}")))
 }
 
-fn digest_of(model: &Model, texts: &[String]) -> String {
+fn digest_of<'a>(model: &Model, texts: impl Iterator<Item = &'a String>) -> String {
     let mut all = graph::to_bytes(model);
     for text in texts {
         all.extend_from_slice(text.as_bytes());

@@ -32,6 +32,12 @@ pub(super) fn snippet(plan: &Plan, all: &[(&Path, &Compiled)]) -> String {
                 format!("{name}: {}", tensor(plan, input, rows, &made))
             })
             .collect();
+        if let Some(when) = &compiled.when {
+            lines.push(format!(
+                "# only for {}",
+                when.words().replace(['\n', '\r'], " ")
+            ));
+        }
         let result = format!("made_{}", number + 1);
         let call = format!("{result} = run({}, {{", quoted(&path.to_string_lossy()));
         let short = format!("{call}{}}})", inputs.join(", "));
@@ -44,7 +50,7 @@ pub(super) fn snippet(plan: &Plan, all: &[(&Path, &Compiled)]) -> String {
         }
         for output in &compiled.outputs {
             made.push((
-                &output.output,
+                &output.called,
                 format!("{result}[{}]", quoted(&output.name)),
             ));
         }

@@ -222,13 +222,13 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
 /// The name of a variant alone, which is enough for one that has nothing in it.
 pub(super) struct Word<'a> {
     pub(super) reader: Reader<'a>,
-    pub(super) word: &'a str,
+    pub(super) text: &'a str,
     pub(super) variants: &'static [&'static str],
 }
 
 impl Word<'_> {
     fn not_enough(self) -> Fault {
-        let help = format!("write `{}: {{ {}: {{}} }}`", self.reader.what, self.word);
+        let help = format!("write `{}: {{ {}: {{}} }}`", self.reader.what, self.text);
         let expected = listed(self.variants.iter().copied());
         let expected = format!("a mapping with one of {expected}");
         self.reader.mismatch(&expected).help(help)
@@ -240,7 +240,7 @@ impl<'de> EnumAccess<'de> for Word<'de> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
-        let name = StrDeserializer::<Fault>::new(self.word);
+        let name = StrDeserializer::<Fault>::new(self.text);
         seed.deserialize(name).map(|value| (value, self))
     }
 }

@@ -5,6 +5,7 @@ use super::{
     hosts::host_fields,
     list::{Item, Kind, StepList},
     shape::{ROW_ELEMENTS_MAX, fixed_shape, is_servable, shown},
+    vocabulary::Ids,
 };
 use crate::{
     config::{
@@ -19,6 +20,7 @@ use crate::{
 };
 
 /// The fields and how they are read.
+#[derive(Default)]
 pub(super) struct Fields {
     pub(super) list: Vec<Field>,
     /// Where each field is written; none for one that was taken from a model.
@@ -29,6 +31,10 @@ pub(super) struct Fields {
     pub(super) complete: bool,
     /// The unit of each field, where it has one.
     pub(super) units: Vec<Option<Unit>>,
+    /// The places of fields whose unit cannot be read.
+    pub(super) misread: Vec<usize>,
+    /// The fields that are token ids.
+    pub(super) ids: Vec<Ids>,
     /// The steps that make fields out of others.
     pub(super) hosts: Vec<HostPlan>,
     /// For each field, whether such a step reads it.
@@ -83,7 +89,7 @@ impl Resolver<'_> {
             (Some(Decode::Bytes(_)), _) => self.bytes(&fields),
             _ => Some(DecodePlan::Json),
         };
-        fields.units = self.field_units(&fields);
+        self.field_units(&mut fields);
         self.hosts(steps, &mut fields);
         fields
     }
@@ -106,19 +112,12 @@ impl Resolver<'_> {
             .iter()
             .map(|field| self.field(field, tensor))
             .collect();
+        let names = written.value.0.iter();
         Fields {
             list: fields,
-            spans: written
-                .value
-                .0
-                .iter()
-                .map(|(name, _)| name.span.clone())
-                .collect(),
-            decode: None,
-            units: Vec::new(),
-            hosts: Vec::new(),
-            used: Vec::new(),
+            spans: names.map(|(name, _)| name.span.clone()).collect(),
             complete: !written.value.0.is_empty(),
+            ..Fields::default()
         }
     }
 
@@ -179,13 +178,8 @@ impl Resolver<'_> {
     /// One field for each model input that no earlier step feeds.
     fn taken_from_models(&mut self, steps: &StepList<'_>, tensor: Option<&TensorDecode>) -> Fields {
         let mut fields = Fields {
-            list: Vec::new(),
-            spans: Vec::new(),
-            decode: None,
-            units: Vec::new(),
-            hosts: Vec::new(),
-            used: Vec::new(),
             complete: steps.complete,
+            ..Fields::default()
         };
         let mut earlier: Vec<Earlier<'_>> = Vec::new();
         for step in &steps.items {
@@ -380,7 +374,7 @@ impl Resolver<'_> {
         };
         if field.dtype.size_bytes().is_none() {
             self.report(
-                Report::new("a raw tensor cannot hold strings")
+                Report::new(format!("a raw tensor cannot hold {}", field.dtype))
                     .at(span, "")
                     .also(
                         &fields
@@ -389,7 +383,7 @@ impl Resolver<'_> {
                             .cloned()
                             .flatten()
                             .unwrap_or(span.clone()),
-                        "this field has dtype string",
+                        "this field has another dtype than numbers",
                     )
                     .help("use `decode: json` or `decode: msgpack`"),
             );

@@ -19,15 +19,17 @@ use crate::{
 };
 
 /// Everything that a formula can name.
-pub(super) struct Names<'a> {
-    pub(super) fields: &'a Fields,
-    pub(super) steps: &'a Steps,
+struct Names<'a, 'r> {
+    resolver: &'a Resolver<'r>,
+    fields: &'a Fields,
+    steps: &'a Steps,
 }
 
-impl Columns for Names<'_> {
+impl Columns for Names<'_, '_> {
     fn find(&self, name: &str) -> Option<ColumnType> {
         let column = self.steps.column(name, self.fields)?;
         Some(ColumnType {
+            density: self.resolver.fixed_density(&column),
             dtype: column.dtype,
             shape: column.shape,
             labels: column.labels,
@@ -104,21 +106,7 @@ impl Resolver<'_> {
     ) -> Option<()> {
         self.check_formula_keys(item)?;
         let formula = step.formula.as_ref()?;
-        if !fields.complete || !steps.opened {
-            return None;
-        }
-        // Known by name only, because the step could not be run: no mistake of the formula's.
-        let lost = |name: &&str| steps.find(name).is_some() && steps.column(name, fields).is_none();
-        if formula.names().iter().any(lost) {
-            return None;
-        }
-        let checked = match formula.check(&Names { fields, steps }) {
-            Ok(checked) => checked,
-            Err(error) => {
-                self.formula_error(error, step.text);
-                return None;
-            }
-        };
+        let checked = self.checked(formula, step.text, fields, steps)?;
         let columns: Vec<Column> = checked
             .names()
             .filter_map(|name| steps.column(name, fields))
@@ -152,6 +140,46 @@ impl Resolver<'_> {
         };
         steps.learn(step.output, None, at, Some(info), unit);
         Some(())
+    }
+
+    /// The formula with what it reads; `None` for a mistake, or where something that it reads has
+    /// one.
+    pub(super) fn checked(
+        &mut self,
+        formula: &Formula,
+        text: &At<String>,
+        fields: &Fields,
+        steps: &Steps,
+    ) -> Option<Checked> {
+        if !fields.complete || !steps.opened {
+            return None;
+        }
+        // Known by name only, because the step could not be run; or its unit cannot be read.
+        let lost = |name: &&str| match steps.column(name, fields) {
+            Some(column) => column.misread,
+            None => steps.find(name).is_some(),
+        };
+        if formula.names().iter().any(lost) {
+            return None;
+        }
+        let names = Names {
+            resolver: self,
+            fields,
+            steps,
+        };
+        let error = match formula.check(&names) {
+            Ok(checked) => return Some(checked),
+            Err(error) => error,
+        };
+        let name = text.value.get(error.span.clone()).unwrap_or_default();
+        let name = name.trim_matches('`');
+        let unknown = steps.column(name, fields).is_none();
+        let early = unknown.then(|| self.too_early(name, &self.inside(text, &error.span)));
+        match early.flatten() {
+            Some(report) => self.report(report),
+            None => self.formula_error(error, text),
+        }
+        None
     }
 
     /// A formula names what it reads.
@@ -188,7 +216,11 @@ impl Resolver<'_> {
                     Report::new(format!(
                         "the result of the formula cannot be given in `{unit}`: {error}"
                     ))
-                    .at(&written.span(), format!("the formula gives `{found}`")),
+                    .at(&written.span(), format!("the formula gives `{found}`"))
+                    .maybe_help(error.needs_density().then(|| {
+                        "give the field a `density` and write `unit(FIELD, 'kg/har')` in the formula, or multiply by one: `FIELD * unit(48, '[lb_av]/[bu_us]')`"
+                            .to_owned()
+                    })),
                 );
                 None
             }

@@ -51,16 +51,22 @@ impl Resolver<'_> {
         let step = match host.options.load() {
             Ok(step) => step,
             Err(fault) => {
-                self.report(Report::new(fault.to_string()).at(&item.span, ""));
+                let text = fault.to_string();
+                // It begins with the key that is wrong.
+                let key = text.split([' ', ':']).next().unwrap_or_default();
+                let span = self.key_span(key.trim_matches('`'), item);
+                self.report(Report::new(text).at(&span, ""));
                 return None;
             }
         };
         let start = fields.list.len();
+        Self::note_ids(step.highest_id(), host, start, fields);
         for given in step.gives() {
             let name = match given.part {
                 "" => host.output.to_owned(),
                 part => format!("{}.{part}", host.output),
             };
+            self.check_letters(&name, &host.output_span)?;
             if fields.find(&name).is_some() {
                 self.report(
                     Report::new(format!("there is a field called `{name}` already"))
@@ -135,6 +141,14 @@ impl Resolver<'_> {
             return Some(place);
         }
         let takes = host.options.takes();
+        let help = if field.derived {
+            format!("a step makes `{}`: name a field that comes in", field.name)
+        } else {
+            format!(
+                "declare it under `fields`: `{}: {{ dtype: {takes} }}`",
+                field.name
+            )
+        };
         self.report(
             Report::new(format!(
                 "`{key}` reads {takes}, and `{}` is {}{}",
@@ -147,10 +161,7 @@ impl Resolver<'_> {
                 }
             ))
             .at(&name.span(), "")
-            .help(format!(
-                "declare it under `fields`: `{}: {{ dtype: {takes} }}`",
-                field.name
-            )),
+            .help(help),
         );
         None
     }

@@ -17,6 +17,8 @@ pub(super) struct Steps {
     pub(super) conditions: Vec<(String, OutputRef)>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
+    /// Outputs that a later step takes.
+    pub(super) taken: Vec<OutputRef>,
     /// Nothing was wrong: what is not used is not used.
     pub(super) sound: bool,
     /// Every name is known, so one that is not here is a mistake.
@@ -27,8 +29,8 @@ pub(super) struct Steps {
 pub(super) struct Known {
     pub(super) name: String,
     /// The model that gave it, by which it can be called too: `model.output`.
-    model: Option<String>,
-    at: OutputRef,
+    pub(super) model: Option<String>,
+    pub(super) at: OutputRef,
     /// `None` where the model could not be run.
     info: Option<OutputInfo>,
     unit: Option<Unit>,
@@ -45,6 +47,8 @@ pub(super) struct Column {
     pub(super) shape: Vec<usize>,
     pub(super) labels: Option<Vec<String>>,
     pub(super) unit: Option<Unit>,
+    /// Its unit cannot be read, which is reported.
+    pub(super) misread: bool,
     /// The conditions without which it is not there.
     pub(super) conditions: Vec<OutputRef>,
 }
@@ -67,6 +71,7 @@ impl Steps {
             conditions: Vec::new(),
             last: 0..0,
             used: fields.used.clone(),
+            taken: Vec::new(),
             sound: complete && fields.complete,
             opened: complete,
         }
@@ -174,6 +179,7 @@ impl Steps {
                 shape: field.shape.clone(),
                 labels: None,
                 unit: fields.units.get(place).cloned().flatten(),
+                misread: fields.misread.contains(&place),
                 conditions: Vec::new(),
             });
         }
@@ -186,6 +192,7 @@ impl Steps {
             shape: info.shape.clone(),
             labels: info.labels.clone(),
             unit: known.unit.clone(),
+            misread: false,
             conditions: known.conditions.clone(),
         })
     }
@@ -196,10 +203,14 @@ impl Steps {
     }
 
     pub(super) fn mark_place(&mut self, place: Option<ColumnRef>) {
-        if let Some(ColumnRef::Field(field)) = place
-            && let Some(used) = self.used.get_mut(field)
-        {
-            *used = true;
+        match place {
+            Some(ColumnRef::Field(field)) => {
+                if let Some(used) = self.used.get_mut(field) {
+                    *used = true;
+                }
+            }
+            Some(ColumnRef::Output(output)) => self.taken.push(output),
+            None => {}
         }
     }
 }

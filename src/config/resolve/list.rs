@@ -287,7 +287,8 @@ impl<'r> Resolver<'r> {
     where
         'r: 'a,
     {
-        self.check_model_keys(raw);
+        let opened = models.get(&name.value).and_then(Option::as_ref);
+        self.check_model_keys(raw, opened);
         let named = self.named_models();
         if let Some((_, written)) = named.iter().find(|(known, _)| known.value == name.value) {
             return Some(Item {
@@ -325,12 +326,19 @@ impl<'r> Resolver<'r> {
     }
 
     /// Keys that mean something beside the other steps only.
-    fn check_model_keys(&mut self, raw: &Step) {
+    fn check_model_keys(&mut self, raw: &Step, opened: Option<&Opened>) {
         if let Some(input) = &raw.input {
+            let inputs = opened.map(|model| model.inputs.as_slice());
+            let names = input.value.0.iter().map(|name| name.value.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            let help = match inputs {
+                Some([only]) => format!("write `inputs: {{ {}: [{names}] }}`", only.name),
+                _ => "write `inputs: { NAME: FIELD }`".to_owned(),
+            };
             self.report(
                 Report::new("a model has `inputs`, by name, and no `input`")
                     .at(&input.span(), "")
-                    .help("write `inputs: { NAME: FIELD }`"),
+                    .help(help),
             );
         }
         if let Some(output) = &raw.output {

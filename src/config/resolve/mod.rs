@@ -14,6 +14,7 @@ mod known;
 mod limits;
 mod list;
 mod models;
+mod names;
 mod order;
 mod route;
 mod script;
@@ -23,6 +24,7 @@ mod steps;
 mod tensor;
 mod unfed;
 mod units;
+mod vocabulary;
 mod when;
 
 use std::{
@@ -89,12 +91,13 @@ impl Resolver<'_> {
         let mut steps = self.steps(&step_list, &fields);
         let order_by = self.order_by(&fields, &mut steps);
         let encode = self.encode(&steps);
-        self.check_unused(&fields, &steps);
+        let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
+        // Without what is written, a graph would have no outputs.
+        steps.sound &= self.check_unused(&fields, &steps, wanted) && encode.is_some();
         let workers = self.workers(&step_list);
         let golden = self.golden();
 
         let max_rows = raw.batch.max_rows.value.0;
-        let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
         let finished = self.finish(steps, wanted.unwrap_or_default(), max_rows);
         let routes = routes?;
         let encode = encode?;

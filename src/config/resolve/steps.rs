@@ -137,8 +137,10 @@ impl Resolver<'_> {
                 output,
             };
             let name = info.name.clone();
-            let unit = self.output_unit(step, &name);
-            steps.learn(&name, Some(step.name), at, Some(info), unit);
+            let unit = self.output_unit(step, &info);
+            // With a unit that cannot be read, whoever takes it has no mistake of its own.
+            let info = unit.is_ok().then_some(info);
+            steps.learn(&name, Some(step.name), at, info, unit.ok().flatten());
         }
         Some(())
     }
@@ -176,7 +178,8 @@ impl Resolver<'_> {
             let span = item.span.clone();
             steps.mark(&column);
             self.check_dtype(&input.name, &column, input, &span)?;
-            return self.fit(step, input, &[column], &span, steps);
+            self.check_vocabulary(step, input, std::slice::from_ref(&column), &span, fields)?;
+            return self.fit(step, input, &[column], &[span], fields, steps);
         };
         if feeds.value.0.is_empty() {
             self.unfed(item, step, input, fields, steps);
@@ -194,7 +197,9 @@ impl Resolver<'_> {
         }
         let columns: Vec<Column> = columns.into_iter().flatten().collect();
         if sound {
-            self.fit(step, input, &columns, &span_of(&feeds.value.0), steps)
+            let spans: Vec<Span> = feeds.value.0.iter().map(At::span).collect();
+            self.check_vocabulary(step, input, &columns, &span_of(&feeds.value.0), fields)?;
+            self.fit(step, input, &columns, &spans, fields, steps)
         } else {
             None
         }
@@ -224,23 +229,20 @@ impl Resolver<'_> {
         step: &ModelItem<'_>,
         input: &InputInfo,
         columns: &[Column],
-        span: &Span,
+        spans: &[Span],
+        fields: &Fields,
         steps: &mut Steps,
     ) -> Option<(Feed, Vec<usize>)> {
         let shapes: Vec<_> = columns.iter().map(|column| column.shape.clone()).collect();
         let shape = match row_shape(input.row_dims(), &shapes) {
             Ok(shape) => shape,
             Err(fault) => {
-                self.report(
-                    Report::new(format!("the input `{}` does not fit: {fault}", input.name))
-                        .at(span, "")
-                        .help("name as many fields as the model was trained with, in the same order; a field with several elements has a `shape`"),
-                );
+                self.misfit(input, columns, spans, fields, &fault);
                 return None;
             }
         };
         let number = steps.groups.len().checked_sub(1)?;
-        let conversions = self.conversions(step, input, columns, span)?;
+        let conversions = self.conversions(step, input, columns, spans)?;
         for conversion in &conversions {
             steps.mark_place(conversion.by());
         }

@@ -14,6 +14,7 @@ use crate::{
         raw::{At, Feed},
         report::{Report, listed, nearest},
     },
+    contract::Dtype,
     engine::{OutputInfo, OutputRef},
     graph::{Value, steps::Fault},
 };
@@ -55,7 +56,10 @@ impl Resolver<'_> {
                 "" => step.output.to_owned(),
                 part => format!("{}.{part}", step.output),
             };
-            self.check_name(&name, &step.output_span, fields, steps)?;
+            if (self.check_name(&name, &step.output_span, fields, steps)).is_none() {
+                steps.opened = false;
+                return None;
+            }
             let info = OutputInfo {
                 name: name.clone(),
                 dtype: value.dtype,
@@ -201,8 +205,23 @@ impl Resolver<'_> {
             return None;
         }
         let columns = self.columns(names, fields, steps);
+        let columns = columns.into_iter().collect::<Option<Vec<Column>>>()?;
+        let mut raw = names.iter().zip(&columns);
+        if let Some((name, _)) = raw.find(|(_, column)| column.dtype == Dtype::Bytes) {
+            self.report(
+                Report::new(format!(
+                    "`{}` is bytes, and this step takes none",
+                    name.value
+                ))
+                .at(&name.span(), "")
+                .help(
+                    "bytes become numbers by a step that reads files: `image`, `audio` or `window`",
+                ),
+            );
+            return None;
+        }
         Some(Fed {
-            columns: columns.into_iter().collect::<Option<_>>()?,
+            columns,
             span: span_of(names),
         })
     }
@@ -237,12 +256,14 @@ impl Resolver<'_> {
             match brought {
                 Ok(value) => values.push(value),
                 Err(why) => {
+                    let text = columns.iter().any(|column| column.dtype == Dtype::String);
                     self.report(
                         Report::new(format!(
                             "the columns of `{}` cannot stand side by side: {why}",
                             step.output
                         ))
-                        .at(&fed.span, ""),
+                        .at(&fed.span, "")
+                        .maybe_help(text.then(|| "words become numbers by a step of their own: `one_hot` or `ordinal`".to_owned())),
                     );
                     return None;
                 }
@@ -277,7 +298,7 @@ impl Resolver<'_> {
     }
 
     /// Where a parameter stands among a step's; all of them, where it cannot be found.
-    fn key_span(&self, key: &str, item: &Item<'_>) -> Span {
+    pub(super) fn key_span(&self, key: &str, item: &Item<'_>) -> Span {
         let parameters = &item.span;
         let text = self
             .text
@@ -292,26 +313,5 @@ impl Resolver<'_> {
             let start = parameters.start + at;
             start..start + key.len()
         })
-    }
-
-    pub(super) fn check_name(
-        &mut self,
-        name: &str,
-        span: &Span,
-        fields: &Fields,
-        steps: &Steps,
-    ) -> Option<()> {
-        let field = fields.find(name).map(|_| "a field");
-        let known = || steps.known.iter().any(|known| known.name == name);
-        let Some(other) = field.or_else(|| known().then_some("an output of an earlier step"))
-        else {
-            return Some(());
-        };
-        self.report(
-            Report::new(format!("there is {other} called `{name}` already"))
-                .at(span, "this step's result would have the same name")
-                .help("give it a name of its own: `output: NAME`"),
-        );
-        None
     }
 }

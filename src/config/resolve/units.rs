@@ -8,7 +8,7 @@ use crate::{
         report::{Report, listed, nearest},
     },
     contract::Dtype,
-    engine::{ColumnRef, InputInfo},
+    engine::{ColumnRef, InputInfo, OutputInfo},
     graph::{Attr, Value},
     units::{Affine, ConversionError, Unit},
 };
@@ -47,8 +47,15 @@ impl Resolver<'_> {
             .ok()
     }
 
-    /// The units of the fields.
-    pub(super) fn field_units(&mut self, fields: &Fields) -> Vec<Option<Unit>> {
+    /// The units of the fields. What is wrong with one is reported once, here: the field is noted, so
+    /// that whoever takes it does not complain as well.
+    pub(super) fn field_units(&mut self, fields: &mut Fields) {
+        let units = self.units_of(fields);
+        fields.units = units;
+        self.check_densities(fields);
+    }
+
+    fn units_of(&mut self, fields: &mut Fields) -> Vec<Option<Unit>> {
         let raw = self.raw;
         let written = raw.fields.as_ref().map(|fields| fields.value.0.as_slice());
         let written = written.unwrap_or_default();
@@ -63,8 +70,8 @@ impl Resolver<'_> {
             .collect();
         units
             .into_iter()
-            .zip(&fields.list)
-            .map(|(written, field)| {
+            .zip(fields.list.iter().enumerate())
+            .map(|(written, (place, field))| {
                 let written = written?;
                 if matches!(field.dtype, Dtype::String | Dtype::Bool | Dtype::Bytes) {
                     self.report(
@@ -72,20 +79,48 @@ impl Resolver<'_> {
                             "`{}` is {} and has no unit",
                             field.name, field.dtype
                         ))
-                        .at(&written.span(), ""),
+                        .at(&written.span(), "only numbers have units")
+                        .help("remove it"),
                     );
                     return None;
                 }
-                self.unit(written)
+                let unit = self.unit(written);
+                if unit.is_none() {
+                    fields.misread.push(place);
+                }
+                unit
             })
             .collect()
     }
 
-    /// The unit of an output, where the model says one.
-    pub(super) fn output_unit(&mut self, step: &ModelItem<'_>, output: &str) -> Option<Unit> {
-        let units = step.written.output_units.as_ref()?;
-        let (_, written) = units.0.iter().find(|(name, _)| name.value == output)?;
-        self.unit(written)
+    /// The unit of an output, where the file says one.
+    ///
+    /// # Errors
+    /// It cannot be read, or the output is none of numbers, which is reported.
+    pub(super) fn output_unit(
+        &mut self,
+        step: &ModelItem<'_>,
+        output: &OutputInfo,
+    ) -> Result<Option<Unit>, ()> {
+        let units = step.written.output_units.iter().flat_map(|units| &units.0);
+        let written = units
+            .into_iter()
+            .find(|(name, _)| name.value == output.name);
+        let Some((_, written)) = written else {
+            return Ok(None);
+        };
+        if matches!(output.dtype, Dtype::String | Dtype::Bool) {
+            self.report(
+                Report::new(format!(
+                    "the output `{}` is {} and has no unit",
+                    output.name, output.dtype
+                ))
+                .at(&written.span(), "only numbers have units")
+                .help("remove it"),
+            );
+            return Err(());
+        }
+        self.unit(written).map(Some).ok_or(())
     }
 
     /// The names under `input_units` and `output_units` must be the model's.
@@ -126,7 +161,7 @@ impl Resolver<'_> {
         step: &ModelItem<'_>,
         input: &InputInfo,
         columns: &[Column],
-        span: &Span,
+        spans: &[Span],
     ) -> Option<Vec<Conversion>> {
         let same = || {
             columns
@@ -149,17 +184,33 @@ impl Resolver<'_> {
                     columns.len(),
                     written.len()
                 ))
-                .at(&units.span(), "")
-                .also(span, "the columns")
+                .at(&covering(written.iter().map(At::span)), "the units")
+                .also(&covering(spans.iter().cloned()), "the columns")
                 .help("write one unit for all columns, or one for each; `\"1\"` for what has none"),
             );
             return None;
         }
+        if input.dtype == Dtype::String {
+            let report = Report::new(format!(
+                "the input `{}` is text and has no unit",
+                input.name
+            ));
+            let at = covering(written.iter().map(At::span));
+            self.report(report.at(&at, "only numbers have units").help("remove it"));
+            return None;
+        }
+        let read: Vec<Option<Unit>> = written.iter().map(|unit| self.unit(unit)).collect();
+        let read = read.into_iter().collect::<Option<Vec<Unit>>>()?;
         let mut conversions = Vec::with_capacity(columns.len());
+        let whole = covering(spans.iter().cloned());
         for (at, column) in columns.iter().enumerate() {
-            let wanted = written.get(at).or(written.first())?;
-            let to = self.unit(wanted)?;
-            let conversion = self.conversion(column, &to, span, &wanted.span())?;
+            let place = if written.len() == 1 { 0 } else { at };
+            let (wanted, to) = (written.get(place)?, read.get(place)?);
+            let span = spans.get(at).unwrap_or(&whole);
+            // What is wrong with one says nothing of the others.
+            let Some(conversion) = self.conversion(column, to, span, &wanted.span()) else {
+                continue;
+            };
             if !conversion.is_nothing() && !matches!(input.dtype, Dtype::F32 | Dtype::F64) {
                 self.report(
                     Report::new(format!(
@@ -167,13 +218,14 @@ impl Resolver<'_> {
                         column.name, input.name, input.dtype
                     ))
                     .at(span, "a converted value is no whole number")
+                    .also(&wanted.span(), "the model wants this")
                     .help("send it in the model's unit"),
                 );
-                return None;
+                continue;
             }
             conversions.push(conversion);
         }
-        Some(conversions)
+        (conversions.len() == columns.len()).then_some(conversions)
     }
 
     fn conversion(
@@ -183,13 +235,22 @@ impl Resolver<'_> {
         span: &Span,
         wanted: &Span,
     ) -> Option<Conversion> {
+        if column.misread {
+            return None;
+        }
         let Some(from) = &column.unit else {
-            if to.is_dimensionless() {
+            // A number without a unit is a plain one, and not one of percent.
+            if to.conversion(&Unit::one()).is_ok_and(Affine::is_identity) {
                 return Some(Conversion::Affine(Affine::IDENTITY));
             }
             let help = match column.place {
-                ColumnRef::Field(_) => format!("say what it is measured in: `{}: {{ unit: {to} }}` under `fields`", column.name),
-                ColumnRef::Output(_) => "say what it is measured in: `unit` beside a formula, `output_units` under a model".to_owned(),
+                ColumnRef::Field(_) => format!(
+                    "say what it is measured in: `{}: {{ unit: \"{to}\" }}` under `fields`",
+                    column.name
+                ),
+                ColumnRef::Output(_) => format!(
+                    "say what it is measured in: `unit` beside a formula, `output_units` under a model; other steps give plain numbers, so where this was meant, write `\"1\"` in the place of `{to}`"
+                ),
             };
             self.report(
                 Report::new(format!(
@@ -197,7 +258,7 @@ impl Resolver<'_> {
                     column.name
                 ))
                 .at(span, "")
-                .also(wanted, "")
+                .also(wanted, "the model wants this")
                 .help(help),
             );
             return None;
@@ -312,4 +373,11 @@ impl Group {
         let ones = vec![1; shape.len()];
         self.graph.reshape(&factor, &ones).name
     }
+}
+
+/// From the first place to the last.
+fn covering(spans: impl Iterator<Item = Span>) -> Span {
+    spans
+        .reduce(|all, span| all.start.min(span.start)..all.end.max(span.end))
+        .unwrap_or_default()
 }

@@ -3,7 +3,6 @@
 use super::{
     Resolver,
     fields::Fields,
-    formula::Names,
     group::Rows,
     known::{Column, Steps},
     list::{HostItem, Item, ModelItem, StepList},
@@ -87,17 +86,8 @@ impl Resolver<'_> {
         fields: &Fields,
         steps: &mut Steps,
     ) -> Option<Vec<OutputRef>> {
-        if !fields.complete || !steps.opened {
-            return None;
-        }
         let formula = self.parsed(text)?;
-        let checked = match formula.check(&Names { fields, steps }) {
-            Ok(checked) => checked,
-            Err(error) => {
-                self.formula_error(error, text);
-                return None;
-            }
-        };
+        let checked = self.checked(&formula, text, fields, steps)?;
         self.check_condition(&checked, text)?;
         let columns: Vec<Column> = checked
             .names()
@@ -111,14 +101,13 @@ impl Resolver<'_> {
             .conditions
             .iter()
             .find(|(known, _)| *known == text.value);
-        let own = match known {
-            Some((_, condition)) => *condition,
-            None => {
-                let condition =
-                    self.make_condition(list, at, &checked, &columns, &conditions, text, steps)?;
-                steps.conditions.push((text.value.clone(), condition));
-                condition
-            }
+        let own = if let Some((_, condition)) = known {
+            *condition
+        } else {
+            let condition =
+                self.make_condition(list, at, &checked, &columns, &conditions, text, steps)?;
+            steps.conditions.push((text.value.clone(), condition));
+            condition
         };
         conditions.push(own);
         Some(conditions)

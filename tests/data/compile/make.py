@@ -81,13 +81,14 @@ def main():
         ("several", "sk_logreg"),
         ("types", "all_types"),
         ("fixed", "sk_batch8"),
+        ("when", "sk_logreg"),
     ]:
         write(name, numbered(model_rows(model)))
     write("tabular", tables(rows))
     write("old", ({"id": n, "x": floats(rows, 3, 4)} for n in range(ROWS)))
     write("external", ({"id": n, "a": floats(rows, 4), "b": floats(rows), "c": floats(rows)} for n in range(ROWS)))
     texts = json.loads((DATA / "text" / "texts.json").read_text(encoding="utf-8"))
-    texts = [text for text in texts if isinstance(text, str) and 0 < len(text) < 400][:ROWS]
+    texts = [text for text in texts["texts"] if 0 < len(text) < 400][:ROWS]
     write("text", ({"id": n, "title": text} for n, text in enumerate(texts)))
     pictures = ["photo.jpg", "rgb.png", "gray.jpg", "palette.png", "lossy.webp", "exif_6.jpg"]
     read = lambda folder, file: base64.b64encode((DATA / folder / file).read_bytes()).decode()
