@@ -328,6 +328,7 @@ impl Group {
         clippy::type_complexity,
         reason = "three lists that are made in one go"
     )]
+    /// The values that are outputs. Where none is wanted all are: a graph must have one.
     fn outputs(
         &mut self,
         wanted: &[usize],
@@ -335,7 +336,7 @@ impl Group {
         let mut places = vec![None; self.values.len()];
         let (mut outputs, mut qualified) = (Vec::new(), Vec::new());
         for (number, named) in self.values.iter().enumerate() {
-            if !wanted.contains(&number) {
+            if !wanted.is_empty() && !wanted.contains(&number) {
                 continue;
             }
             places[number] = Some(outputs.len());

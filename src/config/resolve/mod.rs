@@ -12,6 +12,7 @@ mod list;
 mod models;
 mod order;
 mod route;
+mod select;
 mod server;
 mod shape;
 mod steps;
@@ -25,20 +26,20 @@ use std::{
 
 use self::finish::{model_plans, script};
 use super::{
-    plan::Plan,
+    plan::{Offline, Plan, Selection},
     raw::{At, FilePath, Pipeline},
     report::Report,
 };
 use crate::{batch::BatchPolicy, engine::ModelCatalog, graph::proto, message::InFlight};
 
-/// Resolves one pipeline.
+/// Resolves one pipeline; `offline` where rows of files are to go through it.
 pub(super) fn resolve(
     raw: &Pipeline,
-    file: &Path,
-    text: &str,
+    (file, text): (&Path, &str),
+    offline: Option<&Offline>,
     catalog: &mut dyn ModelCatalog,
     reports: &mut Vec<Report>,
-) -> Option<Plan> {
+) -> Option<(Plan, Selection)> {
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut resolver = Resolver {
         raw,
@@ -46,17 +47,19 @@ pub(super) fn resolve(
         base,
         catalog,
         read: HashMap::new(),
+        offline,
+        selection: Selection::default(),
         reports: Vec::new(),
     };
     let plan = resolver.plan(file);
-    let found = resolver.reports;
+    let (found, selection) = (resolver.reports, resolver.selection);
     let plan = plan.filter(|_| found.is_empty());
     assert!(
         plan.is_some() || !found.is_empty(),
         "no plan and no mistake: this is a bug"
     );
     reports.extend(found);
-    plan
+    Some((plan?, selection))
 }
 
 struct Resolver<'a> {
@@ -68,21 +71,34 @@ struct Resolver<'a> {
     catalog: &'a mut dyn ModelCatalog,
     /// Models that were read to be put into a graph, by their files.
     read: HashMap<PathBuf, proto::Model>,
+    /// What is wanted of an offline run, where this is one.
+    offline: Option<&'a Offline>,
+    /// What an offline run writes.
+    selection: Selection,
     reports: Vec<Report>,
 }
 
 impl Resolver<'_> {
     fn plan(&mut self, file: &Path) -> Option<Plan> {
         let raw = self.raw;
-        let routes = self.routes();
+        let routes = match self.offline {
+            Some(_) => Some(route::Routes::nowhere()),
+            None => self.routes(),
+        };
         self.check_batch();
         let models = self.models();
-        let step_list = self.step_list(&models);
-        let fields = self.fields(&step_list);
+        let mut step_list = self.step_list(&models);
+        let mut fields = self.fields(&step_list);
+        self.leave_out(&mut step_list, &fields);
         let mut steps = self.steps(&step_list, &fields);
         let order_by = self.order_by(&fields, &mut steps);
-        let encode = self.encode(&steps);
-        self.check_unused(&fields, &steps);
+        let encode = match self.offline {
+            Some(offline) => self.select(offline, &steps, &fields),
+            None => self.encode(&steps),
+        };
+        if !self.is_without_models() {
+            self.check_unused(&fields, &steps);
+        }
         let workers = self.workers(&step_list);
 
         let max_rows = raw.batch.max_rows.value.0;
@@ -90,6 +106,7 @@ impl Resolver<'_> {
         let finished = self.finish(steps, wanted.unwrap_or_default(), max_rows);
         let routes = routes?;
         let encode = encode?;
+        self.keep_fields(&mut fields, encode.series.len());
         let (engine, step_plans) = finished?;
         Some(Plan {
             name: raw.name.0.clone(),
