@@ -58,4 +58,7 @@ mod sink_trouble;
 mod steps;
 mod support;
 mod suspects;
+mod transform_errors;
+mod transform_formats;
+mod transform_rows;
 mod verify;

@@ -106,7 +106,10 @@ impl Summary {
             )));
         };
         let what = if rejects.is_too_many() {
-            format!("more than {} rows were rejected", rejects.count - 1)
+            format!(
+                "{} rows were rejected, one more than --max-rejects allows",
+                rejects.count
+            )
         } else {
             format!("none of the {} rows is good", rejects.count)
         };
@@ -167,7 +170,7 @@ impl Summary {
             lines.push(format!("  the first: {first}"));
         }
         if self.not_finite > 0 {
-            lines.push(format!("{} results are not finite", self.not_finite));
+            lines.push(format!("results that are not finite: {}", self.not_finite));
         }
         if !self.left_out.is_empty() {
             lines.push(format!(

@@ -57,7 +57,7 @@ impl std::fmt::Debug for Groups {
 
 impl Groups {
     pub(super) fn open(file: File, name: String, wanted: Wanted<'_>) -> Result<Self, RowsError> {
-        let file = SerializedFileReader::new(file).map_err(|error| damaged(&name, &error))?;
+        let file = SerializedFileReader::new(file).map_err(|error| no_parquet(&name, &error))?;
         let schema = file.metadata().file_metadata().schema_descr_ptr();
         let roots = schema.root_schema().get_fields();
         let names: Vec<String> = roots.iter().map(|root| root.name().to_owned()).collect();
@@ -247,9 +247,25 @@ fn fewer(name: &str, key: &str) -> RowsError {
     ))
 }
 
+/// The file is no Parquet, or not whole.
+fn no_parquet(name: &str, error: &ParquetError) -> RowsError {
+    RowsError::Unreadable(format!(
+        "cannot read {name} as Parquet: {}; was it written to its end, and is it Parquet at all?",
+        why(error)
+    ))
+}
+
 fn damaged(name: &str, error: &ParquetError) -> RowsError {
-    let why = match error {
+    RowsError::Unreadable(format!(
+        "cannot read {name} to its end: {}; the file is damaged",
+        why(error)
+    ))
+}
+
+fn why(error: &ParquetError) -> String {
+    match error {
         ParquetError::EOF(_) => "it ends too early".to_owned(),
+        ParquetError::External(cause) => cause.to_string(),
         ParquetError::General(text) | ParquetError::NYI(text) => {
             let text = text.trim_start_matches("Invalid Parquet file. ");
             let mut letters = text.chars();
@@ -257,8 +273,5 @@ fn damaged(name: &str, error: &ParquetError) -> RowsError {
             first.into_iter().chain(letters).collect()
         }
         other => other.to_string(),
-    };
-    RowsError::Unreadable(format!(
-        "cannot read {name} as Parquet: {why}; was it written to its end, and is it Parquet at all?"
-    ))
+    }
 }

@@ -7,6 +7,7 @@
 mod csv;
 mod kind;
 mod parquet;
+mod schema;
 
 use std::{io::Write, mem, time::Instant};
 
