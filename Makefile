@@ -14,7 +14,7 @@ NODE_TESTS := $(CARGO_TARGET_DIR)/onnx-node-tests
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-scripts verify-onnx soak lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo test test-scripts verify-onnx soak lint bench schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -24,13 +24,16 @@ help: ## list the targets
 setup: check-python ## fetch ONNX Runtime and nats-server into .runtime/, once
 	@$(PYTHON) scripts/setup.py
 
+models: check-python ## fetch the models of the larger examples into .models/, once (53 MB)
+	@$(PYTHON) scripts/models.py
+
 build: check-rust ## build the release binary
 	@$(CARGO) build --release --locked
 
 demo: check-rust setup build ## score real rows through a real NATS server, and watch
 	@$(FOREBAY) demo
 
-test: check-rust setup test-scripts ## run every test
+test: check-rust setup models test-scripts ## run every test
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --locked; \
 	else \
@@ -73,8 +76,8 @@ schema: check-rust ## write the JSON Schema and the reference of pipeline files 
 	@$(CARGO) run --quiet --locked -- schema --markdown > $(REFERENCE).new || { rm -f $(SCHEMA).new $(REFERENCE).new; exit 1; }
 	@mv $(SCHEMA).new $(SCHEMA) && mv $(REFERENCE).new $(REFERENCE)
 
-clean-runtime: ## remove what setup fetched
-	rm -rf .runtime
+clean-runtime: ## remove what setup and models fetched
+	rm -rf .runtime .models
 
 check-rust:
 	@found=$$($(CARGO) --version 2>/dev/null | sed -n 's/^cargo \([0-9]*\.[0-9]*\).*/\1/p'); \

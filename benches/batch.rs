@@ -38,6 +38,7 @@ fn block(messages: usize) -> Queued {
     let series = || Series {
         values: Column::F32(vec![1.0; messages]),
         shape: vec![],
+        present: None,
     };
     Queued {
         block: Block {

@@ -239,7 +239,11 @@ fn encoders(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(ROWS as u64));
     let scores: Vec<f32> = numbers().take(ROWS * FIELDS).map(short).collect();
-    let series = |values, shape| Series { values, shape };
+    let series = |values, shape| Series {
+        values,
+        shape,
+        present: None,
+    };
     let output = Table {
         rows: ROWS,
         series: vec![

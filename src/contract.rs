@@ -107,7 +107,7 @@ pub struct Field {
     pub dtype: Dtype,
     /// Shape of one row's value, without the batch dimension; empty for a single value.
     pub shape: Vec<usize>,
-    /// UCUM unit of the values as they arrive; documentation only until units are compiled.
+    /// UCUM unit of the values as they arrive.
     pub unit: Option<String>,
     /// A missing or null value becomes NaN. Only floats can be nullable.
     pub nullable: bool,

@@ -143,6 +143,7 @@ pub(crate) fn runtime_alone() -> Best {
     let spec = EngineSpec {
         steps: vec![StepSpec {
             source: ModelSource::file(model()),
+            when: None,
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![FEATURES],
@@ -166,6 +167,7 @@ pub(crate) fn runtime_alone() -> Best {
             series: vec![Series {
                 values: Column::F32(values),
                 shape: vec![FEATURES],
+                present: None,
             }],
         };
         let mut output = Table::default();

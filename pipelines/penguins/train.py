@@ -1,8 +1,9 @@
-"""Trains penguins/model.onnx and writes sample.jsonl and expected.jsonl.
+"""Trains penguins/model.onnx and classifier.onnx, and writes sample.jsonl and expected.jsonl.
 
 Data: the palmerpenguins package, 344 penguins, 11 of them with missing values.
 The whole scikit-learn pipeline goes into the ONNX file: filling in what is
-missing, scaling, one-hot encoding of the strings, and the classifier.
+missing, scaling, one-hot encoding of the strings, and the classifier. classifier.onnx
+is the classifier alone; what stands before it is printed, for pipeline.steps.yaml.
 """
 
 import sys
@@ -29,6 +30,16 @@ NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"
 LABEL = "species"
 # What a missing string is before it reaches the model; pipeline.yaml's `default`.
 MISSING = "unknown"
+
+
+def print_steps(columns):
+    """What pipeline.steps.yaml must say."""
+    impute, scale = (step for _, step in columns.named_transformers_["numbers"].steps)
+    print(f"impute: {impute.statistics_.tolist()}")
+    print(f"scale: center {scale.mean_.tolist()}, scale {scale.scale_.tolist()}")
+    impute, one_hot = (step for _, step in columns.named_transformers_["strings"].steps)
+    print(f"impute: {impute.statistics_.tolist()}")
+    print(f"one_hot: {[categories.tolist() for categories in one_hot.categories_]}")
 
 
 def main():
@@ -62,6 +73,14 @@ def main():
         + [(name, FloatTensorType([None, 1])) for name in NUMBERS],
     )
     save(onnx_model, HERE / "model.onnx", "penguins")
+
+    columns, classifier = model[0], model[-1]
+    width = classifier.n_features_in_
+    onnx_classifier = convert_sklearn(
+        classifier, name="classifier", target_opset=17, initial_types=[("columns", FloatTensorType([None, width]))]
+    )
+    save(onnx_classifier, HERE / "classifier.onnx", "classifier")
+    print_steps(columns)
 
     rows = held_out.to_dict("records")
     write_jsonl(HERE / "sample.jsonl", (

@@ -3,6 +3,7 @@
 //! Channel hops, clocks, locks and metrics are paid per block, never per message.
 
 mod column;
+mod pick;
 mod pieces;
 
 pub use self::{
@@ -22,6 +23,9 @@ pub struct Series {
     pub values: Column,
     /// Shape of one row's value, without the batch dimension; empty for a single value.
     pub shape: Vec<usize>,
+    /// For each row whether there is a value, where a step ran on some of the rows only; `None`
+    /// where all have one. Only engines and encoders know of it: fields are always there.
+    pub present: Option<Vec<bool>>,
 }
 
 impl Series {
@@ -30,12 +34,18 @@ impl Series {
         Self {
             values: Column::new(dtype),
             shape,
+            present: None,
         }
     }
 
     /// Elements in one row.
     pub fn width(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Whether this row has a value.
+    pub fn is_present(&self, row: usize) -> bool {
+        (self.present.as_ref()).is_none_or(|present| present.get(row).copied().unwrap_or(false))
     }
 }
 
@@ -94,6 +104,7 @@ impl Table {
             .map(|series| Series {
                 values: series.values.split_off(at * series.width()),
                 shape: series.shape.clone(),
+                present: None,
             })
             .collect();
         let rows = self.rows - at;
@@ -249,10 +260,12 @@ mod tests {
                     Series {
                         values: Column::I64(numbers),
                         shape: vec![2],
+                        present: None,
                     },
                     Series {
                         values: Column::String(names),
                         shape: vec![],
+                        present: None,
                     },
                 ],
             },

@@ -8,6 +8,7 @@ use crate::{
     },
     pipeline::{
         broker::{self, Finding, Severity},
+        golden::{self, Golden, Tolerance},
         permissions::permissions,
     },
 };
@@ -15,34 +16,56 @@ use crate::{
 /// Checks the files, models included; connects to nothing unless told to.
 ///
 /// # Errors
-/// The reports of all files that are wrong (exit 78), or what the servers lack (exit 69).
+/// The reports of all files that are wrong or whose golden rows do not pass (exit 78), or what the servers lack (exit 69).
 pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
     let plans = plans::load(&args.files, globals)?;
     if args.permissions {
         return output::print(&permissions::render(&permissions(&plans)));
     }
+    let golden = golden_rows(&plans)?;
     if args.connect {
-        return block_on(connect(&plans));
+        return block_on(connect(&plans, &golden));
     }
-    for plan in &plans {
+    for (plan, golden) in plans.iter().zip(&golden) {
         if args.resolved {
             output::print(&config::resolved(plan))?;
         } else {
-            output::print(&summary(plan, "ok"))?;
+            output::print(&summary(plan, golden.as_ref(), "ok"))?;
         }
     }
     Ok(())
 }
 
+/// What came of each pipeline's golden rows, where it has any.
+fn golden_rows(plans: &[Plan]) -> Result<Vec<Option<Golden>>, Failure> {
+    let mut errors = Vec::new();
+    let mut all = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let ran = golden::verify(plan, Tolerance::of).and_then(|ran| {
+            ran.as_ref().map_or(Ok(()), Golden::verdict)?;
+            Ok(ran)
+        });
+        match ran {
+            Ok(ran) => all.push(ran),
+            Err(error) => errors.push(format!("error: pipeline `{}`: {error}", plan.name)),
+        }
+    }
+    if errors.is_empty() {
+        Ok(all)
+    } else {
+        Err(Failure::rendered(Exit::Config, errors.join("\n")))
+    }
+}
+
 const UNREADY: &str = "the file is right, but the servers are not ready for it";
 
 /// Asks the servers, prints what they say, and fails where a pipeline could not run.
-async fn connect(plans: &[Plan]) -> Result<(), Failure> {
+async fn connect(plans: &[Plan], golden: &[Option<Golden>]) -> Result<(), Failure> {
     let mut errors = Vec::new();
-    for plan in plans {
+    for (plan, golden) in plans.iter().zip(golden) {
         let found = broker::inspect(plan).await;
         let fails = found.iter().any(|one| one.severity == Severity::Error);
-        let mut text = summary(plan, if fails { UNREADY } else { "ok" });
+        let mut text = summary(plan, golden.as_ref(), if fails { UNREADY } else { "ok" });
         for Finding {
             severity,
             text: said,
@@ -64,12 +87,15 @@ async fn connect(plans: &[Plan]) -> Result<(), Failure> {
 }
 
 /// What the pipeline will do, and what it does not promise.
-fn summary(plan: &Plan, verdict: &str) -> String {
+fn summary(plan: &Plan, golden: Option<&Golden>, verdict: &str) -> String {
     let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
     for step in &plan.steps {
         let why = step.device.reason();
-        lines.push(format!("  model {} runs on the cpu ({why})", step.model));
+        let model = plan.models.iter().any(|model| model.name == step.model);
+        let what = if model { "model" } else { "graph" };
+        lines.push(format!("  {what} {} runs on the cpu ({why})", step.model));
     }
+    lines.extend(golden.map(|golden| format!("  {golden}")));
     for note in notes(plan) {
         lines.push(format!("  note: {note}"));
     }

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod check;
+pub mod compile;
 pub mod completions;
 pub mod demo;
 mod exit;
@@ -107,6 +108,9 @@ pub enum Command {
     /// Say what is wrong with pipeline files, or that nothing is
     #[command(after_help = args::check_examples())]
     Check(CheckArgs),
+    /// Write the graphs that a pipeline runs as ONNX files, for any other runtime
+    #[command(after_help = compile::examples())]
+    Compile(compile::Args),
     /// Print the JSON Schema of pipeline files
     #[command(after_help = args::schema_examples())]
     Schema(SchemaArgs),
@@ -156,6 +160,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Run(args) => run::run(args, globals),
         Command::Check(args) => check::check(args, globals),
+        Command::Compile(args) => compile::compile(&args, globals),
         Command::Schema(args) => schema::schema(args),
         Command::New(args) => new::new(args, globals),
         Command::Verify(args) => verify::verify(&args, globals),

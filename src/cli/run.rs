@@ -84,6 +84,10 @@ pub enum RunError {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let exit = match &error {
+            RunError::Build {
+                error: BuildError::Golden(_),
+                ..
+            } => Exit::Config,
             RunError::Build { .. } => Exit::Unavailable,
             RunError::Pipeline {
                 error: PipelineError::Panicked { .. },

@@ -28,6 +28,8 @@ pub struct Plan {
     pub decode: DecodePlan,
     /// What a row is: the fields that messages bring, then those that steps on the host make.
     pub fields: Vec<Field>,
+    /// The densities of fields, as they are written, by the fields' names.
+    pub densities: Vec<(String, serde_json::Value)>,
     /// The steps on the host.
     pub hosts: Vec<HostPlan>,
     /// Keys of the input that are carried into the result as they are; each is a string series of
@@ -57,6 +59,8 @@ pub struct Plan {
     pub sink: SinkPlan,
     /// Where rejected messages go; `None` counts and drops them.
     pub dead_letter: Option<SinkPlan>,
+    /// Messages whose results are known.
+    pub golden: Option<GoldenPlan>,
     /// Where `/metrics`, `/healthz` and `/readyz` are.
     pub http: Option<SocketAddr>,
     /// How long a stop may take before what is left is abandoned (and delivered again).
@@ -79,8 +83,24 @@ pub struct Selection {
     /// The columns beside the passed keys. Their series are those of [`Plan::outputs`], and behind
     /// them those of [`Plan::fields`].
     pub columns: Vec<OutputField>,
+    /// Those of [`Plan::outputs`] that are not there in every row.
+    pub partial: Vec<usize>,
     /// Steps that do not run, since they are models or need what a model gives.
     pub left_out: Vec<String>,
+}
+
+/// Messages whose results are known: one in each line of a file, and its result in the same place of
+/// another. A fraction may be off by `atol + rtol * |expected|`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GoldenPlan {
+    /// The file with messages.
+    pub input: PathBuf,
+    /// The file with results.
+    pub expected: PathBuf,
+    /// How far a fraction may be off, as a part of the expected one.
+    pub rtol: f64,
+    /// How far it may be off besides.
+    pub atol: f64,
 }
 
 /// What a graph and its ends are called, for logs and metrics.
@@ -94,6 +114,10 @@ pub struct StepPlan {
     pub inputs: Vec<String>,
     /// How the file calls the graph's outputs: `model.output`, or `output` of another step.
     pub outputs: Vec<String>,
+    /// The same outputs as they come out, with the graph's own names.
+    pub made: Vec<OutputInfo>,
+    /// Their units, where they have one (UCUM).
+    pub units: Vec<Option<String>>,
 }
 
 /// A step on the host: it makes further fields out of one, as rows are decoded.
@@ -110,7 +134,7 @@ pub struct HostPlan {
 }
 
 /// A model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelPlan {
     /// Its name in the file.
     pub name: String,
@@ -118,6 +142,8 @@ pub struct ModelPlan {
     pub path: PathBuf,
     /// Where it runs.
     pub device: Device,
+    /// What else is said of it: `input_units`, `output_units`.
+    pub more: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// One entry of `steps`, with nothing left to defaults.
@@ -131,6 +157,8 @@ pub struct ScriptStep {
     pub inputs: Vec<(String, Vec<String>)>,
     /// What the result is called; models name their own.
     pub output: Option<String>,
+    /// What else stands beside it: `unit`, `when`, `otherwise`.
+    pub more: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// Where a model runs.
@@ -216,6 +244,16 @@ pub enum EncodePlan {
     Msgpack(Vec<OutputField>),
     /// Raw little-endian elements of one output.
     Tensor(OutputField),
+}
+
+impl EncodePlan {
+    /// The values of a result.
+    pub fn fields(&self) -> &[OutputField] {
+        match self {
+            Self::Json(fields) | Self::Msgpack(fields) => fields,
+            Self::Tensor(field) => std::slice::from_ref(field),
+        }
+    }
 }
 
 /// Where results or dead letters go.

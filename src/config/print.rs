@@ -2,8 +2,10 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use serde_json::Value;
+
 use super::{
-    plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
+    plan::{DecodePlan, EncodePlan, GoldenPlan, Plan, SinkPlan, SourcePlan},
     raw::{Size, Time},
 };
 use crate::{
@@ -23,7 +25,13 @@ pub fn resolved(plan: &Plan) -> String {
     out.line(0, "decode", &decode(plan));
     out.open(0, "fields");
     for field in plan.fields.iter().filter(|field| !field.derived) {
-        out.line(1, &text(&field.name), &contract(field, &plan.decode));
+        let density = plan.densities.iter().find(|(name, _)| *name == field.name);
+        let density = density.map(|(_, density)| density);
+        out.line(
+            1,
+            &text(&field.name),
+            &contract(field, density, &plan.decode),
+        );
     }
     match &plan.order_by {
         Some(OrderBy::Token(index)) => {
@@ -51,6 +59,18 @@ pub fn resolved(plan: &Plan) -> String {
     sink(&mut out, "sink", &plan.sink);
     if let Some(dead_letter) = &plan.dead_letter {
         sink(&mut out, "dead_letter", dead_letter);
+    }
+    if let Some(golden) = &plan.golden {
+        let GoldenPlan {
+            input,
+            expected,
+            rtol,
+            atol,
+        } = golden;
+        let (input, expected) = (path(Some(input)), path(Some(expected)));
+        let value =
+            format!("{{ input: {input}, expected: {expected}, rtol: {rtol:?}, atol: {atol:?} }}");
+        out.line(0, "golden", &value);
     }
     if let Some(http) = &plan.http {
         out.line(0, "http", &format!("{{ listen: \"{http}\" }}"));
@@ -91,6 +111,11 @@ fn text(text: &str) -> String {
     // `${` would be filled in when it is read again.
     let text = text.replace("${", "$${");
     serde_json::to_string(&text).expect("text is JSON: this is a bug")
+}
+
+/// YAML reads JSON, but `${` would be filled in.
+fn json(value: &Value) -> String {
+    value.to_string().replace("${", "$${")
 }
 
 fn path(path: Option<&Path>) -> String {
@@ -186,7 +211,7 @@ fn sizes(shape: &[usize]) -> String {
     list(shape.iter().map(usize::to_string))
 }
 
-fn contract(field: &Field, decode: &DecodePlan) -> String {
+fn contract(field: &Field, density: Option<&Value>, decode: &DecodePlan) -> String {
     let mut keys = vec![format!("dtype: {}", field.dtype)];
     // An empty shape is a single value; a raw tensor says so.
     if !field.shape.is_empty() || matches!(decode, DecodePlan::Tensor { .. }) {
@@ -194,6 +219,9 @@ fn contract(field: &Field, decode: &DecodePlan) -> String {
     }
     if let Some(unit) = &field.unit {
         keys.push(format!("unit: {}", text(unit)));
+    }
+    if let Some(density) = density {
+        keys.push(format!("density: {}", json(density)));
     }
     if let Some([low, high]) = field.range {
         keys.push(format!("range: [{}, {}]", number(low), number(high)));
@@ -237,11 +265,16 @@ fn models(out: &mut Lines, plan: &Plan) {
     }
     out.open(0, "models");
     for model in &plan.models {
+        let more = model
+            .more
+            .iter()
+            .map(|(key, value)| format!(", {key}: {}", json(value)));
         let value = format!(
-            "{{ path: {}, device: {}, workers: {} }}",
+            "{{ path: {}, device: {}, workers: {}{} }}",
             path(Some(&model.path)),
             model.device.name(),
-            plan.workers
+            plan.workers,
+            more.collect::<String>()
         );
         out.line(1, &text(&model.name), &value);
     }
@@ -251,9 +284,8 @@ fn steps(out: &mut Lines, plan: &Plan) {
     out.open(0, "steps");
     for step in &plan.script {
         let value = match &step.value {
-            serde_json::Value::String(value) => text(value),
-            // YAML reads JSON.
-            value => value.to_string().replace("${", "$${"),
+            Value::String(value) => text(value),
+            value => json(value),
         };
         out.raw(1, &format!("- {}: {value}", step.key));
         let names = |names: &[String]| list(names.iter().map(|name| text(name)));
@@ -262,7 +294,9 @@ fn steps(out: &mut Lines, plan: &Plan) {
                 out.line(2, "input", &names(columns));
             }
             inputs => {
-                out.open(2, "inputs");
+                if !inputs.is_empty() {
+                    out.open(2, "inputs");
+                }
                 for (name, columns) in inputs {
                     out.line(3, &text(name), &names(columns));
                 }
@@ -270,6 +304,9 @@ fn steps(out: &mut Lines, plan: &Plan) {
         }
         if let Some(output) = &step.output {
             out.line(2, "output", &text(output));
+        }
+        for (key, value) in &step.more {
+            out.line(2, key, &json(value));
         }
     }
 }

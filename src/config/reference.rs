@@ -64,9 +64,20 @@ pub fn reference() -> String {
 
 fn section(text: &mut String, name: &str, definition: &Value, sections: &mut Vec<String>) {
     text.push_str(&format!("\n## {name}\n\n{}\n", description(definition)));
+    if let Some(choices) = definition["enum"].as_array() {
+        let words = choices.iter().filter_map(Value::as_str);
+        let words: Vec<_> = words.map(|word| format!("`{word}`")).collect();
+        text.push_str(&format!("\nOne of {}.\n", words.join(", ")));
+    }
     if let Some(choices) = definition["oneOf"].as_array() {
         text.push('\n');
         for choice in choices {
+            if let Some(word) = choice["const"].as_str() {
+                text.push_str(&format!("- `{word}`: {}\n", description(choice)));
+            }
+            for word in choice["enum"].as_array().into_iter().flatten() {
+                text.push_str(&format!("- `{}`\n", word.as_str().unwrap_or_default()));
+            }
             for (key, value) in choice["properties"].as_object().into_iter().flatten() {
                 let kind = kind(value, sections);
                 text.push_str(&format!("- `{key}`: {kind}. {}\n", description(choice)));

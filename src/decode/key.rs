@@ -132,6 +132,7 @@ mod tests {
             series: vec![Series {
                 values,
                 shape: vec![],
+                present: None,
             }],
         }
     }

@@ -79,6 +79,10 @@ impl JsonEncoder {
 
 impl Output {
     fn value(&self, row: usize, series: &Series, into: &mut BytesMut) -> NonFinite {
+        if !series.is_present(row) {
+            into.put_slice(b"null");
+            return 0;
+        }
         let width = series.width();
         let start = row * width;
         if let Some(element) = self.field.element {

@@ -76,6 +76,10 @@ impl MsgpackEncoder {
 
 impl Output {
     fn value(&self, row: usize, series: &Series, into: &mut BytesMut) -> NonFinite {
+        if !series.is_present(row) {
+            into.put_u8(NIL);
+            return 0;
+        }
         let width = series.width();
         let start = row * width;
         if let Some(element) = self.field.element {
@@ -258,7 +262,10 @@ fn head(
 }
 
 /// Writes what a JSON text says; nil for no text.
-fn json_as_msgpack(json: &str, into: &mut BytesMut) -> Result<(), Reject> {
+///
+/// # Errors
+/// It is not JSON.
+pub fn json_as_msgpack(json: &str, into: &mut BytesMut) -> Result<(), Reject> {
     if json.is_empty() {
         into.put_u8(NIL);
         return Ok(());

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, ops::Range};
 
 use bytes::{BufMut as _, BytesMut};
+use serde_json::Value;
 
 use super::{Encode, NonFinite, OutputField, only_row, series};
 use crate::{
@@ -12,9 +13,9 @@ use crate::{
 };
 
 /// Header with the type of the elements.
-const DTYPE_HEADER: &str = "Forebay-Dtype";
+pub const DTYPE_HEADER: &str = "Forebay-Dtype";
 /// Header with the sizes of the dimensions, outermost first.
-const SHAPE_HEADER: &str = "Forebay-Shape";
+pub const SHAPE_HEADER: &str = "Forebay-Shape";
 
 /// Writes the rows of one output one after the other. Strings have no raw form and are refused;
 /// so is a list of which some rows were rejected, since the rest would move up into their places.
@@ -135,4 +136,50 @@ fn raw<T, const N: usize>(values: &[T], bytes: impl Fn(&T) -> [u8; N], into: &mu
     for (room, value) in room.iter_mut().zip(values) {
         *room = bytes(value);
     }
+}
+
+/// Appends an element that is written in JSON, little-endian; `None` when the type cannot hold it.
+pub fn put_json(value: &Value, dtype: Dtype, bytes: &mut BytesMut) -> Option<()> {
+    match dtype {
+        Dtype::F32 => {
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is what f32 does")]
+            let element = value.as_f64()? as f32;
+            element.is_finite().then(|| bytes.put_f32_le(element))
+        }
+        Dtype::F64 => {
+            bytes.put_f64_le(value.as_f64()?);
+            Some(())
+        }
+        Dtype::I32 => {
+            bytes.put_i32_le(whole(value)?.try_into().ok()?);
+            Some(())
+        }
+        Dtype::I64 => {
+            bytes.put_i64_le(whole(value)?);
+            Some(())
+        }
+        Dtype::U8 => {
+            bytes.put_u8(whole(value)?.try_into().ok()?);
+            Some(())
+        }
+        Dtype::Bool => {
+            bytes.put_u8(u8::from(value.as_bool()?));
+            Some(())
+        }
+        Dtype::String | Dtype::Bytes => None,
+    }
+}
+
+/// A whole number, written `5` or `5.0`.
+fn whole(value: &Value) -> Option<i64> {
+    /// Beyond this a double skips whole numbers.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| {
+        let number = value.as_f64()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it is whole and small enough"
+        )]
+        (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+    })
 }

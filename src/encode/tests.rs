@@ -39,6 +39,7 @@ fn series(values: Column, shape: &[usize]) -> Series {
     Series {
         values,
         shape: shape.to_vec(),
+        present: None,
     }
 }
 

@@ -113,6 +113,7 @@ mod tests {
             output.series = vec![Series {
                 values: Column::I64(values.iter().map(|value| value * 2).collect()),
                 shape: vec![],
+                present: None,
             }];
             Ok(())
         }
@@ -149,6 +150,7 @@ mod tests {
                 series: vec![Series {
                     values: Column::I64(values),
                     shape: vec![],
+                    present: None,
                 }],
             },
         }

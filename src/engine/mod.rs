@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::{block::Table, contract::Dtype};
+use crate::{
+    block::Table,
+    contract::{Dtype, Scalar},
+};
 
 /// Any error from below, kept as a cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -196,6 +199,20 @@ pub struct StepSpec {
     pub source: ModelSource,
     /// What feeds each input of the model, in the order of [`InputInfo`].
     pub inputs: Vec<InputSpec>,
+    /// On which rows it runs; on all, where nothing is said.
+    pub when: Option<When>,
+}
+
+/// A step that runs on some of the rows only. They are gathered, and what comes out is put back to
+/// their places.
+#[derive(Debug, Clone, PartialEq)]
+pub struct When {
+    /// Outputs of earlier steps, one truth value for each row: it runs where all of them are true.
+    pub conditions: Vec<OutputRef>,
+    /// What the outputs are in the other rows; without it, they are not there.
+    pub otherwise: Option<Scalar>,
+    /// Shape of one row of each output.
+    pub shapes: Vec<Vec<usize>>,
 }
 
 /// What feeds one model input: columns side by side.

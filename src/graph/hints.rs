@@ -75,6 +75,55 @@ pub fn samples(model: &Model, inputs: &[(&str, usize)]) -> HashMap<Slot, Sample>
     found
 }
 
+/// How many rows the table has that this input's values are places in: the first dimension of what a
+/// `Gather` looks them up in, the least where there are several. `None` where none is found.
+pub fn embeddings(model: &Model, input: &str) -> Option<usize> {
+    let graph = model.graph.as_ref()?;
+    let mut places = vec![input];
+    // What a constant table is called behind nodes that keep its rows.
+    let mut tables: HashMap<&str, usize> = HashMap::new();
+    for tensor in &graph.initializer {
+        let rows = tensor
+            .dims
+            .first()
+            .and_then(|rows| usize::try_from(*rows).ok());
+        tables.extend(rows.map(|rows| (tensor.name.as_str(), rows)));
+    }
+    let mut least: Option<usize> = None;
+    for node in &graph.node {
+        let reads = |at: usize| node.input.get(at).map(String::as_str);
+        let output = node.output.first().map(String::as_str);
+        match node.op_type.as_str() {
+            "Gather" if reads(1).is_some_and(|name| places.contains(&name)) => {
+                let first_axis =
+                    attribute(node, "axis").is_none_or(|axis| axis.i.unwrap_or(0) == 0);
+                let rows = reads(0).and_then(|name| tables.get(name)).copied();
+                let rows = rows.filter(|_| first_axis);
+                least = match (least, rows) {
+                    (Some(least), Some(rows)) => Some(least.min(rows)),
+                    (least, rows) => least.or(rows),
+                };
+            }
+            "Cast" | "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze"
+                if reads(0).is_some_and(|name| places.contains(&name)) =>
+            {
+                places.extend(output);
+            }
+            "Cast" | "Identity" | "DequantizeLinear" => {
+                let rows = reads(0).and_then(|name| tables.get(name)).copied();
+                tables.extend(output.zip(rows));
+            }
+            "Constant" => {
+                let table = attribute(node, "value").and_then(|value| value.t.as_ref());
+                let rows = table.and_then(|table| usize::try_from(*table.dims.first()?).ok());
+                tables.extend(output.zip(rows));
+            }
+            _ => {}
+        }
+    }
+    least
+}
+
 fn category(node: &Node) -> Option<Sample> {
     let text = attribute(node, "cats_strings")
         .and_then(|known| known.texts().first().copied().map(str::to_owned));

@@ -30,6 +30,7 @@ mod raise;
 mod read;
 pub mod resample;
 mod shorthand;
+mod sorted;
 pub mod sound;
 pub mod steps;
 pub mod tensor;
@@ -42,4 +43,5 @@ pub use self::{
     external::inline_external,
     raise::raise,
     read::{IR_NEWEST, opset, parse, read, to_bytes, write},
+    sorted::sort,
 };

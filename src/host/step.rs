@@ -69,6 +69,11 @@ pub trait HostStep: fmt::Debug + Send + Sync {
     /// The value cannot be turned; part of a row may be left in the columns.
     fn run(&mut self, cell: Cell<'_>, into: &mut [Series]) -> Result<(), HostFault>;
 
+    /// The highest token id that a row of the first column can have, for a step that makes some.
+    fn highest_id(&self) -> Option<u32> {
+        None
+    }
+
     /// The same step for another thread.
     fn copy(&self) -> Box<dyn HostStep>;
 }
@@ -219,6 +224,10 @@ impl HostStep for Text {
         mask.extend_from_slice(&self.tokens.attention_mask);
         types.extend_from_slice(&self.tokens.token_type_ids);
         Ok(())
+    }
+
+    fn highest_id(&self) -> Option<u32> {
+        Some(self.step.highest_id())
     }
 
     fn copy(&self) -> Box<dyn HostStep> {

@@ -2,7 +2,10 @@
 
 use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
-use super::{Check, Order, Parts, Running, Status, broker};
+use super::{
+    Check, Order, Parts, Running, Status, broker,
+    golden::{self, GoldenError},
+};
 use crate::{
     block::{Series, Table},
     config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
@@ -39,6 +42,9 @@ pub enum BuildError {
     /// A stream that could not be made, or that would lose everything.
     #[error("{0}")]
     Stream(String),
+    /// Golden rows that do not pass.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
     /// A step on the host that cannot be made.
     #[error("{0}")]
     Host(String),
@@ -59,7 +65,7 @@ pub struct Built {
 /// What the operator must fix before a message is taken.
 pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     let metrics = PipelineMetrics::new(&plan.name);
-    let engines = engines(plan).await?;
+    let engines = golden_rows(plan, engines(plan).await?).await?;
     let hosts = hosts(plan)?;
     for (number, step) in plan.steps.iter().enumerate() {
         let reason = step.device.reason();
@@ -160,15 +166,42 @@ pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
         })
 }
 
+/// Runs the golden rows, where there are any, in the first engine: the others are the same.
+async fn golden_rows(
+    plan: &Plan,
+    mut engines: Vec<Box<dyn Engine>>,
+) -> Result<Vec<Box<dyn Engine>>, BuildError> {
+    if plan.golden.is_none() {
+        return Ok(engines);
+    }
+    let of = plan.clone();
+    let check = move || {
+        let ran = match engines.first_mut() {
+            Some(engine) => golden::check(&of, &mut **engine)?,
+            None => None,
+        };
+        Ok((ran, engines))
+    };
+    let checked = tokio::task::spawn_blocking(check).await;
+    let (ran, engines) = checked.unwrap_or_else(|error| {
+        let why = format!("the golden rows could not be run: {error}");
+        Err(BuildError::Golden(GoldenError(why)))
+    })?;
+    if let Some(ran) = ran {
+        tracing::info!(pipeline = plan.name, rows = ran.rows, "golden rows pass");
+    }
+    Ok(engines)
+}
+
 /// The steps on the host, to be copied for each thread.
-fn hosts(plan: &Plan) -> Result<Vec<Box<dyn HostStep>>, BuildError> {
+pub(super) fn hosts(plan: &Plan) -> Result<Vec<Box<dyn HostStep>>, BuildError> {
     let steps = plan.hosts.iter().map(|host| host.options.load());
     steps
         .collect::<Result<_, _>>()
         .map_err(|fault| BuildError::Host(fault.to_string()))
 }
 
-fn placed(plan: &Plan, hosts: &[Box<dyn HostStep>]) -> HostSteps {
+pub(super) fn placed(plan: &Plan, hosts: &[Box<dyn HostStep>]) -> HostSteps {
     let placed = hosts.iter().zip(&plan.hosts).map(|(step, host)| Placed {
         step: step.copy(),
         field: plan
@@ -197,7 +230,7 @@ pub fn row_decoders(plan: &Plan, threads: usize) -> Result<Vec<Box<dyn Decode>>,
     Ok((0..threads).map(decoder).collect())
 }
 
-fn decoder(plan: &Plan, hosts: HostSteps) -> Box<dyn Decode> {
+pub(super) fn decoder(plan: &Plan, hosts: HostSteps) -> Box<dyn Decode> {
     let (fields, passed) = (&plan.fields, &plan.passed);
     match (&plan.decode, plan.fields.first()) {
         (DecodePlan::Json, _) => Box::new(JsonDecoder::new(fields, passed).with_hosts(hosts)),
@@ -210,7 +243,7 @@ fn decoder(plan: &Plan, hosts: HostSteps) -> Box<dyn Decode> {
     }
 }
 
-fn encoder(plan: &Plan) -> Box<dyn Encode> {
+pub(super) fn encoder(plan: &Plan) -> Box<dyn Encode> {
     match &plan.encode {
         EncodePlan::Json(outputs) => Box::new(JsonEncoder::new(&plan.passed, outputs.clone())),
         EncodePlan::Msgpack(outputs) => {

@@ -14,6 +14,7 @@
 
 pub mod broker;
 pub mod build;
+pub mod golden;
 mod order;
 pub mod permissions;
 mod rejects;

@@ -174,8 +174,11 @@ fn nearest(word: &str) -> Option<&'static str> {
     let limit = word.chars().count() / 3;
     let names = alias::ALIASES.iter().map(|(name, _)| *name);
     let atoms = octofhir_ucum::get_all_units().iter().map(|unit| unit.code);
+    // Money is written in capitals: `kgs` is more likely many a kg than a som.
+    let capitals = !word.chars().any(char::is_lowercase);
+    let currencies = currency::CODES.iter().filter(|_| capitals);
     names
-        .chain(currency::CODES.iter().copied())
+        .chain(currencies.copied())
         .chain(atoms)
         .map(|name| {
             let bare = name.trim_matches(['[', ']']);
@@ -250,7 +253,7 @@ impl fmt::Display for ConversionError {
                     f,
                     "`{from}` measures {a}, `{to}` measures {b}; `{volume}` counts a volume where \
                      `{mass}` counts a mass, so the density of the commodity is needed, such as \
-                     `density: 56 [lb_av]/[bu_us]` for maize"
+                     `56 [lb_av]/[bu_us]` for maize"
                 )
             }
             Obstacle::Currencies(a, b) => write!(

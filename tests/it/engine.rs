@@ -73,6 +73,7 @@ impl Case {
         EngineSpec {
             steps: vec![StepSpec {
                 source: ModelSource::file(&self.model),
+                when: None,
                 inputs: (self.inputs.iter().enumerate())
                     .map(|(place, input)| InputSpec {
                         columns: vec![ColumnRef::Field(place)],
@@ -165,6 +166,7 @@ pub(crate) fn push(column: &mut Column, value: &Value) {
         Column::U8(values) => values.push(u8::try_from(value.as_u64().unwrap()).unwrap()),
         Column::Bool(values) => values.push(value.as_bool().unwrap()),
         Column::String(values) => values.push(value.as_str().unwrap()),
+        Column::Bytes(_) => panic!("no model takes bytes"),
     }
 }
 
@@ -183,6 +185,7 @@ fn value(series: &Series, row: usize, labels: Option<&[String]>) -> Value {
             Column::U8(values) => values[at].into(),
             Column::Bool(values) => values[at].into(),
             Column::String(values) => values.get(at).unwrap().into(),
+            Column::Bytes(_) => panic!("no model gives bytes"),
         })
         .collect();
     match labels {
@@ -307,6 +310,7 @@ fn an_output_feeds_a_later_step_and_may_be_wanted_twice() {
     let mut spec = case.spec(4);
     spec.steps.push(StepSpec {
         source: ModelSource::file(first.model),
+        when: None,
         inputs: vec![InputSpec {
             columns: vec![ColumnRef::Output(OutputRef { step: 0, output: 0 })],
             shape: vec![4, 5],

@@ -26,6 +26,7 @@ fn spec(path: &Path, columns: usize, width: usize, output: usize) -> EngineSpec 
     EngineSpec {
         steps: vec![StepSpec {
             source: ModelSource::file(path),
+            when: None,
             inputs: vec![InputSpec {
                 columns: (0..columns).map(ColumnRef::Field).collect(),
                 shape: vec![width],
@@ -203,6 +204,7 @@ fn an_output_of_no_rows_has_its_types_and_shapes() {
     let spec = EngineSpec {
         steps: vec![StepSpec {
             source: ModelSource::file(path),
+            when: None,
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![64],

@@ -150,6 +150,7 @@ impl Engine for FakeEngine {
             series: vec![Series {
                 values: Column::U8(values.iter().map(|value| value.wrapping_add(1)).collect()),
                 shape: vec![],
+                present: None,
             }],
         };
         Ok(())

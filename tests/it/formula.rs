@@ -76,6 +76,7 @@ fn run(formulas: &[(&str, &Checked)], feeds: &Feeds, rows: usize, opset: i64) ->
     let spec = EngineSpec {
         steps: vec![StepSpec {
             source: ModelSource::built("formulas.onnx", model),
+            when: None,
             inputs: (feeds.0.iter().enumerate())
                 .map(|(place, fed)| InputSpec {
                     columns: vec![ColumnRef::Field(place)],
@@ -95,6 +96,7 @@ fn run(formulas: &[(&str, &Checked)], feeds: &Feeds, rows: usize, opset: i64) ->
             .map(|fed| Series {
                 values: fed.values.clone(),
                 shape: fed.column.shape.clone(),
+                present: None,
             })
             .collect(),
     };

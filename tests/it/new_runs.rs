@@ -108,7 +108,7 @@ fn equal(got: &Value, want: &Value, dtype: Dtype) -> bool {
 }
 
 /// A file in which these top-level blocks say something else.
-fn with_blocks(yaml: &str, blocks: &[(&str, &str)]) -> String {
+pub(crate) fn with_blocks(yaml: &str, blocks: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut replaced = 0;
     let mut skipping = false;

@@ -52,6 +52,7 @@ fn numbered(rows_of_messages: &[usize], since: Instant, first: i64, delivered: u
                 series: vec![Series {
                     values: Column::I64(values),
                     shape: vec![],
+                    present: None,
                 }],
             },
         },

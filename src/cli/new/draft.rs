@@ -4,9 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::engine::{
-    Dim, InputInfo, OutputInfo,
-    cpu::{Width, catalog::CpuCatalog},
+use super::{
+    head::{Head, heads},
+    kind::{Guesses, Kind},
+};
+use crate::{
+    engine::{
+        Dim, InputInfo, OutputInfo,
+        cpu::{Width, catalog::CpuCatalog},
+    },
+    graph,
 };
 
 /// The schema of pipeline files, looked for beside the model and one folder up.
@@ -30,8 +37,16 @@ pub struct Draft {
     pub inputs: Vec<InputInfo>,
     /// A row's shape for each input.
     pub rows: Vec<RowShape>,
+    /// What kind of model it seems to be.
+    pub kind: Kind,
+    /// Why something that was nearly recognised was not.
+    pub note: Option<String>,
+    /// The path of the tokenizer as the file shall name it, for a model of texts.
+    pub tokenizer: Option<String>,
+    /// What each output seems to be; empty where the outputs could not be learned.
+    pub heads: Vec<Head>,
     /// The model's outputs, or why they could not be learned, with their names.
-    pub outputs: Result<Vec<OutputInfo>, (Vec<String>, String)>,
+    pub outputs: Outputs,
 }
 
 /// The shape of one row of an input.
@@ -50,44 +65,94 @@ impl Draft {
     /// The model cannot be loaded, or runs and gives what cannot be served.
     pub fn of(catalog: &mut CpuCatalog, model: &Path, target: &Path) -> anyhow::Result<Self> {
         let inputs = catalog.inputs(model)?;
-        let mut rows = Vec::with_capacity(inputs.len());
-        for (place, input) in inputs.iter().enumerate() {
-            rows.push(RowShape::of(input, || {
-                catalog.width(model, place).ok().flatten()
-            }));
-        }
-        let shapes: Vec<Vec<usize>> = rows.iter().map(|row| row.shape.clone()).collect();
-        let outputs = match catalog.outputs(model, &shapes) {
-            Ok(outputs) => Ok(outputs),
-            // A guessed shape may be wrong; a known one is not, then the model is.
-            Err(error) if rows.iter().any(|row| row.question.is_some()) => {
-                Err((catalog.declared_outputs(model)?, error.message))
+        let graph = graph::read(model).ok().and_then(|file| file.graph);
+        let guesses = Guesses::of(&inputs, graph.as_ref(), model);
+        let recognised = guesses.list.into_iter().find_map(|guess| {
+            let outputs = catalog.outputs(model, &guess.shapes).ok()?;
+            Some((guess.kind, guess.shapes, outputs))
+        });
+        let (kind, rows, outputs) = match recognised {
+            Some((kind, shapes, outputs)) => (kind, known(shapes), Ok(outputs)),
+            None => {
+                let (rows, outputs) = table(catalog, model, &inputs)?;
+                (Kind::Table, rows, outputs)
             }
-            Err(error) => return Err(error.into()),
         };
+        let heads = (outputs.iter())
+            .flat_map(|outputs| heads(&kind, outputs, graph.as_ref(), model))
+            .collect();
         let base = target.parent().unwrap_or(Path::new(""));
-        let path = relative(model, base);
-        let path = path.to_str().with_context(|| {
-            format!(
-                "the path `{}` is not UTF-8, so a pipeline file cannot name it; rename the file",
-                path.display()
-            )
-        })?;
+        let tokenizer = match &kind {
+            Kind::Text(text) => Some(named(&text.tokenizer, base)?),
+            _ => None,
+        };
         let beside = |folder: &str| base.join(folder).join(SCHEMA_FILE).exists();
         let file = target.file_name().unwrap_or_default();
         Ok(Self {
             name: name_of(model),
             file: file.to_string_lossy().into_owned(),
-            model: path.to_owned(),
+            model: named(model, base)?,
             schema: ["", "../"]
                 .into_iter()
                 .find(|folder| beside(folder))
                 .map(|folder| format!("{folder}{SCHEMA_FILE}")),
             inputs,
             rows,
+            kind,
+            note: guesses.note,
+            tokenizer,
+            heads,
             outputs,
         })
     }
+}
+
+/// The outputs, or their names and why no more is known.
+type Outputs = Result<Vec<OutputInfo>, (Vec<String>, String)>;
+
+/// The rows of a model that was not recognised, and what comes out of it.
+fn table(
+    catalog: &mut CpuCatalog,
+    model: &Path,
+    inputs: &[InputInfo],
+) -> anyhow::Result<(Vec<RowShape>, Outputs)> {
+    let mut rows = Vec::with_capacity(inputs.len());
+    for (place, input) in inputs.iter().enumerate() {
+        rows.push(RowShape::of(input, || {
+            catalog.width(model, place).ok().flatten()
+        }));
+    }
+    let shapes: Vec<Vec<usize>> = rows.iter().map(|row| row.shape.clone()).collect();
+    let outputs = match catalog.outputs(model, &shapes) {
+        Ok(outputs) => Ok(outputs),
+        // A guessed shape may be wrong; a known one is not, then the model is.
+        Err(error) if rows.iter().any(|row| row.question.is_some()) => {
+            Err((catalog.declared_outputs(model)?, error.message))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok((rows, outputs))
+}
+
+/// Rows of shapes that the model runs on.
+fn known(shapes: Vec<Vec<usize>>) -> Vec<RowShape> {
+    let row = |shape| RowShape {
+        shape,
+        question: None,
+    };
+    shapes.into_iter().map(row).collect()
+}
+
+/// A path as the file in the folder `base` names it.
+fn named(path: &Path, base: &Path) -> anyhow::Result<String> {
+    let path = relative(path, base);
+    let text = path.to_str().with_context(|| {
+        format!(
+            "the path `{}` is not UTF-8, so a pipeline file cannot name it; rename the file",
+            path.display()
+        )
+    })?;
+    Ok(text.to_owned())
 }
 
 impl RowShape {

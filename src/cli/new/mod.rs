@@ -2,6 +2,10 @@
 //! outputs, with the questions that the model file does not answer as comments.
 
 mod draft;
+mod head;
+mod kind;
+mod parts;
+mod proposal;
 mod words;
 mod yaml;
 
@@ -13,6 +17,8 @@ use std::{
 
 pub use self::{
     draft::{Draft, RowShape},
+    head::{Head, Labels},
+    kind::{Image, Kind, Text},
     yaml::pipeline_yaml,
 };
 use super::{Exit, Failure, Globals, NewArgs, output, plans};

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 /// The longest key that YAML takes on one line with its value, less some for the indent.
 const KEY_MAX: usize = 1000;
+/// The column in which comments begin.
+const COMMENTS: usize = 38;
 /// The longest name that a comment shows whole.
 const SHOWN_MAX: usize = 40;
 
@@ -89,6 +91,18 @@ pub(super) fn shell(text: &str) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
+}
+
+/// Writes a line, with a comment in its own column.
+pub(super) fn line(yaml: &mut String, text: &str, comment: &str) {
+    let last = text.rsplit('\n').next().unwrap_or_default().chars().count();
+    let written = if comment.is_empty() {
+        writeln!(yaml, "{text}")
+    } else {
+        let gap = " ".repeat(COMMENTS.saturating_sub(last).max(2));
+        writeln!(yaml, "{text}{gap}# {}", one_line(comment))
+    };
+    debug_assert!(written.is_ok(), "writing into a string");
 }
 
 #[cfg(test)]

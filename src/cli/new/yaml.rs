@@ -1,10 +1,10 @@
 //! A draft as a pipeline file.
 
-use std::fmt::Write as _;
-
 use super::{
     Draft, RowShape,
-    words::{entry, key, one_line, shell, shown, value},
+    kind::Kind,
+    proposal::Proposal,
+    words::{entry, key, line, one_line, shell, shown, value},
 };
 use crate::{
     contract::Dtype,
@@ -12,8 +12,21 @@ use crate::{
 };
 
 const URL: &str = "\"${NATS_URL:-nats://127.0.0.1:4222}\"";
-/// The column in which comments begin.
-const COMMENTS: usize = 38;
+/// The steps that most tables need, where the model file does not have them.
+const LEARNED: &str = "  \
+  # What did the training code do to the fields first? What of it is not in the model file goes here, with the
+  # numbers that it learned, and the model's input is fed by the `output`. Of three fields, for example:
+  #  - impute: { value: 41.5 }            # SimpleImputer: statistics_; the field is `nullable`
+  #    input: age
+  #    output: age_known
+  #  - scale: { center: 40, scale: 10 }   # StandardScaler: mean_, scale_
+  #    input: [age_known, height]
+  #    output: scaled
+  #  - one_hot: { categories: [CA, NY] }  # OneHotEncoder: categories_
+  #    input: state
+  #    output: state_columns
+  # With units on the fields, `input_units: { INPUT: cm }` beside the model's `path` converts what feeds it.
+";
 /// How many names or labels a comment lists.
 const LISTED: usize = 4;
 
@@ -27,18 +40,32 @@ pub fn pipeline_yaml(draft: &Draft) -> String {
             "",
         );
     }
-    head(&mut yaml, draft);
+    let proposal = Proposal::of(draft);
+    let proposal = proposal.as_ref();
+    head(&mut yaml, draft, proposal);
     source(&mut yaml, draft);
-    fields(&mut yaml, draft);
+    match proposal {
+        Some(proposal) => field(&mut yaml, draft, proposal),
+        None => fields(&mut yaml, draft),
+    }
     batch(&mut yaml, draft);
-    steps(&mut yaml, draft);
-    outputs(&mut yaml, draft);
+    models(&mut yaml, draft);
+    match proposal {
+        Some(proposal) => proposed(&mut yaml, draft, proposal),
+        None => steps(&mut yaml, draft),
+    }
+    outputs(&mut yaml, draft, proposal);
     sink(&mut yaml, draft);
     yaml
 }
 
-fn head(yaml: &mut String, draft: &Draft) {
+fn head(yaml: &mut String, draft: &Draft, proposal: Option<&Proposal>) {
     let Draft { name, file, .. } = draft;
+    let about = proposal.map_or(&[][..], |proposal| &proposal.about);
+    let sends = match draft.kind {
+        Kind::Image(_) => "sends rows, a line each; needs `decode: { json: {} }`",
+        _ => "sends rows, a line each",
+    };
     let runs = if draft.rows.iter().any(|row| row.question.is_some()) {
         "# Written by `forebay new`. First correct the shapes under `fields`, which the model file\n\
          # leaves open; the other lines with a question mark can wait. What to type then:"
@@ -58,10 +85,7 @@ fn head(yaml: &mut String, draft: &Draft) {
             format!("tail {name}.out"),
             "shows the results, in another terminal",
         ),
-        (
-            format!("send rows.jsonl --pipeline {file}"),
-            "sends rows, a line each",
-        ),
+        (format!("send rows.jsonl --pipeline {file}"), sends),
     ];
     let width = (commands.iter())
         .map(|(command, _)| command.chars().count())
@@ -70,6 +94,9 @@ fn head(yaml: &mut String, draft: &Draft) {
     for (command, does) in commands {
         let command = format!("#   forebay {command:width$}  {does}");
         line(yaml, &one_line(&command), "");
+    }
+    for about in about.iter().chain(&draft.note) {
+        line(yaml, &format!("# {}", one_line(about)), "");
     }
     line(yaml, &format!("name: {}", key(name)), "");
 }
@@ -91,14 +118,25 @@ fn source(yaml: &mut String, draft: &Draft) {
         ),
         "",
     );
-    line(
-        yaml,
-        &format!(
-            "\ndecode:\n  # A message is one row, or a list of rows. A row:\n  #   {}\n  json: {{}}",
-            example(draft)
-        ),
-        "",
-    );
+}
+
+/// How a row is read, and what it has, where it has one field alone.
+fn field(yaml: &mut String, draft: &Draft, proposal: &Proposal) {
+    let name = &proposal.field;
+    let (dtype, what) = if matches!(draft.kind, Kind::Image(_)) {
+        *yaml += &format!(
+            "\ndecode:\n  # A message is the file of a picture, as it is. Or is it JSON, with the file in base64? Then write json: {{}}\n  \
+             # and each row like {{\"{name}\": \"base64\"}}.\n  bytes: {{}}\n"
+        );
+        ("bytes", "the file of a picture: JPEG, PNG or WebP")
+    } else {
+        *yaml += &format!(
+            "\ndecode:\n  # A message is one row, or a list of rows. A row:\n  #   {{\"{name}\": \"some words\"}}\n  json: {{}}\n"
+        );
+        ("string", "under which key does the text come?")
+    };
+    *yaml += "\nfields:\n";
+    line(yaml, &format!("  {name}: {{ dtype: {dtype} }}"), what);
 }
 
 /// A row as JSON, with the first few fields and elements.
@@ -150,6 +188,14 @@ fn columns(row: &RowShape) -> Option<usize> {
 }
 
 fn fields(yaml: &mut String, draft: &Draft) {
+    line(
+        yaml,
+        &format!(
+            "\ndecode:\n  # A message is one row, or a list of rows. A row:\n  #   {}\n  json: {{}}",
+            example(draft)
+        ),
+        "",
+    );
     *yaml += "\n# What a row has. For each field: which unit, which values, what stands for a missing one?\n\
               # As it is, any value is taken, and a row that lacks a field is rejected. Answers look like:\n\
               #   height: { dtype: f32, unit: cm, range: [30, 250], nullable: true }   # missing: NaN\n\
@@ -183,6 +229,9 @@ fn batch(yaml: &mut String, draft: &Draft) {
             rows,
             format!("the model takes {rows} rows at a time; fewer are filled up"),
         ),
+        None if draft.kind != Kind::Table => {
+            (16, "these rows are large, so few go together".to_owned())
+        }
         None => (256, "a row waits 2 ms at most for others".to_owned()),
     };
     line(
@@ -192,16 +241,37 @@ fn batch(yaml: &mut String, draft: &Draft) {
     );
 }
 
-fn steps(yaml: &mut String, draft: &Draft) {
+fn models(yaml: &mut String, draft: &Draft) {
     let name = key(&draft.name);
     line(
         yaml,
         &format!("\nmodels:\n  {name}: {{ path: {} }}", value(&draft.model)),
         "relative to this file",
     );
+}
+
+/// The model, and the steps around it.
+fn proposed(yaml: &mut String, draft: &Draft, proposal: &Proposal) {
+    *yaml += &format!("\nsteps:\n{}", proposal.before);
     line(
         yaml,
-        &format!("\nsteps:\n  - model: {name}"),
+        &format!("  - model: {}\n    inputs:", key(&draft.name)),
+        "",
+    );
+    for (input, fed) in &proposal.feeds {
+        line(yaml, &entry("      ", input, &value(fed)), "");
+    }
+    *yaml += &proposal.after;
+}
+
+fn steps(yaml: &mut String, draft: &Draft) {
+    *yaml += "\nsteps:\n";
+    if draft.rows.iter().all(|row| row.shape.len() < 2) {
+        *yaml += LEARNED;
+    }
+    line(
+        yaml,
+        &format!("  - model: {}", key(&draft.name)),
         "a field feeds the input of its name",
     );
     let mut rows = draft.inputs.iter().zip(&draft.rows);
@@ -223,18 +293,25 @@ fn steps(yaml: &mut String, draft: &Draft) {
     }
 }
 
-fn outputs(yaml: &mut String, draft: &Draft) {
+fn outputs(yaml: &mut String, draft: &Draft, proposal: Option<&Proposal>) {
     *yaml += "\nencode:\n  json:\n";
-    line(
-        yaml,
-        "    # pass: [id]",
-        "which keys of a row go into its result as they are?",
-    );
+    // The bytes of a file have no keys.
+    if !matches!(draft.kind, Kind::Image(_)) {
+        line(
+            yaml,
+            "    # pass: [id]",
+            "which keys of a row go into its result as they are?",
+        );
+    }
     line(
         yaml,
         "    outputs:",
         "key in the result: output of the model",
     );
+    if let Some(proposal) = proposal {
+        *yaml += &proposal.outputs;
+        return;
+    }
     let mut write = |name: &str, comment: &str| {
         line(yaml, &entry("      ", name, &value(name)), comment);
     };
@@ -256,7 +333,7 @@ fn outputs(yaml: &mut String, draft: &Draft) {
     }
 }
 
-fn described(output: &OutputInfo) -> String {
+pub(super) fn described(output: &OutputInfo) -> String {
     let dtype = output.dtype;
     if let Some(labels) = &output.labels {
         let mut some: Vec<String> = labels
@@ -315,16 +392,4 @@ fn sink(yaml: &mut String, draft: &Draft) {
         "\nhttp: { listen: \"${HTTP_LISTEN:-127.0.0.1:9464}\" }",
         "/metrics, /healthz, /readyz",
     );
-}
-
-/// Writes a line, with a comment in its own column.
-fn line(yaml: &mut String, text: &str, comment: &str) {
-    let last = text.rsplit('\n').next().unwrap_or_default().chars().count();
-    let written = if comment.is_empty() {
-        writeln!(yaml, "{text}")
-    } else {
-        let gap = " ".repeat(COMMENTS.saturating_sub(last).max(2));
-        writeln!(yaml, "{text}{gap}# {}", one_line(comment))
-    };
-    debug_assert!(written.is_ok(), "writing into a string");
 }

@@ -1,9 +1,9 @@
 //! What a line becomes: a subject from a template, and a payload, as it is or as a raw tensor.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
-use crate::contract::Dtype;
+use crate::{contract::Dtype, encode::tensor::put_json};
 
 /// `FIELD` or `FIELD:DTYPE` of `--tensor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +186,7 @@ impl TensorField {
                 .iter()
                 .try_for_each(|value| self.push(value, index, bytes));
         }
-        put(value, self.dtype(), bytes).ok_or_else(|| {
+        put_json(value, self.dtype(), bytes).ok_or_else(|| {
             let shown: String = value.to_string().chars().take(40).collect();
             format!(
                 "field `{}`, element {index}: {shown} is no {}",
@@ -197,52 +197,6 @@ impl TensorField {
         *index += 1;
         Ok(())
     }
-}
-
-/// Appends one element, little-endian; `None` when the type cannot hold it.
-fn put(value: &Value, dtype: Dtype, bytes: &mut BytesMut) -> Option<()> {
-    match dtype {
-        Dtype::F32 => {
-            #[expect(clippy::cast_possible_truncation, reason = "rounding is what f32 does")]
-            let element = value.as_f64()? as f32;
-            element.is_finite().then(|| bytes.put_f32_le(element))
-        }
-        Dtype::F64 => {
-            bytes.put_f64_le(value.as_f64()?);
-            Some(())
-        }
-        Dtype::I32 => {
-            bytes.put_i32_le(whole(value)?.try_into().ok()?);
-            Some(())
-        }
-        Dtype::I64 => {
-            bytes.put_i64_le(whole(value)?);
-            Some(())
-        }
-        Dtype::U8 => {
-            bytes.put_u8(whole(value)?.try_into().ok()?);
-            Some(())
-        }
-        Dtype::Bool => {
-            bytes.put_u8(u8::from(value.as_bool()?));
-            Some(())
-        }
-        Dtype::String | Dtype::Bytes => None,
-    }
-}
-
-/// A whole number, written `5` or `5.0`.
-fn whole(value: &Value) -> Option<i64> {
-    /// Beyond this a double skips whole numbers.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    value.as_i64().or_else(|| {
-        let number = value.as_f64()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "it is whole and small enough"
-        )]
-        (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
-    })
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -151,6 +151,7 @@ pub(super) fn shape_of(plan: &Plan, selection: &Selection) -> Shape {
             dtype,
             shape,
             is_result,
+            is_partial: is_result && selection.partial.contains(&column.series),
         })
     });
     Shape {

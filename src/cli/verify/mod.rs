@@ -1,4 +1,5 @@
-//! `forebay verify DIR…`: runs models over inputs whose outputs are known, and compares.
+//! `forebay verify PATH…`: runs models over inputs whose outputs are known, and pipelines over their
+//! golden rows, and compares.
 
 mod compare;
 mod files;
@@ -13,27 +14,35 @@ use self::{
     report::{Report, Verdict},
 };
 use super::{Exit, Failure, Globals, plans};
-use crate::engine::{
-    cpu::raw::CpuRaw,
-    raw::{Port, RawError, RawModel, Value},
+use crate::{
+    config::Plan,
+    engine::{
+        cpu::raw::CpuRaw,
+        raw::{Port, RawError, RawModel, Value},
+    },
+    pipeline::golden,
 };
+
+/// What ONNX's own tests allow beside the part of a number.
+const ABSOLUTE: f64 = 1e-7;
 
 /// What `verify` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Folders with a model.onnx and test_data_set_N/{input,output}_M.pb in them, or folders of such folders
-    #[arg(required = true, value_name = "DIR")]
-    dirs: Vec<PathBuf>,
+    /// Folders with a model.onnx and test_data_set_N/{input,output}_M.pb in them, or folders of such folders; or
+    /// pipeline files with golden rows
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
     /// What the models run on; auto is the best that there is
     #[arg(long, value_name = "DEVICE", value_enum, default_value_t = Device::Auto)]
     device: Device,
-    /// How far a number may be off, as a part of the expected one [default: 0.001; for bfloat16 two units in
-    /// its last place, 0.015625]
+    /// How far a number may be off, as a part of the expected one [default: 0.001, for bfloat16 two units in
+    /// its last place, 0.015625; what the file says for a pipeline]
     #[arg(long, value_name = "PART", value_parser = tolerance, allow_hyphen_values = true)]
     rtol: Option<f64>,
-    /// How far a number may be off besides
-    #[arg(long, value_name = "NUMBER", default_value = "1e-7", allow_hyphen_values = true, value_parser = tolerance)]
-    atol: f64,
+    /// How far a number may be off besides [default: 1e-7; what the file says for a pipeline]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = tolerance)]
+    atol: Option<f64>,
     /// Print one JSON object with everything, instead of lines for people
     #[arg(long)]
     json: bool,
@@ -47,6 +56,7 @@ pub(super) fn examples() -> String {
         "forebay verify resnet50                           resnet50/model.onnx, all its data sets",
         "forebay verify onnx/backend/test/data/node        every case below a folder",
         "forebay verify model --rtol 0 --atol 1e-5         absolute differences only",
+        "forebay verify pipeline.yaml                      its golden rows",
         "forebay verify cases --quiet                      only what does not pass",
         "forebay verify cases --json | jq '.data_sets[] | select(.result != \"passed\")'",
     )
@@ -79,20 +89,31 @@ fn tolerance(text: &str) -> Result<f64, String> {
 /// Runs every data set, says how each went, and sums up.
 ///
 /// # Errors
-/// A folder is missing or has no model in it (exit 66), ONNX Runtime is not there (69), a data set fails (1),
+/// A folder is missing or has no model in it (exit 66), a pipeline file is wrong (78), ONNX Runtime is not there (69), a data set fails (1),
 /// or, where none does, one cannot be run here (69).
 pub fn verify(args: &Args, globals: &Globals) -> Result<(), Failure> {
-    let cases = (args.dirs.iter())
+    let (files, dirs): (Vec<PathBuf>, Vec<PathBuf>) = args
+        .paths
+        .iter()
+        .cloned()
+        .partition(|path| is_pipeline(path));
+    let cases = (dirs.iter())
         .map(|dir| folders::cases(dir))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|why| Failure::new(Exit::NoInput, why))?
         .concat();
     plans::load_runtime(globals)?;
+    let pipelines = if files.is_empty() {
+        Vec::new()
+    } else {
+        plans::load(&files, globals)?
+    };
     let tolerance = Tolerance {
         relative: args.rtol,
-        absolute: args.atol,
+        absolute: args.atol.unwrap_or(ABSOLUTE),
     };
-    let sets = cases.iter().map(|case| case.data_sets.len().max(1)).sum();
+    let sets: usize = cases.iter().map(|case| case.data_sets.len().max(1)).sum();
+    let sets = sets + pipelines.len();
     let mut report = Report::new(sets, args.json, args.quiet);
     for case in &cases {
         report.running(&case.folder);
@@ -102,7 +123,35 @@ pub fn verify(args: &Args, globals: &Globals) -> Result<(), Failure> {
             }
         }
     }
+    for plan in &pipelines {
+        report.running(&plan.file);
+        let verdict = golden_rows(plan, args);
+        if report.add(&plan.file, verdict)?.is_gone() {
+            return Ok(());
+        }
+    }
     report.finish()
+}
+
+/// Whether this is a pipeline file, and no folder with models.
+fn is_pipeline(path: &Path) -> bool {
+    let yaml = path.extension().and_then(|extension| extension.to_str());
+    matches!(yaml, Some("yaml" | "yml")) && !path.is_dir()
+}
+
+/// How a pipeline's golden rows went, with the tolerances of the command line in the place of its own.
+fn golden_rows(plan: &Plan, args: &Args) -> Verdict {
+    let ran = golden::verify(plan, |golden| golden::Tolerance {
+        relative: args.rtol.unwrap_or(golden.rtol),
+        absolute: args.atol.unwrap_or(golden.atol),
+    });
+    match ran {
+        Ok(Some(ran)) => Verdict::Golden(ran),
+        Ok(None) => Verdict::from(RawError::Failed(
+            "it has no golden rows: add `golden: { input: FILE, expected: FILE }`".to_owned(),
+        )),
+        Err(error) => Verdict::from(RawError::Failed(error.to_string())),
+    }
 }
 
 /// One model's data sets, each with how it went.

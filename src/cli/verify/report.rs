@@ -16,6 +16,7 @@ use crate::{
         output::{Output as Stdout, Reader},
     },
     engine::raw::RawError,
+    pipeline::golden::{Golden, Part},
 };
 
 /// How a data set went.
@@ -23,6 +24,8 @@ use crate::{
 pub(super) enum Verdict {
     /// It ran.
     Compared(Vec<Output>),
+    /// The golden rows of a pipeline ran.
+    Golden(Golden),
     /// It did not.
     NotRun(RawError),
 }
@@ -61,8 +64,27 @@ struct Line {
     result: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    outputs: Vec<Output>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<usize>,
+    #[serde(skip_serializing_if = "Outputs::is_empty")]
+    outputs: Outputs,
+}
+
+/// How each output compares.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Outputs {
+    Tensors(Vec<Output>),
+    Keys(Vec<Part>),
+}
+
+impl Outputs {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Tensors(outputs) => outputs.is_empty(),
+            Self::Keys(parts) => parts.is_empty(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -232,29 +254,39 @@ impl Report {
 }
 
 fn line(data_set: &Path, verdict: Verdict) -> Line {
-    let (result, why, outputs) = match verdict {
-        Verdict::Compared(outputs) if outputs.iter().all(Output::passed) => {
-            (Kind::Passed, None, outputs)
-        }
+    let ran = |wrong: Vec<String>, rows, outputs| Line {
+        data_set: data_set.to_path_buf(),
+        result: if wrong.is_empty() {
+            Kind::Passed
+        } else {
+            Kind::Failed
+        },
+        why: (!wrong.is_empty()).then(|| wrong.join("\n")),
+        rows,
+        outputs,
+    };
+    match verdict {
         Verdict::Compared(outputs) => {
             let wrong = outputs.iter().filter(|output| !output.passed());
-            let words: Vec<String> = wrong.map(Output::words).collect();
-            (Kind::Failed, Some(words.join("\n")), outputs)
+            let wrong = wrong.map(Output::words).collect();
+            ran(wrong, None, Outputs::Tensors(outputs))
         }
-        Verdict::NotRun(error) => {
-            let kind = match error {
+        Verdict::Golden(golden) => {
+            let wrong = golden.parts.iter().filter(|part| !part.passed());
+            let wrong = wrong.map(ToString::to_string).collect();
+            ran(wrong, Some(golden.rows), Outputs::Keys(golden.parts))
+        }
+        Verdict::NotRun(error) => Line {
+            data_set: data_set.to_path_buf(),
+            result: match error {
                 RawError::NotSupported(_) => Kind::NotSupported,
                 RawError::CannotBeFed(_) => Kind::CannotBeFed,
                 RawError::Failed(_) => Kind::Failed,
-            };
-            (kind, Some(error.to_string()), Vec::new())
-        }
-    };
-    Line {
-        data_set: data_set.to_path_buf(),
-        result,
-        why,
-        outputs,
+            },
+            why: Some(error.to_string()),
+            rows: None,
+            outputs: Outputs::Tensors(Vec::new()),
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{At, Count, DeviceName, FilePath, Named, TypeName, route::Nothing};
+use super::{At, Count, DeviceName, FilePath, Named, OneOrMany, TypeName, route::Nothing};
 use crate::contract::Scalar;
 
 /// How payloads are read: one of `json`, `msgpack`, `tensor`, `bytes`.
@@ -44,8 +44,12 @@ pub(in crate::config) struct Field {
     pub(in crate::config) dtype: Option<At<TypeName>>,
     /// Shape of one row's value; left out for a single value.
     pub(in crate::config) shape: Option<At<Vec<Count>>>,
-    /// Unit of the values (UCUM, `Cel` or `km/h`); for the reader.
-    pub(in crate::config) unit: Option<String>,
+    /// Unit of the values (UCUM: `Cel`, `kg/har`, `[bu_us]/[acr_us]`; also `ha`, `km/h`, `EUR`).
+    /// Formulas and models with units of their own check and convert it; without, it changes
+    /// nothing.
+    pub(in crate::config) unit: Option<At<String>>,
+    /// Mass per volume, for a field that counts a volume (bushels, litres) where a mass is wanted.
+    pub(in crate::config) density: Option<At<Density>>,
     /// Smallest and largest allowed value, both included: `[0, 120]`. `.inf` and `-.inf` leave a
     /// side open.
     pub(in crate::config) range: Option<At<Vec<At<f64>>>>,
@@ -58,6 +62,19 @@ pub(in crate::config) struct Field {
     /// What the field means; for the reader.
     #[serde(rename = "description")]
     pub(in crate::config) _description: Option<String>,
+}
+
+/// Mass per volume: one, or one for each kind of commodity.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Density {
+    /// The same for every row: `56 [lb_av]/[bu_us]`.
+    pub(in crate::config) value: Option<At<String>>,
+    /// The text field that says what it is, with its `values`.
+    pub(in crate::config) by: Option<At<String>>,
+    /// With `by`: the density of each of that field's values. Where left out, the standard weights
+    /// of US bushels, by the commodities' English names.
+    pub(in crate::config) of: Option<Named<At<String>>>,
 }
 
 /// A number, text, `true` or `false`.
@@ -121,6 +138,12 @@ pub(in crate::config) struct Model {
     pub(in crate::config) device: DeviceName,
     /// Engine threads, each with its own copy of the model; half of the CPU cores where left out.
     pub(in crate::config) workers: Option<At<Count>>,
+    /// The units that the model was trained with, by its inputs: one for all columns of an input,
+    /// or one for each (`"1"` for what has none). What feeds them is converted where its unit is
+    /// another of the same kind, and refused where it is of another kind or has none.
+    pub(in crate::config) input_units: Option<Named<At<OneOrMany<At<String>>>>>,
+    /// The units of what the model gives, by its outputs.
+    pub(in crate::config) output_units: Option<Named<At<String>>>,
 }
 
 /// How results are written: one of `json`, `msgpack`, `tensor`.

@@ -8,7 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use crate::config::report::clipped;
+use crate::config::{read::COUNT, report::clipped};
 
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,9 +222,22 @@ pub(in crate::config) struct Count(pub(in crate::config) usize);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The reader refuses 0.
-        let value = u64::deserialize(deserializer)?;
-        usize::try_from(value).map(Self).map_err(de::Error::custom)
+        // The reader knows the name, and refuses 0.
+        deserializer.deserialize_newtype_struct(COUNT, CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl Visitor<'_> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 1")
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Count, E> {
+        usize::try_from(value).map(Count).map_err(E::custom)
     }
 }
 

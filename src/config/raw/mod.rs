@@ -14,7 +14,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
-    flow::{Decode, Encode, Field, Model, RecordEncode, ScalarValue, TensorDecode, TensorEncode},
+    flow::{
+        Decode, Density, Encode, Field, Model, RecordEncode, ScalarValue, TensorDecode,
+        TensorEncode,
+    },
     measure::{Count, Size, Time},
     place::{At, Named, OneOrMany},
     route::{
@@ -73,6 +76,9 @@ pub(super) struct Pipeline {
     /// Where messages go that can never succeed, with the reason in their headers. Where left out,
     /// they are counted and dropped.
     pub(super) dead_letter: Option<At<DeadLetter>>,
+    /// Messages whose results are known. The pipeline does not start unless it gives those results;
+    /// `check` and `verify` try it out.
+    pub(super) golden: Option<Golden>,
     /// The HTTP server for `/metrics`, `/healthz` and `/readyz`.
     pub(super) http: Option<Http>,
     /// How long a stop may take before what is left is abandoned, and delivered again; the exit
@@ -104,12 +110,42 @@ impl Default for Batch {
     }
 }
 
+/// Messages and the results that they must give, as files with one of them in each line.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Golden {
+    /// The file with the messages, relative to this file. For `decode: json` and `msgpack` a line is
+    /// the JSON of a message; for `tensor` a list of the elements (or an object that has it under the
+    /// field's name); for `bytes` a text, `{ "base64": "..." }`, or `{ "file": "..." }` relative to
+    /// that file.
+    pub(super) input: At<FilePath>,
+    /// The file with their results, relative to this file: each line is the JSON of the result of the
+    /// message in the same place. A message that must be rejected has
+    /// `{ "error": { "stage": "...", "reason": "..." } }`.
+    pub(super) expected: At<FilePath>,
+    /// How far a fraction may be off, as a part of the expected one. Whole numbers, texts and truth
+    /// values must be the same.
+    #[serde(default = "rtol")]
+    pub(super) rtol: At<f64>,
+    /// How far a fraction may be off besides.
+    #[serde(default = "atol")]
+    pub(super) atol: At<f64>,
+}
+
 /// The HTTP server.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
     /// Address and port, `127.0.0.1:9464`.
     pub(super) listen: Listen,
+}
+
+fn rtol() -> At<f64> {
+    At::unwritten(1e-4)
+}
+
+fn atol() -> At<f64> {
+    At::unwritten(1e-6)
 }
 
 fn max_rows() -> At<Count> {

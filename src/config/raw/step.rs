@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{At, Named, OneOrMany};
+use super::{At, Named, OneOrMany, ScalarValue};
 use crate::{
     graph::steps::{self, TensorStep, each_tensor_step},
     host::{
@@ -40,6 +40,17 @@ macro_rules! step {
             pub(in crate::config) text: Option<At<TextOptions>>,
             pub(in crate::config) window: Option<At<WindowOptions>>,
             pub(in crate::config) audio: Option<At<AudioOptions>>,
+            /// Computes one value of each row out of others: `yield * price - cost`. The language is
+            /// in `docs/formulas.md`.
+            pub(in crate::config) formula: Option<At<String>>,
+            /// Runs the step only on the rows for which this formula is true: `score > 0.5`. In the
+            /// others its results are null, unless `otherwise` says what they are; what takes them
+            /// runs on the same rows.
+            pub(in crate::config) when: Option<At<String>>,
+            /// With `when`: what the results are in the other rows.
+            pub(in crate::config) otherwise: Option<At<ScalarValue>>,
+            /// The unit that the result of a `formula` has, or is converted to (UCUM).
+            pub(in crate::config) unit: Option<At<String>>,
             $(pub(in crate::config) $key: Option<At<steps::$parameters>>,)*
         }
 

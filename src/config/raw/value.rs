@@ -184,7 +184,7 @@ impl FilePath {
 /// A type of elements.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct TypeName(pub(in crate::config) Dtype);
-text!(TypeName, { "enum": ["f32", "f64", "i32", "i64", "u8", "bool", "string"] });
+text!(TypeName, { "enum": ["f32", "f64", "i32", "i64", "u8", "bool", "string", "bytes"] });
 
 impl TypeName {
     fn parse(text: &str) -> Result<Self, String> {

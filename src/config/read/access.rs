@@ -7,7 +7,10 @@ use serde::de::{
 };
 
 use super::{AT, Fault, Reader};
-use crate::config::node::{Entry, Node};
+use crate::config::{
+    node::{Entry, Node},
+    report::listed,
+};
 
 /// The elements of a list that are not marked.
 pub(super) struct List<'a> {
@@ -213,5 +216,55 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     ) -> Result<V::Value, Fault> {
         let _ = visitor;
         Err(self.reader.mismatch("a mapping"))
+    }
+}
+
+/// The name of a variant alone, which is enough for one that has nothing in it.
+pub(super) struct Word<'a> {
+    pub(super) reader: Reader<'a>,
+    pub(super) text: &'a str,
+    pub(super) variants: &'static [&'static str],
+}
+
+impl Word<'_> {
+    fn not_enough(self) -> Fault {
+        let help = format!("write `{}: {{ {}: {{}} }}`", self.reader.what, self.text);
+        let expected = listed(self.variants.iter().copied());
+        let expected = format!("a mapping with one of {expected}");
+        self.reader.mismatch(&expected).help(help)
+    }
+}
+
+impl<'de> EnumAccess<'de> for Word<'de> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
+        let name = StrDeserializer::<Fault>::new(self.text);
+        seed.deserialize(name).map(|value| (value, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Word<'de> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, _: S) -> Result<S::Value, Fault> {
+        Err(self.not_enough())
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+        Err(self.not_enough())
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Fault> {
+        Err(self.not_enough())
     }
 }

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Visitor};
 
 use self::{
-    access::{List, Map, One, Placed, Variant},
+    access::{List, Map, One, Placed, Variant, Word},
     fault::{Fault, quoted},
 };
 use super::{
@@ -45,6 +45,9 @@ pub(super) fn read<T: DeserializeOwned>(root: &Node, reports: &mut Vec<Report>) 
     reports.extend(found.into_inner());
     value.filter(|_| reports.is_empty())
 }
+
+/// Name of the newtype by which [`super::raw::Count`] asks for a number from 1.
+pub(super) const COUNT: &str = "$forebay::Count";
 
 /// One node, being read.
 #[derive(Clone, Copy)]
@@ -117,7 +120,7 @@ impl<'a> Reader<'a> {
             Value::Integer(value) => format!("the number `{value}`"),
             Value::Float(value) => format!("the number `{value}`"),
             Value::Text(text) => format!("`{}`", clipped(text)),
-            Value::List(_) => "a list".to_owned(),
+            Value::List(items) => format!("a list of {}", items.len()),
             Value::Map(_) => "a mapping".to_owned(),
         }
     }
@@ -143,6 +146,13 @@ impl<'a> Reader<'a> {
             }
             Fault::Said
         })
+    }
+
+    fn whole(&self, least: u64) -> Result<u64, Fault> {
+        let value = self.int().and_then(|value| u64::try_from(value).ok());
+        value
+            .filter(|value| *value >= least)
+            .ok_or_else(|| self.mismatch(&format!("a whole number from {least}")))
     }
 
     fn int(&self) -> Option<i64> {
@@ -189,9 +199,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let value = self.int().and_then(|value| u64::try_from(value).ok());
-        let value = value.filter(|value| *value > 0);
-        visitor.visit_u64(value.ok_or_else(|| self.mismatch("a whole number from 1"))?)
+        visitor.visit_u64(self.whole(0)?)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -226,6 +234,9 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == COUNT {
+            return visitor.visit_u64(self.whole(1)?);
+        }
         if name != ONE_OR_MANY {
             return visitor.visit_newtype_struct(self);
         }
@@ -245,6 +256,17 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 items: items.iter(),
             }),
             _ => Err(self.mismatch("a list")),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.node.value {
+            Value::List(items) if items.len() == length => self.deserialize_seq(visitor),
+            _ => Err(self.mismatch(&format!("a list of {length}"))),
         }
     }
 
@@ -303,8 +325,15 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         let entries = match &self.node.value {
             Value::Map(entries) if !entries.is_empty() => entries,
             Value::Text(text) if variants.contains(&text.as_str()) => {
-                let help = format!("write `{}: {{ {text}: {{}} }}`", self.what);
-                return Err(self.mismatch(&expected).help(help));
+                return visitor.visit_enum(Word {
+                    reader: self,
+                    text,
+                    variants,
+                });
+            }
+            Value::Text(_) => {
+                let expected = format!("one of {}", listed(variants.iter().copied()));
+                return Err(self.mismatch(&expected));
             }
             _ => return Err(self.mismatch(&expected)),
         };
@@ -333,7 +362,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct tuple
+        i8 i16 i32 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct
         tuple_struct identifier ignored_any
     }
 }

@@ -216,6 +216,18 @@ impl Resolver<'_> {
             };
             (field, span.clone())
         };
+        let at = series.refs.get(field.series).copied();
+        if at.is_some_and(|at| !steps.is_everywhere(at)) {
+            self.report(
+                Report::new(format!(
+                    "`{}` is not there in every row, and a raw tensor has no null",
+                    field.key
+                ))
+                .at(&span, "")
+                .help("say with `otherwise`, beside `when`, what it is in the other rows"),
+            );
+            return None;
+        }
         let fault = if field.labels.is_some() {
             "a map"
         } else if series.infos[field.series].dtype.size_bytes().is_none() {

@@ -5,6 +5,7 @@ use super::{
     hosts::host_fields,
     list::{Item, Kind, StepList},
     shape::{ROW_ELEMENTS_MAX, fixed_shape, is_servable, shown},
+    vocabulary::Ids,
 };
 use crate::{
     config::{
@@ -15,9 +16,11 @@ use crate::{
     },
     contract::{Dtype, Field},
     engine::InputInfo,
+    units::Unit,
 };
 
 /// The fields and how they are read.
+#[derive(Default)]
 pub(super) struct Fields {
     pub(super) list: Vec<Field>,
     /// Where each field is written; none for one that was taken from a model.
@@ -26,6 +29,12 @@ pub(super) struct Fields {
     pub(super) decode: Option<DecodePlan>,
     /// Every field is known: a name that is not here is a mistake.
     pub(super) complete: bool,
+    /// The unit of each field, where it has one.
+    pub(super) units: Vec<Option<Unit>>,
+    /// The places of fields whose unit cannot be read.
+    pub(super) misread: Vec<usize>,
+    /// The fields that are token ids.
+    pub(super) ids: Vec<Ids>,
     /// The steps that make fields out of others.
     pub(super) hosts: Vec<HostPlan>,
     /// For each field, whether such a step reads it.
@@ -39,7 +48,7 @@ impl Fields {
 }
 
 /// An output of an earlier step.
-enum Earlier<'a> {
+pub(super) enum Earlier<'a> {
     /// By a model: `output` or `model.output`.
     Model { model: &'a str, output: &'a str },
     /// By another step: `output`, or `output.part` of several.
@@ -47,7 +56,7 @@ enum Earlier<'a> {
 }
 
 impl Earlier<'_> {
-    fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         let (whole, rest) = match self {
             Self::Model { model, output } => {
                 let rest = name.strip_prefix(model);
@@ -80,6 +89,7 @@ impl Resolver<'_> {
             (Some(Decode::Bytes(_)), _) => self.bytes(&fields),
             _ => Some(DecodePlan::Json),
         };
+        self.field_units(&mut fields);
         self.hosts(steps, &mut fields);
         fields
     }
@@ -102,18 +112,12 @@ impl Resolver<'_> {
             .iter()
             .map(|field| self.field(field, tensor))
             .collect();
+        let names = written.value.0.iter();
         Fields {
             list: fields,
-            spans: written
-                .value
-                .0
-                .iter()
-                .map(|(name, _)| name.span.clone())
-                .collect(),
-            decode: None,
-            hosts: Vec::new(),
-            used: Vec::new(),
+            spans: names.map(|(name, _)| name.span.clone()).collect(),
             complete: !written.value.0.is_empty(),
+            ..Fields::default()
         }
     }
 
@@ -138,7 +142,7 @@ impl Resolver<'_> {
             dtype.map_or(Dtype::F32, |dtype| dtype.value.0),
             shape.map(|shape| self.sizes(shape)).unwrap_or_default(),
         );
-        field.unit.clone_from(&keys.unit);
+        field.unit = keys.unit.as_ref().map(|unit| unit.value.clone());
         self.limits(keys, &mut field);
         field
     }
@@ -174,12 +178,8 @@ impl Resolver<'_> {
     /// One field for each model input that no earlier step feeds.
     fn taken_from_models(&mut self, steps: &StepList<'_>, tensor: Option<&TensorDecode>) -> Fields {
         let mut fields = Fields {
-            list: Vec::new(),
-            spans: Vec::new(),
-            decode: None,
-            hosts: Vec::new(),
-            used: Vec::new(),
             complete: steps.complete,
+            ..Fields::default()
         };
         let mut earlier: Vec<Earlier<'_>> = Vec::new();
         for step in &steps.items {
@@ -188,6 +188,11 @@ impl Resolver<'_> {
                 Kind::Tensor(tensor) => {
                     self.tensor_without_fields(step, &earlier, &mut fields);
                     earlier.push(Earlier::Tensor(tensor.output));
+                    continue;
+                }
+                Kind::Formula(formula) => {
+                    self.formula_without_fields(formula, &earlier, &mut fields);
+                    earlier.push(Earlier::Tensor(formula.output));
                     continue;
                 }
                 Kind::Host(host) => {
@@ -369,7 +374,7 @@ impl Resolver<'_> {
         };
         if field.dtype.size_bytes().is_none() {
             self.report(
-                Report::new("a raw tensor cannot hold strings")
+                Report::new(format!("a raw tensor cannot hold {}", field.dtype))
                     .at(span, "")
                     .also(
                         &fields
@@ -378,7 +383,7 @@ impl Resolver<'_> {
                             .cloned()
                             .flatten()
                             .unwrap_or(span.clone()),
-                        "this field has dtype string",
+                        "this field has another dtype than numbers",
                     )
                     .help("use `decode: json` or `decode: msgpack`"),
             );

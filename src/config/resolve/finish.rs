@@ -2,22 +2,15 @@
 
 use std::{mem, path::Path};
 
-use super::{
-    Resolver,
-    group::{Finished, Group},
-    known::Steps,
-    list::{Item, Kind, StepList},
-    models::Opened,
-};
+use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
     config::{
         node::Span,
-        plan::{ModelPlan, ScriptStep, StepPlan},
+        plan::{Device, StepPlan},
         report::Report,
     },
-    engine::{ColumnRef, EngineSpec, OutputRef},
-    graph::{self, GraphBuilder, GraphError, proto},
-    host::HostOptions,
+    engine::{ColumnRef, EngineSpec, OutputInfo, OutputRef},
+    graph::{self, GraphBuilder, GraphError, Value, proto},
 };
 
 impl Resolver<'_> {
@@ -32,6 +25,7 @@ impl Resolver<'_> {
         if !steps.sound {
             return None;
         }
+        let units: Vec<_> = steps.units().collect();
         let taken: Vec<OutputRef> = steps.groups.iter().flat_map(Group::takes).collect();
         let mut finished: Vec<Finished> = Vec::with_capacity(steps.groups.len());
         for (number, group) in steps.groups.into_iter().enumerate() {
@@ -62,8 +56,20 @@ impl Resolver<'_> {
                     *output = place(*output)?;
                 }
             }
+            let conditions = group.spec.when.iter_mut();
+            for condition in conditions.flat_map(|when| &mut when.conditions) {
+                *condition = place(*condition)?;
+            }
             specs.push(group.spec);
             plans.push(group.plan);
+        }
+        for (at, unit) in units {
+            let found = place(at).map(|at| (plans.get_mut(at.step), at.output));
+            if let Some((Some(StepPlan { units, .. }), output)) = found
+                && let Some(of) = units.get_mut(output)
+            {
+                *of = Some(unit);
+            }
         }
         let outputs = outputs
             .iter()
@@ -133,79 +139,30 @@ fn to_be_joined(path: &Path) -> Result<proto::Model, GraphError> {
     Ok(model)
 }
 
-/// The steps as they are written, with nothing left to defaults.
-pub(super) fn script(list: &StepList<'_>) -> Vec<ScriptStep> {
-    list.items.iter().map(script_step).collect()
-}
-
-fn script_step(item: &Item<'_>) -> ScriptStep {
-    let names = |feed: &crate::config::raw::Feed| {
-        feed.value
-            .0
-            .iter()
-            .map(|name| name.value.clone())
-            .collect::<Vec<_>>()
-    };
-    let mut inputs: Vec<(String, Vec<String>)> = (item.written_inputs().iter())
-        .map(|(name, feed)| (name.value.clone(), names(feed)))
-        .collect();
-    match &item.kind {
-        Kind::Model(model) => {
-            for input in model.opened.iter().flat_map(|model| &model.inputs) {
-                if item.feeds(&input.name).is_none() {
-                    inputs.push((input.name.clone(), vec![input.name.clone()]));
-                }
-            }
-            ScriptStep {
-                key: "model".to_owned(),
-                value: model.name.into(),
-                inputs,
-                output: None,
-            }
-        }
-        Kind::Host(step) => {
-            let input = item.raw.and_then(|raw| raw.input.as_ref());
-            inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
-            ScriptStep {
-                key: step.key.to_owned(),
-                value: without_nulls(&step.options),
-                inputs,
-                output: Some(step.output.to_owned()),
-            }
-        }
-        Kind::Tensor(step) => {
-            let input = item.raw.and_then(|raw| raw.input.as_ref());
-            inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
-            ScriptStep {
-                key: step.key.to_owned(),
-                value: step.step.parameters(),
-                inputs,
-                output: Some(step.output.to_owned()),
-            }
-        }
+/// A graph without the units of its outputs.
+pub(super) fn step_plan(
+    model: String,
+    device: Device,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    made: Vec<OutputInfo>,
+) -> StepPlan {
+    StepPlan {
+        model,
+        device,
+        inputs,
+        units: vec![None; outputs.len()],
+        outputs,
+        made,
     }
 }
 
-fn without_nulls(options: &HostOptions) -> serde_json::Value {
-    let mut value = serde_json::to_value(options).unwrap_or_default();
-    if let Some(keys) = value.as_object_mut() {
-        keys.retain(|_, value| !value.is_null());
+/// What a value is as an output of this name.
+pub(super) fn info(name: &str, value: &Value) -> OutputInfo {
+    OutputInfo {
+        name: name.to_owned(),
+        dtype: value.dtype,
+        shape: value.shape.clone(),
+        labels: value.labels.clone(),
     }
-    value
-}
-
-/// The models that the steps run, each once.
-pub(super) fn model_plans(list: &StepList<'_>) -> Vec<ModelPlan> {
-    let mut plans: Vec<ModelPlan> = Vec::new();
-    for model in list.models() {
-        let Some(opened) = model.opened else { continue };
-        if plans.iter().all(|known| known.name != model.name) {
-            plans.push(ModelPlan {
-                name: model.name.to_owned(),
-                path: opened.source.path.clone(),
-                device: model.device(),
-            });
-        }
-    }
-    plans
 }

@@ -2,13 +2,10 @@
 
 use super::{known::Column, models::Opened};
 use crate::{
-    config::{
-        node::Span,
-        plan::{Device, StepPlan},
-    },
-    contract::Dtype,
-    engine::{ColumnRef, Dim, InputSpec, ModelSource, OutputRef, StepSpec},
-    graph::{self, GraphBuilder, GraphError, Value, proto},
+    config::{node::Span, plan::Device},
+    contract::{Dtype, Scalar},
+    engine::{ColumnRef, Dim, InputSpec, ModelSource, OutputRef},
+    graph::{GraphBuilder, Value},
 };
 
 /// A graph in the making.
@@ -19,16 +16,27 @@ pub(super) struct Group {
     pub(super) model: Option<GroupModel>,
     /// How many steps are in it beside the model.
     pub(super) steps: usize,
+    /// The rows that it runs on.
+    pub(super) rows: Rows,
     /// What feeds the graph, one for each of its inputs.
-    imports: Vec<Import>,
+    pub(super) imports: Vec<Import>,
     /// Everything that has a name, so that it can be wanted; an [`OutputRef`] counts these.
-    values: Vec<Named>,
+    pub(super) values: Vec<Named>,
+}
+
+/// Some of the rows: those for which all conditions are true.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Rows {
+    /// None of them: all rows.
+    pub(super) conditions: Vec<OutputRef>,
+    /// What stands in the others.
+    pub(super) otherwise: Option<Scalar>,
 }
 
 /// An input of the graph.
-struct Import {
-    spec: InputSpec,
-    value: Value,
+pub(super) struct Import {
+    pub(super) spec: InputSpec,
+    pub(super) value: Value,
 }
 
 /// The model of a group.
@@ -49,36 +57,29 @@ pub(super) enum Feed {
 }
 
 /// A value that can be wanted.
-struct Named {
-    name: String,
+pub(super) struct Named {
+    pub(super) name: String,
     /// By which it is found among those of other steps.
-    qualified: String,
-    value: Value,
-}
-
-/// A group as the engine and the plan need it.
-pub(super) struct Finished {
-    pub(super) spec: StepSpec,
-    pub(super) plan: StepPlan,
-    /// For each value, where it is among the outputs.
-    pub(super) places: Vec<Option<usize>>,
+    pub(super) qualified: String,
+    pub(super) value: Value,
 }
 
 impl Group {
     /// A group whose first step is written at `span`, in this graph.
-    pub(super) fn new(span: Span, graph: GraphBuilder) -> Self {
+    pub(super) fn new(span: Span, rows: Rows, graph: GraphBuilder) -> Self {
         Self {
             span,
             graph,
             model: None,
             steps: 0,
+            rows,
             imports: Vec::new(),
             values: Vec::new(),
         }
     }
 
     /// What the group is called: by its model, or else by the last thing that it makes.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let last = self.values.last();
         let model = self.model.as_ref().map(|model| model.name.clone());
         model
@@ -162,6 +163,11 @@ impl Group {
         self.graph.concat(&parts)
     }
 
+    /// A text field from outside.
+    pub(super) fn import_text(&mut self, name: &str, field: ColumnRef) -> Value {
+        self.import(name, &[field], Dtype::String, &[])
+    }
+
     /// The value of a column that is made in this group.
     fn inner(&self, column: &Column, group: usize) -> Option<Value> {
         match column.place {
@@ -202,7 +208,7 @@ impl Group {
     }
 
     /// Columns from outside as an input of the graph; the same columns come in once.
-    fn import(
+    pub(super) fn import(
         &mut self,
         name: &str,
         columns: &[ColumnRef],
@@ -237,113 +243,11 @@ impl Group {
             Feed::Inside(_) => None,
         });
         let columns = imports.chain(outside).flat_map(|spec| &spec.columns);
-        columns.filter_map(|column| match column {
+        let outputs = columns.filter_map(|column| match column {
             ColumnRef::Output(output) => Some(*output),
             ColumnRef::Field(_) => None,
-        })
-    }
-
-    /// The graph with these of its values as outputs. `read` reads the model's file.
-    ///
-    /// # Errors
-    /// The model cannot be put into a graph.
-    pub(super) fn finish(
-        mut self,
-        wanted: &[usize],
-        read: impl FnOnce(&ModelSource) -> Result<proto::Model, GraphError>,
-    ) -> Result<Finished, GraphError> {
-        let name = self.name();
-        let device = self
-            .model
-            .as_ref()
-            .map_or(Device::Auto, |model| model.device);
-        let plan = |inputs, outputs| StepPlan {
-            model: name.clone(),
-            device,
-            inputs,
-            outputs,
-        };
-        match self.model.take() {
-            // As its file has it.
-            Some(model) if self.steps == 0 && self.graph.is_empty() => {
-                let (names, feeds): (Vec<_>, Vec<_>) = model.feeds.into_iter().unzip();
-                let outside = feeds.into_iter().filter_map(|feed| match feed {
-                    Feed::Outside(spec, _) => Some(spec),
-                    Feed::Inside(_) => None,
-                });
-                let outputs = self.values.iter().map(|value| value.qualified.clone());
-                Ok(Finished {
-                    places: (0..self.values.len()).map(Some).collect(),
-                    plan: plan(names, outputs.collect()),
-                    spec: StepSpec {
-                        source: model.source,
-                        inputs: outside.collect(),
-                    },
-                })
-            }
-            model => {
-                let path = match model {
-                    Some(model) => self.insert(model, read)?,
-                    None => name.clone().into(),
-                };
-                let (outputs, qualified, places) = self.outputs(wanted);
-                let (specs, inputs) = (self.imports.into_iter())
-                    .map(|import| (import.spec, import.value.name))
-                    .unzip();
-                let graph = graph::to_bytes(&self.graph.finish(&outputs));
-                Ok(Finished {
-                    spec: StepSpec {
-                        source: ModelSource::built(path, graph),
-                        inputs: specs,
-                    },
-                    plan: plan(inputs, qualified),
-                    places,
-                })
-            }
-        }
-    }
-
-    /// Puts the model into the graph, and gives the path of its file.
-    fn insert(
-        &mut self,
-        model: GroupModel,
-        read: impl FnOnce(&ModelSource) -> Result<proto::Model, GraphError>,
-    ) -> Result<std::path::PathBuf, GraphError> {
-        let mut feeds = Vec::with_capacity(model.feeds.len());
-        for (name, feed) in model.feeds {
-            let value = match feed {
-                Feed::Inside(value) => value,
-                Feed::Outside(spec, dtype) => self.import(&name, &spec.columns, dtype, &spec.shape),
-            };
-            feeds.push((name, value));
-        }
-        self.graph
-            .insert(read(&model.source)?, &model.name, &feeds)?;
-        Ok(model.source.path)
-    }
-
-    /// The wanted values with the names that they have as outputs, how they are called in the file,
-    /// and where each value is among them.
-    #[expect(
-        clippy::type_complexity,
-        reason = "three lists that are made in one go"
-    )]
-    /// The values that are outputs. Where none is wanted all are: a graph must have one.
-    fn outputs(
-        &mut self,
-        wanted: &[usize],
-    ) -> (Vec<(String, Value)>, Vec<String>, Vec<Option<usize>>) {
-        let mut places = vec![None; self.values.len()];
-        let (mut outputs, mut qualified) = (Vec::new(), Vec::new());
-        for (number, named) in self.values.iter().enumerate() {
-            if !wanted.is_empty() && !wanted.contains(&number) {
-                continue;
-            }
-            places[number] = Some(outputs.len());
-            outputs.push((self.graph.fresh(&named.name), named.value.clone()));
-            qualified.push(named.qualified.clone());
-        }
-        (outputs, qualified, places)
+        });
+        outputs.chain(self.rows.conditions.iter().copied())
     }
 }
 

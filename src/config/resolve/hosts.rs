@@ -46,20 +46,27 @@ impl Resolver<'_> {
         host: &HostItem<'_>,
         fields: &mut Fields,
     ) -> Option<()> {
+        self.check_host_when(item, host);
         let input = self.host_input(item, host, fields)?;
         let step = match host.options.load() {
             Ok(step) => step,
             Err(fault) => {
-                self.report(Report::new(fault.to_string()).at(&item.span, ""));
+                let text = fault.to_string();
+                // It begins with the key that is wrong.
+                let key = text.split([' ', ':']).next().unwrap_or_default();
+                let span = self.key_span(key.trim_matches('`'), item);
+                self.report(Report::new(text).at(&span, ""));
                 return None;
             }
         };
         let start = fields.list.len();
+        Self::note_ids(step.highest_id(), host, start, fields);
         for given in step.gives() {
             let name = match given.part {
                 "" => host.output.to_owned(),
                 part => format!("{}.{part}", host.output),
             };
+            self.check_letters(&name, &host.output_span)?;
             if fields.find(&name).is_some() {
                 self.report(
                     Report::new(format!("there is a field called `{name}` already"))
@@ -76,6 +83,7 @@ impl Resolver<'_> {
             fields.list.push(field);
             fields.spans.push(Some(host.output_span.clone()));
             fields.used.push(false);
+            fields.units.push(None);
         }
         let name = &fields.list.get(input)?.name;
         let rest = list.items.get(at + 1..).unwrap_or_default();
@@ -133,6 +141,14 @@ impl Resolver<'_> {
             return Some(place);
         }
         let takes = host.options.takes();
+        let help = if field.derived {
+            format!("a step makes `{}`: name a field that comes in", field.name)
+        } else {
+            format!(
+                "declare it under `fields`: `{}: {{ dtype: {takes} }}`",
+                field.name
+            )
+        };
         self.report(
             Report::new(format!(
                 "`{key}` reads {takes}, and `{}` is {}{}",
@@ -145,10 +161,7 @@ impl Resolver<'_> {
                 }
             ))
             .at(&name.span(), "")
-            .help(format!(
-                "declare it under `fields`: `{}: {{ dtype: {takes} }}`",
-                field.name
-            )),
+            .help(help),
         );
         None
     }

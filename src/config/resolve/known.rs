@@ -4,6 +4,7 @@ use super::{fields::Fields, group::Group};
 use crate::{
     contract::Dtype,
     engine::{ColumnRef, OutputInfo, OutputRef},
+    units::Unit,
 };
 
 /// All steps, as far as they could be resolved.
@@ -12,8 +13,12 @@ pub(super) struct Steps {
     pub(super) known: Vec<Known>,
     /// The places in `known` of what the last step gave.
     pub(super) last: std::ops::Range<usize>,
+    /// The conditions that were met, by their texts.
+    pub(super) conditions: Vec<(String, OutputRef)>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
+    /// Outputs that a later step takes.
+    pub(super) taken: Vec<OutputRef>,
     /// Nothing was wrong: what is not used is not used.
     pub(super) sound: bool,
     /// Every name is known, so one that is not here is a mistake.
@@ -24,10 +29,13 @@ pub(super) struct Steps {
 pub(super) struct Known {
     pub(super) name: String,
     /// The model that gave it, by which it can be called too: `model.output`.
-    model: Option<String>,
-    at: OutputRef,
+    pub(super) model: Option<String>,
+    pub(super) at: OutputRef,
     /// `None` where the model could not be run.
     info: Option<OutputInfo>,
+    unit: Option<Unit>,
+    /// The conditions without which it is not there.
+    conditions: Vec<OutputRef>,
 }
 
 /// A column that was found.
@@ -37,6 +45,12 @@ pub(super) struct Column {
     pub(super) place: ColumnRef,
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) unit: Option<Unit>,
+    /// Its unit cannot be read, which is reported.
+    pub(super) misread: bool,
+    /// The conditions without which it is not there.
+    pub(super) conditions: Vec<OutputRef>,
 }
 
 impl Column {
@@ -54,8 +68,10 @@ impl Steps {
         Self {
             groups: Vec::new(),
             known: Vec::new(),
+            conditions: Vec::new(),
             last: 0..0,
             used: fields.used.clone(),
+            taken: Vec::new(),
             sound: complete && fields.complete,
             opened: complete,
         }
@@ -68,12 +84,19 @@ impl Steps {
         model: Option<&str>,
         at: OutputRef,
         info: Option<OutputInfo>,
+        unit: Option<Unit>,
     ) {
+        let rows = self.groups.get(at.step).map(|group| &group.rows);
+        let conditions = rows.filter(|rows| rows.otherwise.is_none());
         self.known.push(Known {
+            conditions: conditions
+                .map(|rows| rows.conditions.clone())
+                .unwrap_or_default(),
             name: name.to_owned(),
             model: model.map(str::to_owned),
             at,
             info,
+            unit,
         });
     }
 
@@ -89,6 +112,12 @@ impl Steps {
         })
     }
 
+    /// The results that have units.
+    pub(super) fn units(&self) -> impl Iterator<Item = (OutputRef, String)> + '_ {
+        let with = |known: &Known| Some((known.at, known.unit.as_ref()?.to_string()));
+        self.known.iter().filter_map(with)
+    }
+
     /// Finds `output` or `model.output`; the latest step wins.
     pub(super) fn find(&self, name: &str) -> Option<OutputRef> {
         self.known(name).map(|known| known.at)
@@ -98,6 +127,12 @@ impl Steps {
     pub(super) fn info(&self, at: OutputRef) -> Option<&OutputInfo> {
         let known = self.known.iter().find(|known| known.at == at)?;
         known.info.as_ref()
+    }
+
+    /// Whether it is there in every row.
+    pub(super) fn is_everywhere(&self, at: OutputRef) -> bool {
+        let known = self.known.iter().find(|known| known.at == at);
+        known.is_none_or(|known| known.conditions.is_empty())
     }
 
     /// What the last step gave, where that is known.
@@ -149,6 +184,10 @@ impl Steps {
                 place: ColumnRef::Field(place),
                 dtype: field.dtype,
                 shape: field.shape.clone(),
+                labels: None,
+                unit: fields.units.get(place).cloned().flatten(),
+                misread: fields.misread.contains(&place),
+                conditions: Vec::new(),
             });
         }
         let known = self.known(name)?;
@@ -158,15 +197,27 @@ impl Steps {
             place: ColumnRef::Output(known.at),
             dtype: info.dtype,
             shape: info.shape.clone(),
+            labels: info.labels.clone(),
+            unit: known.unit.clone(),
+            misread: false,
+            conditions: known.conditions.clone(),
         })
     }
 
     /// A field that feeds something is used.
     pub(super) fn mark(&mut self, column: &Column) {
-        if let ColumnRef::Field(field) = column.place
-            && let Some(used) = self.used.get_mut(field)
-        {
-            *used = true;
+        self.mark_place(Some(column.place));
+    }
+
+    pub(super) fn mark_place(&mut self, place: Option<ColumnRef>) {
+        match place {
+            Some(ColumnRef::Field(field)) => {
+                if let Some(used) = self.used.get_mut(field) {
+                    *used = true;
+                }
+            }
+            Some(ColumnRef::Output(output)) => self.taken.push(output),
+            None => {}
         }
     }
 }

@@ -11,7 +11,10 @@ use crate::{
         raw::{At, Feed, Model, Named, Step},
         report::{Report, listed, nearest},
     },
-    graph::steps::{NAMES, TensorStep},
+    graph::{
+        formula::Formula,
+        steps::{NAMES, TensorStep},
+    },
     host::HostOptions,
 };
 
@@ -29,6 +32,7 @@ pub(super) struct Item<'a> {
 pub(super) enum Kind<'a> {
     Model(ModelItem<'a>),
     Tensor(TensorItem<'a>),
+    Formula(FormulaItem<'a>),
     Host(HostItem<'a>),
 }
 
@@ -49,6 +53,15 @@ pub(super) struct TensorItem<'a> {
     pub(super) output_span: Span,
 }
 
+/// Becomes nodes of a graph too.
+pub(super) struct FormulaItem<'a> {
+    pub(super) text: &'a At<String>,
+    /// `None` where it cannot be read, which is reported.
+    pub(super) formula: Option<Formula>,
+    pub(super) output: &'a str,
+    pub(super) output_span: Span,
+}
+
 /// Runs on the host, while rows are decoded.
 pub(super) struct HostItem<'a> {
     pub(super) key: &'static str,
@@ -56,6 +69,14 @@ pub(super) struct HostItem<'a> {
     /// What its result is called.
     pub(super) output: &'a str,
     pub(super) output_span: Span,
+}
+
+/// What a step says, before it is looked into.
+enum Said<'a> {
+    Model(&'a At<String>),
+    Formula(&'a At<String>),
+    Host(HostOptions),
+    Tensor(&'a dyn TensorStep),
 }
 
 /// All steps. Incomplete where one does nothing that there is.
@@ -69,7 +90,7 @@ impl<'a> StepList<'a> {
     pub(super) fn models(&self) -> impl Iterator<Item = &ModelItem<'a>> {
         self.items.iter().filter_map(|item| match &item.kind {
             Kind::Model(model) => Some(model),
-            Kind::Tensor(_) | Kind::Host(_) => None,
+            _ => None,
         })
     }
 
@@ -78,12 +99,22 @@ impl<'a> StepList<'a> {
         let rest = self.items.get(at..).unwrap_or_default();
         rest.iter().find_map(|item| match &item.kind {
             Kind::Model(model) => Some(model),
-            Kind::Tensor(_) | Kind::Host(_) => None,
+            _ => None,
         })
     }
 }
 
 impl<'a> Item<'a> {
+    /// Whether a model is run as it is, as far as this step goes: it adds nothing to a graph.
+    pub(super) fn is_alone(&self) -> bool {
+        match &self.kind {
+            _ if self.raw.is_some_and(|raw| raw.when.is_some()) => false,
+            Kind::Model(model) => model.written.input_units.is_none(),
+            Kind::Host(_) => true,
+            Kind::Tensor(_) | Kind::Formula(_) => false,
+        }
+    }
+
     fn inputs(&self) -> Option<&'a At<Named<Feed>>> {
         self.raw?.inputs.as_ref()
     }
@@ -180,61 +211,71 @@ impl<'r> Resolver<'r> {
         'r: 'a,
     {
         let raw = &step.value;
-        let tensor = raw.tensor_steps();
-        let host = raw.host_steps();
-        match (&raw.model, tensor.as_slice(), host.as_slice()) {
-            (Some(model), [], []) => self.model_item(raw, model, models),
-            (None, [], [(key, options)]) => {
-                let output = raw.output.as_ref();
-                Some(Item {
-                    span: options.span(),
-                    end: 0,
-                    raw: Some(raw),
-                    kind: Kind::Host(HostItem {
-                        key,
-                        options: options.value.clone().beside(&self.base),
-                        output: output.map_or(*key, |output| output.value.as_str()),
-                        output_span: output.map_or_else(|| options.span(), At::span),
-                    }),
-                })
+        let mut found = Vec::new();
+        let model = raw.model.as_ref();
+        found.extend(model.map(|model| ("model", model.span(), Said::Model(model))));
+        let formula = raw.formula.as_ref();
+        found.extend(formula.map(|text| ("formula", text.span(), Said::Formula(text))));
+        let hosts = raw.host_steps().into_iter();
+        found.extend(hosts.map(|(key, host)| (key, host.span(), Said::Host(host.value))));
+        let tensors = raw.tensor_steps().into_iter();
+        found.extend(tensors.map(|(key, step)| (key, step.span(), Said::Tensor(step.value))));
+        if found.len() > 1 {
+            let names = listed(found.iter().map(|(key, ..)| *key));
+            let mut report = Report::new(format!("one step does several things: {names}"));
+            if let [(_, first, _), (_, second, _), ..] = found.as_slice() {
+                report = report.at(second, "").also(first, "");
             }
-            (None, [(key, parameters)], []) => {
-                let output = raw.output.as_ref();
-                Some(Item {
-                    span: parameters.span(),
-                    end: 0,
-                    raw: Some(raw),
-                    kind: Kind::Tensor(TensorItem {
-                        key,
-                        step: parameters.value,
-                        output: output.map_or(*key, |output| output.value.as_str()),
-                        output_span: output.map_or_else(|| parameters.span(), At::span),
-                    }),
-                })
-            }
-            (None, [], []) => {
-                self.report(
-                    Report::new("the step does not say what it does")
-                        .at(&step.span(), "")
-                        .help("name a model, `- model: NAME`, or a step with its parameters, `- scale: { center: 40, scale: 10 }`")
-                        .help(format!("the steps: {}", listed(["image", "text", "window", "audio"].into_iter().chain(NAMES.iter().copied())))),
-                );
-                None
-            }
-            (model, tensor, host) => {
-                let model = model.as_ref().map(|model| ("model", model.span()));
-                let tensor = tensor.iter().map(|(key, step)| (*key, step.span()));
-                let host = host.iter().map(|(key, step)| (*key, step.span()));
-                let all: Vec<_> = model.into_iter().chain(host).chain(tensor).collect();
-                let names = listed(all.iter().map(|(key, _)| *key));
-                let mut report = Report::new(format!("one step does several things: {names}"));
-                if let [first, second, ..] = all.as_slice() {
-                    report = report.at(&second.1, "").also(&first.1, "");
-                }
-                self.report(report.help("make each a step of its own, with a `-` in front"));
-                None
-            }
+            self.report(report.help("make each a step of its own, with a `-` in front"));
+            return None;
         }
+        let Some((key, span, said)) = found.pop() else {
+            let hosts = ["model", "formula", "image", "text", "window", "audio"];
+            self.report(
+                Report::new("the step does not say what it does")
+                    .at(&step.span(), "")
+                    .help("name a model, `- model: NAME`, or a step with its parameters, `- scale: { center: 40, scale: 10 }`")
+                    .help(format!("the steps: {}", listed(hosts.into_iter().chain(NAMES.iter().copied())))),
+            );
+            return None;
+        };
+        let written = raw.output.as_ref();
+        let output = written.map_or(key, |output| output.value.as_str());
+        let output_span = written.map_or_else(|| span.clone(), At::span);
+        if let (Some(unit), false) = (&raw.unit, matches!(said, Said::Formula(_))) {
+            self.report(
+                Report::new("`unit` is for the result of a `formula`")
+                    .at(&unit.span(), "")
+                    .help("a field has its `unit` under `fields`, and a model has `input_units` and `output_units` under `models`"),
+            );
+        }
+        let kind = match said {
+            Said::Model(model) => return self.model_item(raw, model, models),
+            Said::Formula(text) => Kind::Formula(FormulaItem {
+                text,
+                formula: self.parsed(text),
+                output,
+                output_span,
+            }),
+            Said::Host(options) => Kind::Host(HostItem {
+                key,
+                options: options.beside(&self.base),
+                output,
+                output_span,
+            }),
+            Said::Tensor(step) => Kind::Tensor(TensorItem {
+                key,
+                step,
+                output,
+                output_span,
+            }),
+        };
+        Some(Item {
+            span,
+            end: 0,
+            raw: Some(raw),
+            kind,
+        })
     }
 
     fn model_item<'a>(
@@ -246,7 +287,8 @@ impl<'r> Resolver<'r> {
     where
         'r: 'a,
     {
-        self.check_model_keys(raw);
+        let opened = models.get(&name.value).and_then(Option::as_ref);
+        self.check_model_keys(raw, opened);
         let named = self.named_models();
         if let Some((_, written)) = named.iter().find(|(known, _)| known.value == name.value) {
             return Some(Item {
@@ -284,12 +326,19 @@ impl<'r> Resolver<'r> {
     }
 
     /// Keys that mean something beside the other steps only.
-    fn check_model_keys(&mut self, raw: &Step) {
+    fn check_model_keys(&mut self, raw: &Step, opened: Option<&Opened>) {
         if let Some(input) = &raw.input {
+            let inputs = opened.map(|model| model.inputs.as_slice());
+            let names = input.value.0.iter().map(|name| name.value.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            let help = match inputs {
+                Some([only]) => format!("write `inputs: {{ {}: [{names}] }}`", only.name),
+                _ => "write `inputs: { NAME: FIELD }`".to_owned(),
+            };
             self.report(
                 Report::new("a model has `inputs`, by name, and no `input`")
                     .at(&input.span(), "")
-                    .help("write `inputs: { NAME: FIELD }`"),
+                    .help(help),
             );
         }
         if let Some(output) = &raw.output {

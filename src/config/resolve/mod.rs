@@ -1,30 +1,39 @@
 //! From what is written to what it means. Goes on after a mistake, so that all are found at once;
 //! there is a plan only when there was none.
 
+mod built;
+mod density;
 mod encode;
 mod fields;
 mod finish;
+mod formula;
+mod golden;
 mod group;
 mod hosts;
 mod known;
 mod limits;
 mod list;
 mod models;
+mod names;
 mod order;
 mod route;
+mod script;
 mod select;
 mod server;
 mod shape;
 mod steps;
 mod tensor;
 mod unfed;
+mod units;
+mod vocabulary;
+mod when;
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
-use self::finish::{model_plans, script};
+use self::script::{densities, model_plans, script};
 use super::{
     plan::{Offline, Plan, Selection},
     raw::{At, FilePath, Pipeline},
@@ -96,13 +105,15 @@ impl Resolver<'_> {
             Some(offline) => self.select(offline, &steps, &fields),
             None => self.encode(&steps),
         };
-        if !self.is_without_models() {
-            self.check_unused(&fields, &steps);
-        }
+        let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
+        // Without what is written, a graph would have no outputs.
+        let whole = self.is_whole();
+        steps.sound &= !whole || self.check_unused(&fields, &steps, wanted);
+        steps.sound &= encode.is_some();
         let workers = self.workers(&step_list);
+        let golden = self.offline.is_none().then(|| self.golden()).flatten();
 
         let max_rows = raw.batch.max_rows.value.0;
-        let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
         let finished = self.finish(steps, wanted.unwrap_or_default(), max_rows);
         let routes = routes?;
         let encode = encode?;
@@ -115,6 +126,7 @@ impl Resolver<'_> {
             decode: fields.decode?,
             fields: fields.list,
             hosts: fields.hosts,
+            densities: densities(raw),
             passed: encode.passed,
             order_by,
             batch: BatchPolicy {
@@ -134,6 +146,7 @@ impl Resolver<'_> {
             encode: encode.plan,
             sink: routes.sink,
             dead_letter: routes.dead_letter,
+            golden,
             http: raw.http.as_ref().map(|http| http.listen.0),
             shutdown_grace: raw.shutdown_grace.0,
         })

@@ -68,6 +68,7 @@ impl Resolver<'_> {
                 "floats are rounded and may be NaN, so equal keys need not be equal values",
                 "use a string or an integer",
             ),
+            Dtype::Bytes => ("raw data is no key", "use a string or an integer"),
             _ if !field.shape.is_empty() => ("an array is no key", "use a field with one value"),
             _ => return Some(series),
         };
@@ -75,6 +76,7 @@ impl Resolver<'_> {
             "results cannot be ordered by `{name}`: it is {}",
             match field.dtype {
                 Dtype::F32 | Dtype::F64 => format!("a float ({})", field.dtype),
+                Dtype::Bytes => "bytes".to_owned(),
                 _ => "an array".to_owned(),
             }
         ))

@@ -5,7 +5,8 @@ use super::{
     encode::{Encoded, Series},
     fields::Fields,
     known::Steps,
-    list::{Item, Kind, StepList},
+    list::{FormulaItem, Kind, StepList, TensorItem},
+    names::reads,
 };
 use crate::{
     config::{
@@ -15,6 +16,7 @@ use crate::{
     },
     contract::Dtype,
     encode::OutputField,
+    engine::OutputRef,
 };
 
 /// A column that is written.
@@ -40,6 +42,12 @@ impl Resolver<'_> {
         self.offline.is_some_and(|offline| offline.without_models)
     }
 
+    /// Whether everything in the file is used, as in a run.
+    pub(super) fn is_whole(&self) -> bool {
+        let offline = self.offline;
+        offline.is_none_or(|offline| !offline.without_models && offline.outputs.is_empty())
+    }
+
     /// Takes the models out of the list, and every step that needs what a model gives. The models
     /// need not be there, so a name that nothing else explains is taken for an output of theirs;
     /// the names of the steps that are left out are told.
@@ -57,13 +65,14 @@ impl Resolver<'_> {
                 outputs.for_each(|output| kept.retain(|kept| kept != output));
                 false
             }
-            Kind::Tensor(step) => {
-                let needs_model = !left_out.is_empty()
-                    && takes(item).any(|name| fields.find(name).is_none() && !is_made(name, &kept));
+            Kind::Tensor(TensorItem { output, .. }) | Kind::Formula(FormulaItem { output, .. }) => {
+                let names = item.raw.map(reads).unwrap_or_default();
+                let unknown = |name: &String| fields.find(name).is_none() && !is_made(name, &kept);
+                let needs_model = !left_out.is_empty() && names.iter().any(unknown);
                 if needs_model {
-                    left_out.push(step.output.to_owned());
+                    left_out.push((*output).to_owned());
                 } else {
-                    kept.push(step.output);
+                    kept.push(output);
                 }
                 !needs_model
             }
@@ -92,6 +101,7 @@ impl Resolver<'_> {
                 EncodePlan::Json(outputs) | EncodePlan::Msgpack(outputs) => outputs.clone(),
                 EncodePlan::Tensor(output) => vec![output.clone()],
             };
+            self.mark_partial(steps, &encoded.series);
             return Some(encoded);
         };
         let behind = series.refs.len();
@@ -110,12 +120,20 @@ impl Resolver<'_> {
         let passed = passed.filter(|key| !written(key)).map(str::to_owned);
         let passed = passed.collect();
         self.selection.columns = columns;
+        self.mark_partial(steps, &series.refs);
         Some(Encoded {
             plan: EncodePlan::Json(Vec::new()),
             passed,
             series: series.refs,
             infos: series.infos,
         })
+    }
+
+    /// Notes the outputs that a condition keeps from some of the rows.
+    fn mark_partial(&mut self, steps: &Steps, outputs: &[OutputRef]) {
+        let outputs = outputs.iter().enumerate();
+        let partial = outputs.filter(|(_, output)| !steps.is_everywhere(**output));
+        self.selection.partial = partial.map(|(series, _)| series).collect();
     }
 
     /// The outputs and fields of these names.
@@ -212,16 +230,6 @@ fn everything(steps: &Steps, fields: &Fields, series: &mut Series) -> Option<Vec
         }));
     }
     Some(chosen)
-}
-
-/// The names of what feeds a step.
-fn takes<'a>(item: &Item<'a>) -> impl Iterator<Item = &'a str> {
-    let alone = item.raw.and_then(|raw| raw.input.as_ref());
-    let several = item.written_inputs().iter().map(|(_, feed)| feed);
-    several
-        .chain(alone)
-        .flat_map(|feed| &feed.value.0)
-        .map(|name| name.value.as_str())
 }
 
 /// Whether a step that runs makes this: `output`, or `output.part`.

@@ -3,7 +3,7 @@
 use super::{
     Resolver,
     fields::Fields,
-    group::{Feed, Group, GroupModel, fixed_rows},
+    group::{Feed, Group, GroupModel, Rows, fixed_rows},
     known::{Column, Steps},
     list::{Item, Kind, ModelItem, StepList},
     models::Opened,
@@ -29,6 +29,9 @@ impl Resolver<'_> {
                 Kind::Tensor(tensor) => {
                     self.tensor_step(list, at, item, tensor, fields, &mut steps)
                 }
+                Kind::Formula(formula) => {
+                    self.formula_step(list, at, item, formula, fields, &mut steps)
+                }
                 // Its results are fields.
                 Kind::Host(_) => continue,
             };
@@ -39,14 +42,17 @@ impl Resolver<'_> {
     }
 
     /// A new group for the step at this place, around the next model.
-    pub(super) fn open_group(&mut self, list: &StepList<'_>, at: usize, steps: &mut Steps) {
+    pub(super) fn open_group(
+        &mut self,
+        list: &StepList<'_>,
+        at: usize,
+        rows: Rows,
+        steps: &mut Steps,
+    ) {
         let model = list.next_model(at).and_then(|model| model.opened);
         let span = list.items.get(at).map(|item| item.span.clone());
         let span = span.unwrap_or_default();
-        let alone = list
-            .items
-            .iter()
-            .all(|item| !matches!(item.kind, Kind::Tensor(_)));
+        let alone = list.items.iter().all(Item::is_alone);
         // A model alone is run as it is: no need to read it.
         let graph = match model {
             Some(model) if !alone => {
@@ -56,13 +62,9 @@ impl Resolver<'_> {
             }
             _ => None,
         };
-        let rows = model.and_then(fixed_rows);
-        steps.groups.push(Group::new(
-            span,
-            graph
-                .unwrap_or_else(|| GraphBuilder::new(OPSET))
-                .with_rows(rows),
-        ));
+        let graph = graph.unwrap_or_else(|| GraphBuilder::new(OPSET));
+        let graph = graph.with_rows(model.and_then(fixed_rows));
+        steps.groups.push(Group::new(span, rows, graph));
     }
 
     fn model_step(
@@ -74,17 +76,16 @@ impl Resolver<'_> {
         fields: &Fields,
         steps: &mut Steps,
     ) -> Option<()> {
-        if steps
-            .groups
-            .last()
-            .is_none_or(|group| group.model.is_some())
-        {
-            self.open_group(list, at, steps);
+        let rows = self.rows_of_model(list, at, item, step, fields, steps)?;
+        let joins = |group: &Group| group.model.is_none() && group.rows == rows;
+        if !steps.groups.last().is_some_and(joins) {
+            self.open_group(list, at, rows, steps);
         }
         let Some(model) = step.opened else {
             steps.opened = false;
             return None;
         };
+        self.check_unit_names(step);
         let known = self.check_input_names(item, step.name, model);
         let feeds: Vec<_> = model
             .inputs
@@ -136,7 +137,10 @@ impl Resolver<'_> {
                 output,
             };
             let name = info.name.clone();
-            steps.learn(&name, Some(step.name), at, Some(info));
+            let unit = self.output_unit(step, &info);
+            // With a unit that cannot be read, whoever takes it has no mistake of its own.
+            let info = unit.is_ok().then_some(info);
+            steps.learn(&name, Some(step.name), at, info, unit.ok().flatten());
         }
         Some(())
     }
@@ -174,7 +178,8 @@ impl Resolver<'_> {
             let span = item.span.clone();
             steps.mark(&column);
             self.check_dtype(&input.name, &column, input, &span)?;
-            return self.fit(input, &[column], &span, steps);
+            self.check_vocabulary(step, input, std::slice::from_ref(&column), &span, fields)?;
+            return self.fit(step, input, &[column], &[span], fields, steps);
         };
         if feeds.value.0.is_empty() {
             self.unfed(item, step, input, fields, steps);
@@ -192,7 +197,9 @@ impl Resolver<'_> {
         }
         let columns: Vec<Column> = columns.into_iter().flatten().collect();
         if sound {
-            self.fit(input, &columns, &span_of(&feeds.value.0), steps)
+            let spans: Vec<Span> = feeds.value.0.iter().map(At::span).collect();
+            self.check_vocabulary(step, input, &columns, &span_of(&feeds.value.0), fields)?;
+            self.fit(step, input, &columns, &spans, fields, steps)
         } else {
             None
         }
@@ -219,24 +226,35 @@ impl Resolver<'_> {
 
     fn fit(
         &mut self,
+        step: &ModelItem<'_>,
         input: &InputInfo,
         columns: &[Column],
-        span: &Span,
+        spans: &[Span],
+        fields: &Fields,
         steps: &mut Steps,
     ) -> Option<(Feed, Vec<usize>)> {
         let shapes: Vec<_> = columns.iter().map(|column| column.shape.clone()).collect();
         let shape = match row_shape(input.row_dims(), &shapes) {
             Ok(shape) => shape,
             Err(fault) => {
-                self.report(
-                    Report::new(format!("the input `{}` does not fit: {fault}", input.name))
-                        .at(span, "")
-                        .help("name as many fields as the model was trained with, in the same order; a field with several elements has a `shape`"),
-                );
+                self.misfit(input, columns, spans, fields, &fault);
                 return None;
             }
         };
         let number = steps.groups.len().checked_sub(1)?;
+        let conversions = self.conversions(step, input, columns, spans)?;
+        for conversion in &conversions {
+            steps.mark_place(conversion.by());
+        }
+        if conversions
+            .iter()
+            .any(|conversion| !conversion.is_nothing())
+        {
+            let group = steps.groups.last_mut()?;
+            let value = group.converted(columns, &conversions, input.dtype, number)?;
+            let value = group.graph.reshape(&value, &shape);
+            return Some((Feed::Inside(value), shape));
+        }
         if columns.iter().all(|column| column.group() != Some(number)) {
             let spec = InputSpec {
                 columns: columns.iter().map(|column| column.place).collect(),
@@ -266,6 +284,6 @@ fn learn_names(step: &ModelItem<'_>, model: &Opened, steps: &mut Steps) {
             step: number,
             output,
         };
-        steps.learn(name, Some(step.name), at, None);
+        steps.learn(name, Some(step.name), at, None, None);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Resolver,
     fields::Fields,
-    group::common_dtype,
+    group::{Rows, common_dtype},
     known::{Column, Steps},
     list::{Item, StepList, TensorItem},
     steps::span_of,
@@ -14,6 +14,7 @@ use crate::{
         raw::{At, Feed},
         report::{Report, listed, nearest},
     },
+    contract::Dtype,
     engine::{OutputInfo, OutputRef},
     graph::{Value, steps::Fault},
 };
@@ -39,7 +40,12 @@ impl Resolver<'_> {
             steps.opened = false;
             return None;
         };
-        let group = self.group_for(list, at, &feds, steps);
+        let columns: Vec<&Column> = feds.iter().flat_map(|fed| &fed.columns).collect();
+        let Some(rows) = self.rows(list, at, item, &columns, fields, steps) else {
+            steps.opened = false;
+            return None;
+        };
+        let group = self.group_for(list, at, &columns, rows, steps);
         let outputs = self.emit(item, step, &feds, group, steps);
         let Some(outputs) = outputs else {
             steps.opened = false;
@@ -50,7 +56,10 @@ impl Resolver<'_> {
                 "" => step.output.to_owned(),
                 part => format!("{}.{part}", step.output),
             };
-            self.check_name(&name, &step.output_span, fields, steps)?;
+            if (self.check_name(&name, &step.output_span, fields, steps)).is_none() {
+                steps.opened = false;
+                return None;
+            }
             let info = OutputInfo {
                 name: name.clone(),
                 dtype: value.dtype,
@@ -62,28 +71,29 @@ impl Resolver<'_> {
                 step: group,
                 output,
             };
-            steps.learn(&name, None, at, Some(info));
+            steps.learn(&name, None, at, Some(info), None);
         }
         Some(())
     }
 
     /// The group that the step belongs to: behind a model whose outputs it takes, else in front of
     /// the next model, so that each model has its own steps around it.
-    fn group_for(
+    pub(super) fn group_for(
         &mut self,
         list: &StepList<'_>,
         at: usize,
-        feds: &[Fed],
+        columns: &[&Column],
+        rows: Rows,
         steps: &mut Steps,
     ) -> usize {
         let last = steps.groups.len().checked_sub(1);
-        let columns = feds.iter().flat_map(|fed| &fed.columns);
-        let newest = columns.filter_map(Column::group).max();
+        let newest = columns.iter().filter_map(|column| column.group()).max();
         let joins = steps.groups.last().is_some_and(|group| {
-            group.model.is_none() || newest == last || list.next_model(at).is_none()
+            let place = group.model.is_none() || newest == last || list.next_model(at).is_none();
+            place && group.rows == rows
         });
         if !joins {
-            self.open_group(list, at, steps);
+            self.open_group(list, at, rows, steps);
         }
         steps.groups.len().saturating_sub(1)
     }
@@ -195,8 +205,23 @@ impl Resolver<'_> {
             return None;
         }
         let columns = self.columns(names, fields, steps);
+        let columns = columns.into_iter().collect::<Option<Vec<Column>>>()?;
+        let mut raw = names.iter().zip(&columns);
+        if let Some((name, _)) = raw.find(|(_, column)| column.dtype == Dtype::Bytes) {
+            self.report(
+                Report::new(format!(
+                    "`{}` is bytes, and this step takes none",
+                    name.value
+                ))
+                .at(&name.span(), "")
+                .help(
+                    "bytes become numbers by a step that reads files: `image`, `audio` or `window`",
+                ),
+            );
+            return None;
+        }
         Some(Fed {
-            columns: columns.into_iter().collect::<Option<_>>()?,
+            columns,
             span: span_of(names),
         })
     }
@@ -231,12 +256,14 @@ impl Resolver<'_> {
             match brought {
                 Ok(value) => values.push(value),
                 Err(why) => {
+                    let text = columns.iter().any(|column| column.dtype == Dtype::String);
                     self.report(
                         Report::new(format!(
                             "the columns of `{}` cannot stand side by side: {why}",
                             step.output
                         ))
-                        .at(&fed.span, ""),
+                        .at(&fed.span, "")
+                        .maybe_help(text.then(|| "words become numbers by a step of their own: `one_hot` or `ordinal`".to_owned())),
                     );
                     return None;
                 }
@@ -271,7 +298,7 @@ impl Resolver<'_> {
     }
 
     /// Where a parameter stands among a step's; all of them, where it cannot be found.
-    fn key_span(&self, key: &str, item: &Item<'_>) -> Span {
+    pub(super) fn key_span(&self, key: &str, item: &Item<'_>) -> Span {
         let parameters = &item.span;
         let text = self
             .text
@@ -286,26 +313,5 @@ impl Resolver<'_> {
             let start = parameters.start + at;
             start..start + key.len()
         })
-    }
-
-    fn check_name(
-        &mut self,
-        name: &str,
-        span: &Span,
-        fields: &Fields,
-        steps: &Steps,
-    ) -> Option<()> {
-        let field = fields.find(name).map(|_| "a field");
-        let known = || steps.known.iter().any(|known| known.name == name);
-        let Some(other) = field.or_else(|| known().then_some("an output of an earlier step"))
-        else {
-            return Some(());
-        };
-        self.report(
-            Report::new(format!("there is {other} called `{name}` already"))
-                .at(span, "this step's result would have the same name")
-                .help("give it a name of its own: `output: NAME`"),
-        );
-        None
     }
 }

@@ -5,6 +5,7 @@ use super::{
     fields::Fields,
     known::{Column, Steps},
     list::{Item, ModelItem},
+    names::makes,
     shape::{converts, shown},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         report::{Report, listed, nearest},
     },
     contract::Dtype,
-    engine::{ColumnRef, InputInfo},
+    engine::{ColumnRef, InputInfo, OutputRef},
 };
 
 impl Resolver<'_> {
@@ -29,18 +30,28 @@ impl Resolver<'_> {
         if converts(from, to) {
             return Some(());
         }
-        let help = match column.place {
-            ColumnRef::Field(_) => format!("declare `{name}` with `dtype: {to}`"),
-            ColumnRef::Output(_) => {
-                "only a model can change the type of another's output".to_owned()
+        let help = match (column.place, from) {
+            (_, Dtype::Bytes) => {
+                "bytes become numbers by a step that reads files: `image`, `audio` or `window`"
+                    .to_owned()
             }
+            (ColumnRef::Field(_), Dtype::String) if to != Dtype::String => format!(
+                "declare `{name}` with `dtype: {to}` if it is a number; words become numbers by a step: `one_hot`, `ordinal` or `text`"
+            ),
+            (ColumnRef::Field(_), _) => format!("declare `{name}` with `dtype: {to}`"),
+            (ColumnRef::Output(_), _) => format!("the step that makes it must give {to}"),
+        };
+        let label = match from {
+            Dtype::Bytes => "bytes are no numbers".to_owned(),
+            Dtype::String => "text is no number".to_owned(),
+            _ => format!("{from} does not become {to} without loss"),
         };
         self.report(
             Report::new(format!(
                 "`{name}` is {from} and cannot feed the input `{}`, which is {to}",
                 input.name
             ))
-            .at(span, format!("{from} does not become {to} without loss"))
+            .at(span, label)
             .help(help),
         );
         None
@@ -49,6 +60,10 @@ impl Resolver<'_> {
     pub(super) fn unknown_feed(&mut self, feed: &At<String>, fields: &Fields, steps: &Steps) {
         // The output may be known by name only, because its step could not be run.
         if !fields.complete || !steps.opened || steps.find(&feed.value).is_some() {
+            return;
+        }
+        if let Some(report) = self.too_early(&feed.value, &feed.span()) {
+            self.report(report);
             return;
         }
         let outputs = steps.names();
@@ -64,27 +79,8 @@ impl Resolver<'_> {
         self.report(
             Report::new(format!("{noun} `{}`", feed.value))
                 .at(&feed.span(), format!("there are {}", listed(known())))
-                .maybe_help(
-                    self.made_later(&feed.value)
-                        .or_else(|| nearest(&feed.value, known())),
-                ),
+                .maybe_help(nearest(&feed.value, known())),
         );
-    }
-
-    /// Advice, where a step makes this name, but not before it is asked for.
-    fn made_later(&self, name: &str) -> Option<String> {
-        let steps = &self.raw.steps.as_ref()?.value;
-        let maker = steps.iter().find(|step| {
-            let output = step.value.output.as_ref();
-            output.is_some_and(|output| {
-                name.strip_prefix(output.value.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            })
-        })?;
-        let line = self.text.get(..maker.span().start)?.lines().count().max(1);
-        Some(format!(
-            "a step makes `{name}` (line {line}), but only steps above can be used: move that step up; where each needs the other, there is a circle, and one of them must do without"
-        ))
     }
 
     pub(super) fn unfed(
@@ -95,7 +91,9 @@ impl Resolver<'_> {
         fields: &Fields,
         steps: &Steps,
     ) {
-        if !fields.complete || steps.find(&input.name).is_some() {
+        // `input` was meant to feed it, which is reported.
+        let meant = item.raw.is_some_and(|raw| raw.input.is_some());
+        if !fields.complete || meant || steps.find(&input.name).is_some() {
             return;
         }
         let names = || fields.list.iter().map(|field| field.name.as_str());
@@ -136,20 +134,109 @@ impl Resolver<'_> {
         self.report(Report::new(title).at(&item.span, label).help(help));
     }
 
-    /// Every field must be good for something.
-    pub(super) fn check_unused(&mut self, fields: &Fields, steps: &Steps) {
+    /// The columns do not make what the input takes.
+    pub(super) fn misfit(
+        &mut self,
+        input: &InputInfo,
+        columns: &[Column],
+        spans: &[Span],
+        fields: &Fields,
+        fault: &str,
+    ) {
+        let made = |column: &Column| match column.place {
+            ColumnRef::Field(place) => fields.list.get(place).is_some_and(|field| field.derived),
+            ColumnRef::Output(_) => true,
+        };
+        let help = match columns.iter().find(|column| made(column)) {
+            Some(column) => format!(
+                "a step makes `{}`: change what it says of the size or the shape, or name other columns",
+                column.name
+            ),
+            None => "name as many fields as the model was trained with, in the same order; a field with several elements has a `shape`".to_owned(),
+        };
+        let first = spans.first().cloned().unwrap_or_default();
+        let last = spans.last().cloned().unwrap_or_default();
+        self.report(
+            Report::new(format!("the input `{}` does not fit: {fault}", input.name))
+                .at(&(first.start..last.end.max(first.end)), "")
+                .help(help),
+        );
+    }
+
+    /// Every field must be good for something, and every step. `wanted` are the outputs that are
+    /// written, where that is known.
+    pub(super) fn check_unused(
+        &mut self,
+        fields: &Fields,
+        steps: &Steps,
+        wanted: Option<&[OutputRef]>,
+    ) -> bool {
         if !steps.sound {
-            return;
+            return true;
         }
+        let before = self.reports.len();
         let passed: Vec<_> = self.passed_keys().into_iter().map(str::to_owned).collect();
         for ((field, span), used) in fields.list.iter().zip(&fields.spans).zip(&steps.used) {
-            if *used || passed.contains(&field.name) {
+            if field.derived && passed.contains(&field.name) {
+                self.report(
+                    Report::new(format!(
+                        "`pass` carries what came in, and a step makes `{}`",
+                        field.name
+                    ))
+                    .at_written(span.as_ref(), "")
+                    .help("remove it from `pass`"),
+                );
+            }
+            if *used || field.derived || passed.contains(&field.name) {
                 continue;
             }
-            let report = Report::new(format!("no model input takes the field `{}`", field.name))
+            let report = Report::new(format!("nothing takes the field `{}`", field.name))
                 .at_written(span.as_ref(), "")
-                .help("feed it to a model under `steps`, carry it into the result with `pass`, or remove it");
+                .help("feed it to a model or another step under `steps`, carry it into the result with `pass`, or remove it");
             self.report(report);
         }
+        // Where what is written is wrong, it may be what was meant to take it.
+        if wanted.is_none() && !steps.groups.is_empty() {
+            return false;
+        }
+        // A step on the host makes all of its results; the first is what it is for.
+        for host in &fields.hosts {
+            let first = host.outputs.start;
+            if let (Some(false), Some(field)) = (steps.used.get(first), fields.list.get(first)) {
+                let span = fields.spans.get(first).cloned().flatten();
+                let help = "name it in a model or another step behind, or remove this one";
+                self.nothing_takes(&field.name, span.as_ref(), help);
+            }
+        }
+        let wanted = wanted.unwrap_or_default();
+        let raw = self.raw.steps.iter().flat_map(|steps| &steps.value);
+        for step in raw.filter(|step| step.value.model.is_none()) {
+            let results = steps.known.iter();
+            let mut results = results
+                .filter(|known| known.model.is_none() && makes(step, &known.name))
+                .peekable();
+            let Some(first) = results.peek().map(|known| known.name.clone()) else {
+                continue;
+            };
+            if results.all(|known| !wanted.contains(&known.at) && !steps.taken.contains(&known.at))
+            {
+                let output = step
+                    .value
+                    .output
+                    .as_ref()
+                    .map_or_else(|| step.span(), At::span);
+                let help = "name it where it is meant to go, in a step or under `encode`, or remove the step";
+                self.nothing_takes(&first, Some(&output), help);
+            }
+        }
+        self.reports.len() == before
+    }
+
+    fn nothing_takes(&mut self, name: &str, span: Option<&Span>, help: &str) {
+        self.report(
+            Report::new(format!("nothing takes `{name}`, which a step makes"))
+                .at_written(span, "")
+                .help(help),
+        );
     }
 }

@@ -50,6 +50,21 @@ impl From<Reject> for Fault {
     }
 }
 
+/// A whole MessagePack value as JSON text; NaN and infinities are null.
+///
+/// # Errors
+/// The bytes are not one MessagePack value, or have no JSON form.
+pub fn json(bytes: &[u8]) -> Result<Vec<u8>, Reject> {
+    let mut reader = Reader::new(bytes);
+    let mut text = Vec::new();
+    let read = text::write(&mut reader, &mut text).and_then(|()| Ok(reader.end()?));
+    match read {
+        Ok(()) => Ok(text),
+        Err(Fault::Syntax(syntax)) => Err(syntax.reject()),
+        Err(Fault::Row(reject)) => Err(*reject),
+    }
+}
+
 impl MsgpackDecoder {
     /// A decoder for rows with these fields that carries the `passed` keys along.
     pub fn new(fields: &[Field], passed: &[String]) -> Self {

@@ -55,7 +55,10 @@ impl TensorDecoder {
         let dtype = match message.header(DTYPE_HEADER) {
             None => self.dtype,
             Some(name) => Dtype::from_name(name.trim()).ok_or_else(|| {
-                let known: Vec<&str> = Dtype::ALL.iter().map(|dtype| dtype.name()).collect();
+                let sized = Dtype::ALL
+                    .iter()
+                    .filter(|dtype| dtype.size_bytes().is_some());
+                let known: Vec<&str> = sized.map(|dtype| dtype.name()).collect();
                 let known = known.join(", ");
                 reject(
                     "type",
@@ -66,7 +69,7 @@ impl TensorDecoder {
         let size = dtype.size_bytes().ok_or_else(|| {
             reject(
                 "type",
-                "strings have no raw form; send json or msgpack".to_owned(),
+                "text and bytes have no raw form; send json or msgpack".to_owned(),
             )
         })?;
         if converts(dtype, self.field.dtype) {

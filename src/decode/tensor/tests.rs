@@ -109,7 +109,7 @@ fn rejects_say_what_was_expected() {
         (
             header("Forebay-Dtype", "f16", &three),
             "type",
-            "header Forebay-Dtype: \"f16\" is not one of f32, f64, i32, i64, u8, bool, string",
+            "header Forebay-Dtype: \"f16\" is not one of f32, f64, i32, i64, u8, bool",
         ),
         (
             header("Forebay-Dtype", "i64", &three),
@@ -119,7 +119,7 @@ fn rejects_say_what_was_expected() {
         (
             header("Forebay-Dtype", "string", &three),
             "type",
-            "strings have no raw form; send json or msgpack",
+            "text and bytes have no raw form; send json or msgpack",
         ),
         (
             reason(&vector(), &bytes(&[1.0, 2.0, 11.5]), &[]),

@@ -267,5 +267,6 @@ pub(super) fn blank(dtype: Dtype, shape: &[usize]) -> Series {
     Series {
         values,
         shape: shape.to_vec(),
+        present: None,
     }
 }

@@ -5,7 +5,7 @@ use ort::value::{DynValue, Shape, TensorElementType};
 use super::model::Declared;
 use crate::{
     block::{Column, Series},
-    contract::Dtype,
+    contract::{Dtype, Scalar},
     engine::OutputInfo,
 };
 
@@ -25,6 +25,29 @@ impl Collector {
         }
     }
 
+    /// With the shape of one row, which is known before anything has come out.
+    pub(super) fn with_shape(mut self, shape: Option<&Vec<usize>>) -> Self {
+        if let Some(shape) = shape {
+            self.series.shape.clone_from(shape);
+        }
+        self
+    }
+
+    /// Puts the rows to their places among `total`; elsewhere stands `otherwise`, or nothing.
+    pub(super) fn spread(&mut self, rows: &[usize], total: usize, otherwise: Option<&Scalar>) {
+        let width = self.series.width();
+        self.series.values = self.series.values.spread(rows, total, width, otherwise);
+        self.series.present = otherwise.is_none().then(|| {
+            let mut present = vec![false; total];
+            for row in rows {
+                if let Some(flag) = present.get_mut(*row) {
+                    *flag = true;
+                }
+            }
+            present
+        });
+    }
+
     /// Forgets the rows.
     pub(super) fn clear(&mut self) {
         let dtype = dtype_of(&self.output);
@@ -33,6 +56,7 @@ impl Collector {
         } else {
             self.series.values = Column::new(dtype);
         }
+        self.series.present = None;
     }
 
     /// The output as one thing that a pipeline can name; rows must have come out.

@@ -306,6 +306,7 @@ mod tests {
         Series {
             values,
             shape: shape.to_vec(),
+            present: None,
         }
     }
 

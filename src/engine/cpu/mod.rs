@@ -94,18 +94,24 @@ impl CpuEngine {
             rows: 1,
             series: fields.iter().map(row_of).collect(),
         };
-        if let Err(error) = self.run(&table, &mut Table::default()) {
+        if let Err(error) = self.run_steps(&table, &mut Table::default(), true) {
             tracing::info!("the models were not warmed up, they refuse a made-up row: {error}");
         }
     }
 }
 
-impl Engine for CpuEngine {
-    fn run(&mut self, input: &Table, output: &mut Table) -> Result<(), EngineError> {
+impl CpuEngine {
+    /// Runs the steps; `everywhere` runs them on all rows, whatever their conditions.
+    fn run_steps(
+        &mut self,
+        input: &Table,
+        output: &mut Table,
+        everywhere: bool,
+    ) -> Result<(), EngineError> {
         for index in 0..self.steps.len() {
             let (earlier, rest) = self.steps.split_at_mut(index);
             if let Some(step) = rest.first_mut() {
-                step.run(input, earlier, self.max_rows)?;
+                step.run(input, earlier, self.max_rows, everywhere)?;
             }
         }
         output.rows = input.rows;
@@ -131,6 +137,12 @@ impl Engine for CpuEngine {
         }
         Ok(())
     }
+}
+
+impl Engine for CpuEngine {
+    fn run(&mut self, input: &Table, output: &mut Table) -> Result<(), EngineError> {
+        self.run_steps(input, output, false)
+    }
 
     fn no_rows(&self) -> Table {
         self.blank.clone()
@@ -146,7 +158,10 @@ fn wanted(spec: &EngineSpec, step: usize) -> Vec<usize> {
             super::ColumnRef::Output(output) => Some(*output),
             super::ColumnRef::Field(_) => None,
         });
-    let mut wanted: Vec<usize> = (spec.outputs.iter().copied().chain(fed))
+    let conditions = (spec.steps.iter())
+        .filter_map(|step| step.when.as_ref())
+        .flat_map(|when| when.conditions.iter().copied());
+    let mut wanted: Vec<usize> = (spec.outputs.iter().copied().chain(fed).chain(conditions))
         .filter(|output: &OutputRef| output.step == step)
         .map(|output| output.output)
         .collect();

@@ -209,11 +209,15 @@ fn input_info(path: &Path, name: &str, declared: &ValueType) -> Result<InputInfo
         TensorElementType::Bool => Dtype::Bool,
         TensorElementType::String => Dtype::String,
         other => {
+            let fed = Dtype::ALL
+                .into_iter()
+                .filter(|dtype| *dtype != Dtype::Bytes);
+            let fed: Vec<_> = fed.map(Dtype::name).collect();
             return bad(format!(
                 "has elements of type {}; forebay can feed {}. Export the model with such an \
                  input, or put a Cast in front of it",
                 element_name(*other),
-                Dtype::ALL.map(Dtype::name).join(", ")
+                fed.join(", ")
             ));
         }
     };

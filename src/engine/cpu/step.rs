@@ -11,9 +11,9 @@ use super::{
     model::Model,
 };
 use crate::{
-    block::{Series, Table},
-    contract::{Dtype, Field},
-    engine::{ColumnRef, Dim, EngineError, InputInfo, InputSpec, ModelError, StepSpec},
+    block::{Column, Series, Table},
+    contract::{Dtype, Field, Scalar},
+    engine::{ColumnRef, Dim, EngineError, InputInfo, InputSpec, ModelError, StepSpec, When},
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -26,6 +26,15 @@ pub(super) struct Step {
     results: Vec<Collector>,
     /// Asks the runtime for the wanted outputs only.
     options: RunOptions<HasSelectedOutputs>,
+    /// On which rows it runs, where not on all.
+    when: Option<Condition>,
+}
+
+/// On which rows a step runs.
+#[derive(Debug)]
+struct Condition {
+    columns: Vec<Source>,
+    otherwise: Option<Scalar>,
 }
 
 impl fmt::Debug for Step {
@@ -48,6 +57,27 @@ struct Feed {
     buffer: Buffer,
     /// The one column has the type that the model takes: its memory is the tensor.
     direct: bool,
+}
+
+/// Where the columns of feeds are taken from.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    /// All rows of the batch.
+    All {
+        table: &'a Table,
+        earlier: &'a [Step],
+    },
+    /// Some rows of it, for each feed's columns.
+    Picked(&'a [Vec<Series>]),
+}
+
+impl<'a> From<'a> {
+    fn series(self, feed: usize, column: usize, source: Source) -> Option<&'a Series> {
+        match self {
+            Self::All { table, earlier } => source.series(table, earlier),
+            Self::Picked(feeds) => feeds.get(feed)?.get(column),
+        }
+    }
 }
 
 /// A column, found without a search.
@@ -92,13 +122,18 @@ impl Step {
                     .map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
             })
             .collect::<Result<_, _>>()?;
+        let when = (spec.when.as_ref())
+            .map(|when| Condition::new(when, earlier))
+            .transpose()
+            .map_err(|why| model.error(&why))?;
         let mut results = Vec::with_capacity(wanted.len());
         let mut selector = OutputSelector::no_default();
         for output in &wanted {
             let declared = (model.outputs.get(*output))
                 .ok_or_else(|| model.error(&format!("it has no output {}", output + 1)))?;
             selector = selector.with(declared.name.as_str());
-            results.push(Collector::new(declared));
+            let shape = spec.when.as_ref().and_then(|when| when.shapes.get(*output));
+            results.push(Collector::new(declared).with_shape(shape));
         }
         let options = RunOptions::new()
             .map_err(|error| model.error(&error.to_string()))?
@@ -109,6 +144,7 @@ impl Step {
             wanted,
             results,
             options,
+            when,
         })
     }
 
@@ -122,37 +158,62 @@ impl Step {
         self.results.get_mut(place).map(|result| &mut result.series)
     }
 
-    /// Runs all rows, as many at once as the model takes and `max_rows` allows.
+    /// Runs all rows that the step is for, as many at once as the model takes and `max_rows` allows.
+    /// `everywhere` runs all rows, whatever the conditions.
     pub(super) fn run(
         &mut self,
         table: &Table,
         earlier: &[Self],
         max_rows: usize,
+        everywhere: bool,
     ) -> Result<(), EngineError> {
         self.results.iter_mut().for_each(Collector::clear);
         if self.wanted.is_empty() {
             return Ok(());
         }
-        let most = self.model.batch.unwrap_or(max_rows);
-        for start in (0..table.rows).step_by(most) {
-            let rows = start..table.rows.min(start + most);
-            self.run_some(table, earlier, rows)?;
+        let all = From::All { table, earlier };
+        let when = self.when.as_ref().filter(|_| !everywhere);
+        let Some(rows) = when.map(|when| when.rows(table, earlier)) else {
+            return self.run_rows(all, table.rows, max_rows);
+        };
+        if rows.len() == table.rows {
+            return self.run_rows(all, table.rows, max_rows);
+        }
+        let picked: Vec<Vec<Series>> = (self.feeds.iter())
+            .map(|feed| {
+                let columns = feed.columns.iter();
+                let series = columns.filter_map(|source| source.series(table, earlier));
+                series.map(|series| picked(series, &rows)).collect()
+            })
+            .collect();
+        self.run_rows(From::Picked(&picked), rows.len(), max_rows)?;
+        let otherwise = self.when.as_ref().and_then(|when| when.otherwise.clone());
+        for result in &mut self.results {
+            result.spread(&rows, table.rows, otherwise.as_ref());
         }
         Ok(())
     }
 
-    fn run_some(
+    fn run_rows(
         &mut self,
-        table: &Table,
-        earlier: &[Self],
-        rows: Range<usize>,
+        from: From<'_>,
+        rows: usize,
+        max_rows: usize,
     ) -> Result<(), EngineError> {
-        let fed = self.model.batch.unwrap_or(rows.len());
-        for feed in &mut self.feeds {
-            feed.fill(table, earlier, rows.clone(), fed);
+        let most = self.model.batch.unwrap_or(max_rows);
+        for start in (0..rows).step_by(most) {
+            self.run_some(from, start..rows.min(start + most))?;
         }
-        let values = (self.feeds.iter())
-            .map(|feed| feed.tensor(table, earlier, rows.clone()))
+        Ok(())
+    }
+
+    fn run_some(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
+        let fed = self.model.batch.unwrap_or(rows.len());
+        for (place, feed) in self.feeds.iter_mut().enumerate() {
+            feed.fill(place, from, rows.clone(), fed);
+        }
+        let values = (self.feeds.iter().enumerate())
+            .map(|(place, feed)| feed.tensor(place, from, rows.clone()))
             .collect::<ort::Result<Vec<_>>>()
             .map_err(|error| failure(&error))?;
         let came_out = self
@@ -166,6 +227,49 @@ impl Step {
                 .map_err(|why| EngineError::Batch(why.into()))?;
         }
         Ok(())
+    }
+}
+
+impl Condition {
+    fn new(when: &When, earlier: &[Step]) -> Result<Self, String> {
+        let columns = when.conditions.iter().map(|output| {
+            let step = earlier.get(output.step)?;
+            let place = step.place_of(output.output)?;
+            Some(Source::Result {
+                step: output.step,
+                place,
+            })
+        });
+        Ok(Self {
+            columns: columns
+                .collect::<Option<_>>()
+                .ok_or("its condition is no output of a step before it")?,
+            otherwise: when.otherwise.clone(),
+        })
+    }
+
+    /// The rows of the batch in which all conditions are true.
+    fn rows(&self, table: &Table, earlier: &[Step]) -> Vec<usize> {
+        let conditions: Vec<&Series> = (self.columns.iter())
+            .filter_map(|source| source.series(table, earlier))
+            .collect();
+        let holds = |row: usize| {
+            conditions.iter().all(|series| match &series.values {
+                Column::Bool(values) => {
+                    series.is_present(row) && values.get(row).copied().unwrap_or(false)
+                }
+                _ => false,
+            })
+        };
+        (0..table.rows).filter(|row| holds(*row)).collect()
+    }
+}
+
+fn picked(series: &Series, rows: &[usize]) -> Series {
+    Series {
+        values: series.values.pick(rows, series.width()),
+        shape: series.shape.clone(),
+        present: None,
     }
 }
 
@@ -238,13 +342,13 @@ impl Feed {
         self.direct && self.shape.first() == Some(&rows.len())
     }
 
-    fn fill(&mut self, table: &Table, earlier: &[Step], rows: Range<usize>, fed: usize) {
+    fn fill(&mut self, place: usize, from: From<'_>, rows: Range<usize>, fed: usize) {
         if let Some(first) = self.shape.first_mut() {
             *first = fed;
         }
         if !self.is_view(&rows) {
-            let columns: Vec<&Series> = (self.columns.iter())
-                .filter_map(|source| source.series(table, earlier))
+            let columns: Vec<&Series> = (self.columns.iter().enumerate())
+                .filter_map(|(column, source)| from.series(place, column, *source))
                 .collect();
             self.buffer.fill(&columns, rows, fed);
         }
@@ -252,12 +356,12 @@ impl Feed {
 
     fn tensor<'a>(
         &'a self,
-        table: &'a Table,
-        earlier: &'a [Step],
+        place: usize,
+        from: From<'a>,
         rows: Range<usize>,
     ) -> ort::Result<SessionInputValue<'a>> {
         let own = self.columns.first().filter(|_| self.is_view(&rows));
-        match own.and_then(|source| source.series(table, earlier)) {
+        match own.and_then(|source| from.series(place, 0, *source)) {
             Some(series) => {
                 let width = series.width();
                 gather::view(

@@ -74,10 +74,13 @@ pub struct Mel {
     /// How many bands there are.
     pub n_mels: usize,
     /// Where the lowest band starts, in Hz; 0 where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fmin: Option<f64>,
     /// Where the highest band ends, in Hz; half of `sample_rate` where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fmax: Option<f64>,
     /// Whether pitch is measured as in HTK (torchaudio's default) and not as in Slaney's toolbox (librosa's default); false where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub htk: Option<bool>,
     /// `slaney` makes the areas of all bands the same (librosa's default), `none` their heights (torchaudio's default).
     #[serde(default)]

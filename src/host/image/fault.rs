@@ -40,6 +40,12 @@ pub enum OptionFault {
          is no margin. Take `fill` away, or say `fit: letterbox`"
     )]
     FillWithoutLetterbox,
+    /// `align` without a letterbox.
+    #[error(
+        "`align` says where a picture lies in the margin that `fit: letterbox` leaves; with another \
+         `fit` there is no margin. Take `align` away, or say `fit: letterbox`"
+    )]
+    AlignWithoutLetterbox,
     /// `max_pixels: 0`.
     #[error("`max_pixels` is 0: no picture would be read. Leave it out for 25000000")]
     NoPixels,

@@ -1,7 +1,7 @@
 //! Where the pixels of the output come from: sizes and offsets as the libraries that models are
 //! trained with round them.
 
-use super::options::{Fit, ImageOptions};
+use super::options::{Align, Fit, ImageOptions};
 
 /// One axis of the way from the picture to the output, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +42,19 @@ impl Axis {
         }
     }
 
-    /// Resampled to `scaled`, with margins around it up to `output`. The offset is Ultralytics'
-    /// `round(spare / 2 - 0.1)`, which is the half rounded down. `scaled` is at most `output`.
-    fn margin(input: usize, scaled: usize, output: usize) -> Self {
+    /// Resampled to `scaled`, with margins up to `output`: around it, or behind it only. Around it, the
+    /// offset is Ultralytics' `round(spare / 2 - 0.1)`, which is the half rounded down. `scaled` is at
+    /// most `output`.
+    fn margin(input: usize, scaled: usize, output: usize, align: Align) -> Self {
         Self {
             input,
             scaled,
             start: 0,
             kept: scaled,
-            offset: output.saturating_sub(scaled) / 2,
+            offset: match align {
+                Align::Center => output.saturating_sub(scaled) / 2,
+                Align::TopLeft => 0,
+            },
             output,
         }
     }
@@ -77,8 +81,8 @@ pub(super) fn axes(options: &ImageOptions, width: usize, height: usize) -> (Axis
         Fit::Letterbox => {
             let (scaled_width, scaled_height) = inside(width, height, out_width, out_height);
             (
-                Axis::margin(width, scaled_width, out_width),
-                Axis::margin(height, scaled_height, out_height),
+                Axis::margin(width, scaled_width, out_width, options.align),
+                Axis::margin(height, scaled_height, out_height, options.align),
             )
         }
     }

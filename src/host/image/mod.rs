@@ -25,7 +25,9 @@ mod weights;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use fault::{Format, ImageFault, OptionFault};
-pub use options::{AxisOrder, Channels, Filter, Fit, ImageOptions, LONGEST_SIDE, Orientation};
+pub use options::{
+    Align, AxisOrder, Channels, Filter, Fit, ImageOptions, LONGEST_SIDE, Orientation,
+};
 
 use canvas::Canvas;
 use frame::{Frame, Limits};

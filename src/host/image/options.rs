@@ -44,6 +44,9 @@ pub struct ImageOptions {
     /// 255. `[114, 114, 114]` when left out, as Ultralytics has it.
     #[serde(default)]
     pub fill: Option<[u8; 3]>,
+    /// For `fit: letterbox` alone: where the picture lies in the margin.
+    #[serde(default)]
+    pub align: Align,
     /// The order of the axes in a row.
     #[serde(default)]
     pub layout: AxisOrder,
@@ -82,10 +85,21 @@ pub enum Fit {
     /// The picture keeps its proportions, is made to cover `size`, and the centre is cut out.
     /// torchvision's `Resize(n)` and `CenterCrop(n)`; see `resize`.
     Crop,
-    /// The picture keeps its proportions, is made to fit into `size` and lies in the middle of a
-    /// margin of one colour, `fill`. The sizes and offsets are those of Ultralytics' `LetterBox`,
+    /// The picture keeps its proportions, is made to fit into `size` and lies in a margin of
+    /// one colour, `fill`, in the middle or where `align` says. The sizes and offsets are those of Ultralytics' `LetterBox`,
     /// the resampling is that of `filter` (Ultralytics takes OpenCV's, without antialias).
     Letterbox,
+}
+
+/// Where a picture lies in the margin of a letterbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Align {
+    /// In the middle; where that is between two pixels, one nearer to the top and to the left.
+    #[default]
+    Center,
+    /// At the top and at the left, as PaddleOCR and YOLOX have it.
+    TopLeft,
 }
 
 /// How pixels are made from their neighbours; the names are Pillow's.
@@ -159,6 +173,7 @@ impl ImageOptions {
             filter: Filter::default(),
             channels: Channels::default(),
             fill: None,
+            align: Align::default(),
             layout: AxisOrder::default(),
             orientation: Orientation::default(),
             max_pixels: max_pixels(),
@@ -191,6 +206,9 @@ impl ImageOptions {
         }
         if self.fill.is_some() && self.fit != Fit::Letterbox {
             return Err(OptionFault::FillWithoutLetterbox);
+        }
+        if self.align != Align::default() && self.fit != Fit::Letterbox {
+            return Err(OptionFault::AlignWithoutLetterbox);
         }
         if self.max_pixels == 0 {
             return Err(OptionFault::NoPixels);

@@ -57,6 +57,10 @@ fn cells(column: &OutColumn, table: &Table, row: usize, line: &mut Line) {
     let Some(series) = table.series.get(column.field.series) else {
         return;
     };
+    if !series.is_present(row) {
+        column.elements().for_each(|_| line.begin());
+        return;
+    }
     let start = row * column.width();
     for at in column.elements() {
         let at = start + at;

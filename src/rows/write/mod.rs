@@ -43,6 +43,8 @@ pub struct OutColumn {
     pub shape: Vec<usize>,
     /// Whether NaN in it is worth a word: it is a result and no field.
     pub is_result: bool,
+    /// Whether some rows may have no value.
+    pub is_partial: bool,
 }
 
 impl OutColumn {
@@ -141,6 +143,12 @@ impl Form {
                         drop(mem::replace(series, empty));
                     }
                 }
+                let partial = self.shape.columns.iter().filter(|column| column.is_partial);
+                for column in partial {
+                    if let Some(series) = table.series.get_mut(column.field.series) {
+                        series.present.get_or_insert_with(|| vec![true; table.rows]);
+                    }
+                }
                 Ok(Part::Table(table))
             }
         }
@@ -149,34 +157,27 @@ impl Form {
 
 /// How many results in it are not finite.
 pub fn not_finite(table: &Table, shape: &Shape) -> usize {
-    fn count(
-        values: impl Iterator<Item = bool>,
-        width: usize,
-        elements: &std::ops::Range<usize>,
-    ) -> usize {
-        let taken = |at: usize| elements.contains(&(at % width.max(1)));
-        let bad = values.enumerate();
-        bad.filter(|(at, is_bad)| *is_bad && taken(*at)).count()
-    }
     let columns = shape.columns.iter().filter(|column| column.is_result);
     let counts = columns.map(|column| {
-        let series = table.series.get(column.field.series);
-        let (width, elements) = (column.width(), column.elements());
-        match series.map(|series| &series.values) {
-            Some(Column::F32(values)) => count(
-                values.iter().map(|value| !value.is_finite()),
-                width,
-                &elements,
-            ),
-            Some(Column::F64(values)) => count(
-                values.iter().map(|value| !value.is_finite()),
-                width,
-                &elements,
-            ),
+        let Some(series) = table.series.get(column.field.series) else {
+            return 0;
+        };
+        match &series.values {
+            Column::F32(values) => count(series, column, |at| !values[at].is_finite()),
+            Column::F64(values) => count(series, column, |at| !values[at].is_finite()),
             _ => 0,
         }
     });
     counts.sum()
+}
+
+/// How many of the elements that are taken are bad.
+fn count(series: &Series, column: &OutColumn, is_bad: impl Fn(usize) -> bool) -> usize {
+    let width = column.width();
+    let rows = series.values.len() / width.max(1);
+    let rows = (0..rows).filter(|row| series.is_present(*row));
+    let elements = rows.flat_map(|row| column.elements().map(move |at| row * width + at));
+    elements.filter(|at| is_bad(*at)).count()
 }
 
 /// Writes parts in the order of the rows.

@@ -163,7 +163,7 @@ impl WriteRows for Groups {
             return Ok(());
         };
         match &mut self.waiting {
-            Some(waiting) => waiting.append(table),
+            Some(waiting) => append(waiting, table),
             None => self.waiting = Some(table),
         }
         let full = self.waiting.as_ref().is_some_and(|waiting| {
@@ -191,6 +191,16 @@ impl WriteRows for Groups {
         }
         Ok(())
     }
+}
+
+/// Appends rows, and which of their values are there.
+fn append(waiting: &mut Table, mut table: Table) {
+    for (to, from) in waiting.series.iter_mut().zip(&mut table.series) {
+        if let (Some(to), Some(from)) = (&mut to.present, from.present.take()) {
+            to.extend(from);
+        }
+    }
+    waiting.append(table);
 }
 
 fn series_bytes(series: &Series) -> usize {
@@ -240,22 +250,32 @@ fn output(
     series: &Series,
 ) -> Result<(), ParquetError> {
     let width = column.width();
+    let present = series.present.as_deref().filter(|_| column.is_partial);
+    let there = present.map(|present| only(&series.values, width, present));
+    let all = there.as_ref().unwrap_or(&series.values);
     if let Some(labels) = column.field.labels.as_ref().filter(|_| !column.is_single()) {
+        let levels = Levels::single(present);
         for element in 0..labels.len().min(width) {
-            values(group, &series.values, Some((element, width)), (None, None))?;
+            values(group, all, Some((element, width)), &levels)?;
         }
         return Ok(());
     }
     if column.is_single() {
         let picked = column.field.element.map(|element| (element, width));
-        return values(group, &series.values, picked, (None, None));
+        return values(group, all, picked, &Levels::single(present));
     }
-    let levels = Levels::new(series.values.len() / width.max(1), &column.shape);
-    let levels = (
-        Some(levels.definitions.as_slice()),
-        Some(levels.repetitions.as_slice()),
-    );
-    values(group, &series.values, None, levels)
+    let rows = series.values.len() / width.max(1);
+    let levels = Levels::list(rows, &column.shape, present);
+    values(group, all, None, &levels)
+}
+
+/// The elements of the rows that have a value.
+fn only(values: &Column, width: usize, present: &[bool]) -> Column {
+    let mut there = Column::new(values.dtype());
+    for (row, _) in present.iter().enumerate().filter(|(_, there)| **there) {
+        there.extend_from(values, row * width..(row + 1) * width);
+    }
+    there
 }
 
 type LevelSlices<'a> = (Option<&'a [i16]>, Option<&'a [i16]>);
@@ -265,7 +285,7 @@ fn values(
     group: &mut SerializedRowGroupWriter<'_, Out>,
     values: &Column,
     picked: Option<(usize, usize)>,
-    levels: LevelSlices<'_>,
+    levels: &Levels,
 ) -> Result<(), ParquetError> {
     fn pick<T: Clone>(values: &[T], picked: Option<(usize, usize)>) -> std::borrow::Cow<'_, [T]> {
         match picked {
@@ -276,6 +296,7 @@ fn values(
             }
         }
     }
+    let levels: LevelSlices<'_> = (levels.definitions.as_deref(), levels.repetitions.as_deref());
     match values {
         Column::F32(all) => put::<FloatType>(group, &pick(all, picked), levels),
         Column::F64(all) => put::<DoubleType>(group, &pick(all, picked), levels),

@@ -81,8 +81,8 @@ fn of_units_that_do_not_convert() {
     let said: Vec<String> = pairs.iter().map(|(from, to)| refusal(from, to)).collect();
     insta::assert_snapshot!(said.join("\n"), @r"
     `kg/har` does not convert to `Cel`: `kg/har` measures mass / area (M.L-2), `Cel` measures temperature (C)
-    `bu/ac` does not convert to `kg/ha`: `bu/ac` measures length (L), `kg/ha` measures mass / area (M.L-2); `bu/ac` counts a volume where `kg/ha` counts a mass, so the density of the commodity is needed, such as `density: 56 [lb_av]/[bu_us]` for maize
-    `kg` does not convert to `L`: `kg` measures mass (M), `L` measures volume (L3); `L` counts a volume where `kg` counts a mass, so the density of the commodity is needed, such as `density: 56 [lb_av]/[bu_us]` for maize
+    `bu/ac` does not convert to `kg/ha`: `bu/ac` measures length (L), `kg/ha` measures mass / area (M.L-2); `bu/ac` counts a volume where `kg/ha` counts a mass, so the density of the commodity is needed, such as `56 [lb_av]/[bu_us]` for maize
+    `kg` does not convert to `L`: `kg` measures mass (M), `L` measures volume (L3); `L` counts a volume where `kg` counts a mass, so the density of the commodity is needed, such as `56 [lb_av]/[bu_us]` for maize
     `EUR/t` does not convert to `USD/t`: there is no fixed rate between EUR and USD; bring the rate along as a field in `USD/EUR` and multiply by it
     `EUR` does not convert to `USD/t`: `EUR` measures EUR (EUR), `USD/t` measures USD / mass (USD.M-1)
     `kg{dry}/har` does not convert to `kg{wet}/har`: the notes in braces must be the same; on the left there is `{dry}` on mass (M), on the right `{wet}` on mass (M)

@@ -50,14 +50,15 @@ def crop(image, options):
 
 
 def letterbox(image, options):
-    """Ultralytics' `LetterBox(new_shape, auto=False, center=True)`, resampled by Pillow."""
+    """Ultralytics' `LetterBox(new_shape, auto=False, center=...)`, resampled by Pillow."""
     height, width = options["size"]
     ratio = min(height / image.height, width / image.width)
     new = (max(round(image.width * ratio), 1), max(round(image.height * ratio), 1))
     dw, dh = (width - new[0]) / 2, (height - new[1]) / 2
     canvas = Image.new("RGB", (width, height), tuple(options.get("fill", [114] * 3)))
     canvas = canvas.convert(image.mode)
-    canvas.paste(resized(image, *new, options), (round(dw - 0.1), round(dh - 0.1)))
+    at = (0, 0) if options.get("align") == "top_left" else (round(dw - 0.1), round(dh - 0.1))
+    canvas.paste(resized(image, *new, options), at)
     return canvas
 
 
@@ -243,6 +244,8 @@ def resizes():
     case("letterbox_fill", "rgb.png", "exact", size=[50, 50], fit="letterbox", fill=[255, 0, 80], layout="hwc")
     case("letterbox_bgr", "rgb.png", "exact", size=[50, 50], fit="letterbox", fill=[255, 0, 80], channels="bgr")
     case("letterbox_gray", "rgb.png", "exact", size=[50, 50], fit="letterbox", fill=[255, 0, 80], channels="gray")
+    case("letterbox_top_left", "rgb.png", "exact", size=[50, 60], fit="letterbox", align="top_left")
+    case("letterbox_top_left_wide", "rgb.png", "exact", size=[60, 30], fit="letterbox", align="top_left", fill=[127] * 3)
     case("letterbox_of_gray", "gray.png", "exact", size=[50, 50], fit="letterbox", fill=[255, 0, 80])
     thin = np.tile(rng.integers(0, 256, (1, 400, 3)), (2, 1, 1)).astype(np.uint8)
     (HERE / "thin.png").write_bytes(saved(Image.fromarray(thin), "PNG"))

@@ -84,6 +84,13 @@ fn numbers_that_do_not_fit() {
                 ),
             ],
         ),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn limits_and_periods_that_do_not_fit() {
+    let all = [
         faults(
             "clip",
             &[
@@ -241,6 +248,13 @@ fn scores_that_do_not_fit() {
                 (json!({ "at": 1 }), vec![value(Bool, &[])]),
             ],
         ),
+    ];
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn models_that_do_not_agree() {
+    let all = [
         faults(
             "average",
             &[

@@ -64,18 +64,29 @@ pub(crate) const LITTLE_IN_FLIGHT: (&str, &str) = (
     "batch: { max_rows: 32, max_delay: 2ms }\nmax_in_flight: 64",
 );
 
-/// Each `(before, after)` must be found.
+/// Each `(before, after)` must be found. The files that it reads are those of the example, and what `make models`
+/// fetches.
 pub(crate) fn changed(file: &str, changes: &[(&str, &str)]) -> Changed {
     let original = example(file);
     let mut text = std::fs::read_to_string(&original).expect("the example is readable");
-    let model = original.with_file_name("model.onnx");
-    let model = format!("path: {}", model.display());
-    for (before, after) in changes
-        .iter()
-        .chain(&[("path: model.onnx", model.as_str())])
-    {
+    for (before, after) in changes {
         assert!(text.contains(before), "{file} has no `{before}`");
         text = text.replace(before, after);
+    }
+    for name in ["model.onnx", "classifier.onnx", "sample.jsonl"] {
+        let whole = original.with_file_name(name);
+        text = text.replace(
+            &format!("path: {name}"),
+            &format!("path: {}", whole.display()),
+        );
+    }
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join(".models");
+    if text.contains("../../.models/") {
+        assert!(
+            models.is_dir(),
+            "the models of {file} are not there: run `make models`"
+        );
+        text = text.replace("../../.models", &models.display().to_string());
     }
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("pipeline.yaml");

@@ -7,6 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod examples;
 pub(crate) mod identities;
 pub(crate) mod line;
+pub(crate) mod offline;
 pub(crate) mod ordered;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -114,8 +114,16 @@ pub(super) fn conversion(
     to: &Unit,
     span: &Range<usize>,
 ) -> Result<Affine, FormulaError> {
-    from.conversion(to)
-        .map_err(|wrong| FormulaError::new(span.clone(), wrong.to_string()))
+    from.conversion(to).map_err(|wrong| {
+        let error = FormulaError::new(span.clone(), wrong.to_string());
+        if wrong.needs_density() {
+            return error.help(
+                "give the field a `density` and write `unit(FIELD, 'kg/har')`, or multiply by one: \
+                 `FIELD * unit(48, '[lb_av]/[bu_us]')`",
+            );
+        }
+        error
+    })
 }
 
 /// # Errors

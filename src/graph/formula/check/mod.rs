@@ -16,7 +16,10 @@ use super::{
     print::column_name,
     typed::{Measure, Op, Ty, Typed},
 };
-use crate::{contract::Dtype, units::Unit};
+use crate::{
+    contract::Dtype,
+    units::{Density, Unit},
+};
 
 pub(super) use functions::FUNCTIONS;
 
@@ -40,6 +43,8 @@ pub struct ColumnType {
     pub labels: Option<Vec<String>>,
     /// The unit of its values, where one is given.
     pub unit: Option<Unit>,
+    /// Mass per volume of what it counts: `unit(x, 'kg/har')` makes a mass of a volume by it.
+    pub density: Option<Density>,
 }
 
 impl ColumnType {
@@ -50,6 +55,7 @@ impl ColumnType {
             shape,
             labels: None,
             unit: None,
+            density: None,
         }
     }
 }

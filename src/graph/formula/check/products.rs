@@ -132,6 +132,32 @@ impl Checker<'_> {
         self.plain_number(operand, what)
     }
 
+    /// Between a volume and a mass by the density of the column, where it has one; any other
+    /// conversion needs none.
+    fn by_density(
+        &self,
+        operand: &Operand,
+        from: &Unit,
+        to: &Unit,
+    ) -> Result<Affine, FormulaError> {
+        let needs = from
+            .conversion(to)
+            .is_err_and(|error| error.needs_density());
+        let density = match &self.get(operand).op {
+            Op::Column(at) if needs => self
+                .used
+                .get(*at)
+                .and_then(|used| used.column.density.as_ref()),
+            _ => None,
+        };
+        match density {
+            Some(density) => density
+                .conversion(from, to)
+                .map_err(|wrong| FormulaError::new(operand.span.clone(), wrong.to_string())),
+            None => conversion(from, to, &operand.span),
+        }
+    }
+
     /// `number(x, 'unit')` and `unit(x, 'unit')`: the value in this unit, as a plain number or
     /// with the unit.
     pub(super) fn in_unit(
@@ -156,7 +182,7 @@ impl Checker<'_> {
             } => own
                 .difference_conversion(&unit)
                 .map_err(|wrong| FormulaError::new(operand.span.clone(), wrong.to_string()))?,
-            Measure::Of { unit: own, .. } => conversion(own, &unit, &operand.span)?,
+            Measure::Of { unit: own, .. } => self.by_density(operand, own, &unit)?,
             _ if keep => Affine::IDENTITY,
             _ => {
                 return Err(FormulaError::new(

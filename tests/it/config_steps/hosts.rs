@@ -1,0 +1,60 @@
+//! Steps on the host in pipeline files that are wrong, with real models and tokenizers.
+
+use super::{broken, faults, file, host, text, text_of};
+
+faults! {
+    t_missing: text("{ tokenizer: ../tests/data/text/tokenizer.json, max_length: 16 }");
+    t_vocab_txt: text("{ tokenizer: ../tests/data/step_faults/vocab.txt, max_length: 16 }");
+    t_config: text("{ tokenizer: ../tests/data/step_faults/tokenizer_config.json, max_length: 16 }");
+    t_not_json: text("{ tokenizer: income/README.md, max_length: 16 }");
+    t_vocab_large: text("{ tokenizer: ../tests/data/text/wordpiece.json, max_length: 16 }");
+    t_length: text(r#"{ tokenizer: ../tests/data/text/byte_bpe.json, pad_token: "!" , max_length: 12 }"#);
+    t_option: text("{ tokenizer: ../tests/data/text/byte_bpe.json, max_len: 16 }");
+    t_trunc: text("{ tokenizer: ../tests/data/text/byte_bpe.json, max_length: 16, truncation: rejects }");
+    t_part: text_of("{ s: { dtype: string } }", r#"{ tokenizer: ../tests/data/text/byte_bpe.json, max_length: 16, pad_token: "!" }"#, "{ input_ids: t.ids, attention_mask: t.attention_mask }");
+    t_whole: text_of("{ s: { dtype: string } }", r#"{ tokenizer: ../tests/data/text/byte_bpe.json, max_length: 16, pad_token: "!" }"#, "{ input_ids: t, attention_mask: t.attention_mask }");
+    t_swapped: text_of("{ s: { dtype: string } }", r#"{ tokenizer: ../tests/data/text/byte_bpe.json, max_length: 16, pad_token: "!" }"#, "{ input_ids: t.attention_mask, attention_mask: t.attention_mask }");
+    t_of_bytes: text_of("{ s: { dtype: bytes } }", r#"{ tokenizer: ../tests/data/text/byte_bpe.json, max_length: 16, pad_token: "!" }"#, "{ input_ids: t.input_ids, attention_mask: t.attention_mask }");
+    t_shape: text_of("{ s: { dtype: string, shape: [2] } }", r#"{ tokenizer: ../tests/data/text/byte_bpe.json, max_length: 16, pad_token: "!" }"#, "{ input_ids: t.input_ids, attention_mask: t.attention_mask }");
+    t_no_field: text_of("{ text: { dtype: string } }", r#"{ tokenizer: ../tests/data/text/byte_bpe.json, max_length: 16, pad_token: "!" }"#, "{ input_ids: t.input_ids, attention_mask: t.attention_mask }");
+    i_resize_stretch: host("image: { size: [4, 4], fit: stretch, resize: 8 }", "{ img: { dtype: bytes } }", "");
+    i_fill_crop: host("image: { size: [4, 4], fit: crop, fill: [0, 0, 0] }", "{ img: { dtype: bytes } }", "");
+    i_resize_small: host("image: { size: [224, 224], fit: crop, resize: 100 }", "{ img: { dtype: bytes } }", "");
+    i_size_one: host("image: { size: 224, fit: crop }", "{ img: { dtype: bytes } }", "");
+    i_no_fit: host("image: { size: [224, 224] }", "{ img: { dtype: bytes } }", "");
+    i_zero_pixels: host("image: { size: [4, 4], fit: stretch, max_pixels: 0 }", "{ img: { dtype: bytes } }", "");
+    i_float: host("image: { size: [2, 2], fit: stretch }", "{ img: {} }", "");
+    i_string: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: string } }", "");
+    i_missing: host("image: { size: [2, 2], fit: stretch }", "{ image: { dtype: bytes } }", "");
+    i_other_result: file("{ img: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img, output: px }\n  - { image: { size: [2, 2], fit: stretch }, input: px, output: py }\n  - { argmax: {}, input: py, output: best }", "");
+    i_step_result: file("{ img: { dtype: bytes }, a: {} }", "", "\n  - { formula: a + 1, output: b }\n  - { image: { size: [2, 2], fit: stretch }, input: b, output: px }\n  - { argmax: {}, input: px, output: best }", "");
+    i_two: file("{ img: { dtype: bytes }, im2: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: [img, im2], output: px }\n  - { argmax: {}, input: px, output: best }", "");
+    i_inputs: file("{ img: { dtype: bytes }, im2: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, inputs: { x: img }, output: px }\n  - { argmax: {}, input: px, output: best }", "");
+    i_no_input: file("{ img: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, output: px }\n  - { argmax: {}, input: px, output: best }", "");
+    i_output_twice: file("{ img: { dtype: bytes }, im2: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img }\n  - { image: { size: [2, 2], fit: stretch }, input: im2 }\n  - { argmax: {}, input: image, output: best }", "");
+    i_output_field: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes } }", "").replace("output: px", "output: img");
+    i_shape_into_model: file("{ img: { dtype: bytes } }", "{ m: { path: ../tests/data/models/rank3/model.onnx } }", "\n  - { image: { size: [4, 4], fit: stretch, layout: hwc }, input: img, output: px }\n  - { model: m, inputs: { x: px } }", "");
+    bytes_into_model: file("{ img: { dtype: bytes }, b: {} }", "{ m: { path: ../tests/data/step_faults/pair.onnx } }", "[{ model: m, inputs: { X: [img, b] } }]", "");
+    order_by_bytes_image: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes } }", "order_by: img");
+    order_by_derived: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes } }", "order_by: px");
+    db_several: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes }, k: { dtype: string } }", "decode: { bytes: {} }");
+    db_float: host("image: { size: [2, 2], fit: stretch }", "{ img: {} }", "decode: { bytes: {} }");
+    db_pass: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes } }", "decode: { bytes: {} }\nencode: { json: { pass: [img] } }");
+    db_tensor: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes } }", "decode: { tensor: {} }");
+    pass_derived: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes } }", "encode: { json: { pass: [px] } }");
+    bytes_default: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes, default: abc } }", "");
+    bytes_values: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes, values: [abc], range: [0, 1], nullable: true } }", "");
+    bytes_shape: host("image: { size: [2, 2], fit: stretch }", "{ img: { dtype: bytes, shape: [2] } }", "");
+    w_none: host("window: { pad: 256 }", "{ img: { dtype: bytes } }", "");
+    w_small: host("window: { head: 4, pad: 256, min_bytes: 9 }", "{ img: { dtype: bytes } }", "");
+    w_big: host("window: { head: 400000000000, pad: 256 }", "{ img: { dtype: bytes } }", "");
+    a_zero: host("audio: { sample_rate: 0, samples: 10 }", "{ img: { dtype: bytes } }", "");
+    a_channels: host("audio: { sample_rate: 16000, samples: 10, channels: 2 }", "{ img: { dtype: bytes } }", "");
+    a_channel: host("audio: { sample_rate: 16000, samples: 10, format: pcm16, channels: 2, channel: 5 }", "{ img: { dtype: bytes } }", "");
+    a_format: host("audio: { sample_rate: 16000, samples: 10, format: mp3 }", "{ img: { dtype: bytes } }", "");
+    encode_bytes_tensor: file("{ img: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img, output: px }", "encode: { tensor: { output: px } }");
+    encode_derived: file("{ img: { dtype: bytes }, a: {} }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img, output: px }\n  - { log1p: {}, input: a, output: b }", "encode: { json: { outputs: { x: px, b: b } } }");
+    only_host: file("{ img: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img, output: px }", "");
+    unit_on_host: host("image: { size: [2, 2], fit: stretch }\n    unit: kg", "{ img: { dtype: bytes } }", "");
+    two_hosts: host("image: { size: [2, 2], fit: stretch }\n    window: { head: 3, pad: 0 }", "{ img: { dtype: bytes } }", "");
+}

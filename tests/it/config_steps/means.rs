@@ -1,0 +1,127 @@
+//! What units do to values: through the real program, against numbers worked out by hand.
+
+use serde_json::{Value, json};
+
+use crate::support::offline::{here, run};
+
+/// A model with a vector of two that it gives back, in these units.
+fn pair(fields: &str, units: &str, feeds: &str) -> String {
+    format!(
+        "fields: {fields}
+models: {{ m: {{ path: {}, input_units: {{ X: {units} }} }} }}
+steps: [{{ model: m, inputs: {{ X: {feeds} }} }}]",
+        here("tests/data/step_faults/same.onnx")
+    )
+}
+
+fn rows(middle: &str, rows: &[Value]) -> Vec<Value> {
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    let ran = run(middle, &lines);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    ran.results
+}
+
+fn assert_y(result: &Value, expected: [f64; 2]) {
+    for (element, expected) in expected.into_iter().enumerate() {
+        let found = result["Y"][element].as_f64();
+        let found = found.unwrap_or_else(|| panic!("no number: {result}"));
+        assert!(
+            (found - expected).abs() <= 1e-6 * expected.abs().max(1.0),
+            "{result} is not {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_column_without_a_unit_stays_as_it_is_beside_one_with_a_unit() {
+    let middle = pair("{ a: { unit: t }, b: {} }", "[kg, \"1\"]", "[a, b]");
+    let results = rows(&middle, &[json!({ "a": 1.5, "b": 7 })]);
+    assert_y(&results[0], [1500.0, 7.0]);
+}
+
+#[test]
+fn whole_numbers_are_converted_as_floats() {
+    let fields = "{ a: { dtype: i64, unit: g }, b: { dtype: u8, unit: \"[degF]\" } }";
+    let middle = pair(fields, "[kg, Cel]", "[a, b]");
+    let results = rows(&middle, &[json!({ "a": 1234, "b": 212 })]);
+    assert_y(&results[0], [1.234, 100.0]);
+}
+
+#[test]
+fn a_vector_has_one_unit_for_all_its_elements() {
+    let middle = pair("{ a: { shape: [2], unit: ft } }", "m", "a");
+    let results = rows(&middle, &[json!({ "a": [1, 10] })]);
+    assert_y(&results[0], [0.3048, 3.048]);
+}
+
+#[test]
+fn what_is_missing_stays_missing_through_a_conversion() {
+    let fields = "{ a: { unit: \"[degF]\", nullable: true }, b: { unit: Cel } }";
+    let middle = pair(fields, "Cel", "[a, b]");
+    let results = rows(
+        &middle,
+        &[
+            json!({ "a": null, "b": 1 }),
+            json!({ "b": 2 }),
+            json!({ "a": 32, "b": 3 }),
+        ],
+    );
+    // JSON has no NaN.
+    assert_eq!(results[0]["Y"][0], Value::Null);
+    assert_eq!(results[1]["Y"][0], Value::Null);
+    assert_y(&results[2], [0.0, 3.0]);
+}
+
+/// `default`, `range` and `values` are about what comes in, so they are in the field's own unit.
+#[test]
+fn default_and_range_are_in_the_unit_of_the_field() {
+    let fields = "{ a: { unit: t, default: 2, range: [0, 10] }, b: { unit: kg } }";
+    let middle = pair(fields, "kg", "[a, b]");
+    let lines = [
+        json!({ "b": 1 }).to_string(),
+        json!({ "a": 10, "b": 1 }).to_string(),
+        json!({ "a": 11, "b": 1 }).to_string(),
+    ];
+    let ran = run(&middle, &lines);
+    assert_y(&ran.results[0], [2000.0, 1.0]);
+    assert_y(&ran.results[1], [10_000.0, 1.0]);
+    assert_eq!(ran.results.len(), 2);
+    let reasons = ran.reasons();
+    assert!(reasons[0].1.contains("11"), "{reasons:?}");
+}
+
+#[test]
+fn a_density_is_that_of_the_row() {
+    let fields = "{ a: { unit: \"[bu_us]/[acr_us]\", density: { by: crop } }, b: {}, crop: { dtype: string, values: [Barley, wheat] } }";
+    let middle = pair(fields, "[kg/har, \"1\"]", "[a, b]");
+    let results = rows(
+        &middle,
+        &[
+            json!({ "a": 27, "b": 1, "crop": "Barley" }),
+            json!({ "a": 27, "b": 1, "crop": "wheat" }),
+        ],
+    );
+    // 27 * 48 lb (60 lb) of 0.45359237 kg, on an acre of 0.404687260987426 ha.
+    assert_y(
+        &results[0],
+        [27.0 * 48.0 * 0.453_592_37 / 0.404_687_260_987_426, 1.0],
+    );
+    assert_y(
+        &results[1],
+        [27.0 * 60.0 * 0.453_592_37 / 0.404_687_260_987_426, 1.0],
+    );
+}
+
+#[test]
+fn a_formula_takes_the_density_of_a_field() {
+    let fields =
+        "{ yield: { unit: \"[bu_us]/[acr_us]\", density: { value: \"48 [lb_av]/[bu_us]\" } } }";
+    let steps = "steps: [{ formula: \"unit(yield, 't/har')\", output: t }]";
+    let results = rows(
+        &format!("fields: {fields}\n{steps}"),
+        &[json!({ "yield": 27 })],
+    );
+    let found = results[0]["t"].as_f64().unwrap();
+    let expected = 27.0 * 0.048 * 0.453_592_37 / 0.404_687_260_987_426;
+    assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+}
