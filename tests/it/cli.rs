@@ -32,6 +32,7 @@ fn help_says_what_each_command_does() {
         "demo",
         "send",
         "tail",
+        "transform",
         "completions",
     ] {
         let args: Vec<&str> = [command, "--help"]

@@ -65,5 +65,8 @@ mod sink_trouble;
 mod steps;
 mod support;
 mod suspects;
+mod transform_errors;
+mod transform_formats;
+mod transform_rows;
 mod verify;
 mod when;
