@@ -40,11 +40,16 @@ impl Column {
         spread
     }
 
-    /// Whether one element can be this.
+    /// Whether one element can be this; no float is infinite or NaN by choice.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "too large becomes infinite, and that is asked"
+    )]
     pub fn can_hold(&self, value: &Scalar) -> bool {
         match (self, value) {
-            (Self::F32(_) | Self::F64(_), Scalar::Integer(_) | Scalar::Float(_))
-            | (Self::I64(_), Scalar::Integer(_))
+            (Self::F32(_), Scalar::Float(value)) => (*value as f32).is_finite(),
+            (Self::F64(_), Scalar::Float(value)) => value.is_finite(),
+            (Self::F32(_) | Self::F64(_) | Self::I64(_), Scalar::Integer(_))
             | (Self::Bool(_), Scalar::Bool(_))
             | (Self::String(_), Scalar::String(_)) => true,
             (Self::I32(_), Scalar::Integer(value)) => i32::try_from(*value).is_ok(),
@@ -141,6 +146,10 @@ mod tests {
     #[test]
     fn a_type_holds_what_it_can() {
         assert!(Column::F32(vec![]).can_hold(&Scalar::Integer(1)));
+        assert!(Column::F32(vec![]).can_hold(&Scalar::Float(-1.5)));
+        assert!(!Column::F32(vec![]).can_hold(&Scalar::Float(1e39)));
+        assert!(!Column::F64(vec![]).can_hold(&Scalar::Float(f64::NAN)));
+        assert!(!Column::F64(vec![]).can_hold(&Scalar::Bool(true)));
         assert!(!Column::I64(vec![]).can_hold(&Scalar::Float(1.0)));
         assert!(!Column::U8(vec![]).can_hold(&Scalar::Integer(300)));
         assert!(!Column::Bool(vec![]).can_hold(&Scalar::Integer(1)));

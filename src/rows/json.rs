@@ -174,7 +174,7 @@ mod tests {
 
         /// Whatever stands in a cell, what comes out is one JSON value.
         #[test]
-        fn any_cell_is_one_value(text in "\\PC{1,20}", want in 0..5) {
+        fn any_cell_is_one_value(text in "\\PC{1,20}", want in 0_usize..5) {
             let want = [Want::Number, Want::Bool, Want::Text, Want::Array, Want::Any][want];
             let json = written(&text, want);
             prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{}", json);

@@ -176,7 +176,7 @@ fn run_file(
             })
             .collect();
         let ran = session.run(SessionInputs::from(feeds)).unwrap();
-        for (name, value) in ran.iter() {
+        for (name, value) in &ran {
             let (dtype, shape, elements) = Elements::of(&value);
             assert_eq!(shape[0], fed, "{name}");
             let elements = elements.rows(0, end - start, fed);

@@ -32,6 +32,7 @@ fn timeless(text: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of mistakes")]
 fn mistakes() {
     let place = Place::new();
     let bytes = std::fs::read(data("income.parquet")).expect("there");

@@ -118,7 +118,13 @@ impl Flow {
             room: take,
         };
         let (ended, tell) = (events.clone(), chunks);
-        thread::spawn(move || drop(ended.send(Event::End(reader.run(&tell)))));
+        thread::Builder::new()
+            .name("read".to_owned())
+            .spawn(move || drop(ended.send(Event::End(reader.run(&tell)))))
+            .map_err(|error| {
+                let words = format!("no thread could be started to read the rows: {error}");
+                Ended::Failed(Failure::rendered(Exit::Unavailable, words))
+            })?;
         let mut writing = Writing {
             give,
             position,

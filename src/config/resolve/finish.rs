@@ -4,6 +4,7 @@ use std::{mem, path::Path};
 
 use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
+    block::Column,
     config::{
         node::Span,
         plan::{Device, StepPlan},
@@ -93,6 +94,7 @@ impl Resolver<'_> {
         let finished = finished
             .map_err(|error| self.graph_error(&error, &span))
             .ok()?;
+        self.check_otherwise(&finished, wanted, &span)?;
         if finished.spec.source.graph.is_some() {
             let inputs = finished.spec.inputs.iter();
             let shapes: Vec<_> = inputs.map(|input| input.shape.clone()).collect();
@@ -104,6 +106,34 @@ impl Resolver<'_> {
             }
         }
         Some(finished)
+    }
+
+    /// What stands in the other rows must be of the type of each result that is used.
+    fn check_otherwise(&mut self, group: &Finished, wanted: &[usize], span: &Span) -> Option<()> {
+        let Some(when) = &group.spec.when else {
+            return Some(());
+        };
+        let otherwise = when.otherwise.as_ref();
+        let places = wanted
+            .iter()
+            .filter_map(|number| *group.places.get(*number)?);
+        let results = places.filter_map(|place| group.plan.made.get(place));
+        let unfit = otherwise.and_then(|otherwise| {
+            let odd = |info: &&OutputInfo| !Column::new(info.dtype).can_hold(otherwise);
+            Some((otherwise, results.into_iter().find(odd)?))
+        });
+        let Some((otherwise, info)) = unfit else {
+            return Some(());
+        };
+        self.report(
+            Report::new(format!(
+                "`otherwise: {otherwise}` cannot stand for `{}`, which is {}",
+                info.name, info.dtype
+            ))
+            .at(span, "the result of this step")
+            .help("write a value of that type, or leave `otherwise` out: then it is null"),
+        );
+        None
     }
 
     /// A graph that steps can be written in and this model put into.

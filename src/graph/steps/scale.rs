@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, Output, TensorStep, column_dims, numbers, per_column};
-use crate::graph::{GraphBuilder, Value, params::OneOrMany};
+use crate::{
+    contract::Dtype,
+    graph::{GraphBuilder, Value, params::OneOrMany},
+};
 
 /// Moves and stretches each column: `(x - center) / scale`. scikit-learn's `StandardScaler` has the two as `mean_` and
 /// `scale_`, `RobustScaler` as `center_` and `scale_`, `MaxAbsScaler` has only `scale_`; for `MinMaxScaler` to 0..1 write
@@ -54,7 +57,14 @@ impl Columns {
             return Err(Fault::key("center", "is left out, and `scale` too")
                 .help("write `center`, `scale`, or both"));
         }
-        let wrong = |number: &f64, zero: bool| !number.is_finite() || zero && *number == 0.0;
+        // In the type in which it is computed: 1e39 is infinite there, and 1e-60 is 0.
+        #[expect(clippy::cast_possible_truncation, reason = "that is what is asked")]
+        let held = |number: f64| match value.dtype {
+            Dtype::F64 => number,
+            _ => f64::from(number as f32),
+        };
+        let wrong =
+            |number: &f64, zero: bool| !held(*number).is_finite() || zero && held(*number) == 0.0;
         let list = |key, given: Option<&OneOrMany<f64>>, neutral: f64, zero: bool| {
             let Some(OneOrMany(given)) = given else {
                 return Ok(Vec::new());
@@ -64,7 +74,7 @@ impl Columns {
                 return Err(if *number == 0.0 {
                     fault.help("write 1 for a column that never changes, as StandardScaler does")
                 } else {
-                    fault.help("write finite numbers")
+                    fault.help("write finite numbers that the type of the column can hold")
                 });
             }
             let all = per_column(key, given, value)?;

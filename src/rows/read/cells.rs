@@ -52,14 +52,6 @@ impl Look {
         bytes: bool,
     ) -> Result<Self, String> {
         let form = match (about.physical_type(), about.logical_type_ref()) {
-            (
-                Physical::BOOLEAN
-                | Physical::INT32
-                | Physical::INT64
-                | Physical::FLOAT
-                | Physical::DOUBLE,
-                None,
-            ) => Form::Plain,
             (Physical::INT32 | Physical::INT64, Some(LogicalType::Integer(kind))) => {
                 if kind.is_signed {
                     Form::Plain
@@ -80,6 +72,14 @@ impl Look {
             (
                 Physical::BYTE_ARRAY,
                 None | Some(LogicalType::String | LogicalType::Enum | LogicalType::Json),
+            )
+            | (
+                Physical::BOOLEAN
+                | Physical::INT32
+                | Physical::INT64
+                | Physical::FLOAT
+                | Physical::DOUBLE,
+                None,
             ) => Form::Plain,
             (Physical::INT96, _) => return Err("INT96".to_owned()),
             (_, Some(LogicalType::Decimal(_))) => return Err("decimal numbers".to_owned()),

@@ -35,7 +35,9 @@ struct Prepared {
 
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Records").field("name", &self.name).finish()
+        f.debug_struct("Records")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

@@ -22,7 +22,9 @@ pub(super) struct Lines {
 
 impl std::fmt::Debug for Lines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines").field("name", &self.name).finish()
+        f.debug_struct("Lines")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

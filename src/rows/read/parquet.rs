@@ -51,7 +51,9 @@ struct Column {
 
 impl std::fmt::Debug for Groups {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Groups").field("name", &self.name).finish()
+        f.debug_struct("Groups")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

@@ -134,7 +134,7 @@ fn starts(shape: &[usize]) -> Vec<i16> {
     let start = |element: usize| {
         let (mut inner, mut level) = (width, 0);
         for size in shape {
-            if element % inner == 0 {
+            if element.is_multiple_of(inner) {
                 break;
             }
             inner /= size;

@@ -55,9 +55,7 @@ impl Ran {
     pub(crate) fn reasons(&self) -> Vec<(String, String)> {
         let header = |letter: &Value, name: &str| {
             let found = letter["headers"][name].as_str().or(letter[name].as_str());
-            found
-                .map(str::to_owned)
-                .unwrap_or_else(|| letter.to_string())
+            found.map_or_else(|| letter.to_string(), str::to_owned)
         };
         let letters = self.dead.iter();
         letters
