@@ -309,7 +309,12 @@ impl Group {
         let mut parts = Vec::with_capacity(columns.len());
         for (column, conversion) in columns.iter().zip(conversions) {
             let one = std::slice::from_ref(column);
-            let value = self.bring_flat(one, dtype, group)?;
+            // Rounded once, at the end, where the column has more digits than the model.
+            let wide = match column.dtype {
+                Dtype::F64 | Dtype::I64 | Dtype::I32 => Dtype::F64,
+                _ => dtype,
+            };
+            let value = self.bring_flat(one, wide, group)?;
             self.graph.begin_step(&format!("{}/unit", column.name));
             let value = match conversion {
                 Conversion::Affine(affine) => self.affine(&value, *affine),
@@ -319,11 +324,12 @@ impl Group {
                     factors,
                 } => {
                     let kind = self.import_text(name, *field);
-                    let factor = self.looked_up(&kind, factors, dtype, &value.shape);
+                    let factor = self.looked_up(&kind, factors, wide, &value.shape);
                     let name = self.graph.node("Mul", &[&value.name, &factor], Vec::new());
                     Value { name, ..value }
                 }
             };
+            let value = self.graph.cast(&value, dtype);
             parts.push(if columns.len() > 1 {
                 self.graph.flatten(&value)
             } else {

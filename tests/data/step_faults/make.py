@@ -5,6 +5,7 @@ embedding.onnx   input_ids, attention_mask i64 [rows, 16] -> vector f32 [rows, 4
 old.onnx         x f32 [rows, 2] -> y: the mask of a `Dropout` of operator set 9, which newer sets do not give
 pair.onnx        X f32 [rows, 2] -> label i64, probabilities f32 [rows, 2]
 same.onnx        X f32 [rows, 2] -> Y, the same
+three.onnx       X f32 [rows, 3] -> Y, the same
 whole.onnx       X i64 [rows, 2] -> sum i64
 text.onnx        crop string [rows, 1], x f32 [rows, 1] -> name string, number f32
 
@@ -78,14 +79,9 @@ def main():
         {},
         17,
     )
-    save(
-        "same",
-        [h.make_node("Identity", ["X"], ["Y"])],
-        [value("X", T.FLOAT, [2])],
-        [value("Y", T.FLOAT, [2])],
-        {},
-        17,
-    )
+    for name, width in [("same", 2), ("three", 3)]:
+        nodes = [h.make_node("Identity", ["X"], ["Y"])]
+        save(name, nodes, [value("X", T.FLOAT, [width])], [value("Y", T.FLOAT, [width])], {}, 17)
     save(
         "whole",
         [h.make_node("ReduceSum", ["X", "columns"], ["sum"], keepdims=0)],

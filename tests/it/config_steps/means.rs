@@ -125,3 +125,71 @@ fn a_formula_takes_the_density_of_a_field() {
     let expected = 27.0 * 0.048 * 0.453_592_37 / 0.404_687_260_987_426;
     assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
 }
+
+/// The cells of the lines of a Markdown table with this head.
+fn table(text: &str, head: &str) -> Vec<Vec<String>> {
+    let rest = text.split_once(head).expect("the table is there").1;
+    let lines = rest
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| {
+        let cells = line.trim_matches('|').split('|');
+        cells
+            .map(|cell| cell.trim().trim_matches('`').to_owned())
+            .collect()
+    };
+    lines.map(cells).collect()
+}
+
+/// Every conversion of `docs/units.md`, as a formula of one pipeline.
+#[test]
+fn the_conversions_of_the_documentation_are_right() {
+    let text = std::fs::read_to_string(here("docs/units.md")).expect("readable");
+    let lines = table(&text, "| value | in | becomes | in | by density |");
+    assert!(lines.len() >= 10, "{lines:?}");
+    let (mut fields, mut steps) = (String::new(), String::new());
+    let mut row = serde_json::Map::new();
+    for (at, line) in lines.iter().enumerate() {
+        let [value, from, _, to, density] = line.as_slice() else {
+            panic!("{line:?}")
+        };
+        let density = match density.as_str() {
+            "" => String::new(),
+            density => format!(", density: {{ value: \"{density}\" }}"),
+        };
+        fields.push_str(&format!(
+            "\n  x{at}: {{ dtype: f64, unit: \"{from}\"{density} }}"
+        ));
+        steps.push_str(&format!(
+            "\n  - {{ formula: \"unit(x{at}, '{to}')\", output: y{at} }}"
+        ));
+        row.insert(format!("x{at}"), value.parse::<f64>().unwrap().into());
+    }
+    let outputs: Vec<String> = (0..lines.len()).map(|at| format!("y{at}: y{at}")).collect();
+    let outputs = outputs.join(", ");
+    let middle = format!(
+        "fields: {fields}\nsteps: {steps}\nencode: {{ json: {{ outputs: {{ {outputs} }} }} }}"
+    );
+    let results = rows(&middle, &[Value::Object(row)]);
+    for (at, line) in lines.iter().enumerate() {
+        let expected: f64 = line[2].parse().unwrap();
+        let found = results[0][format!("y{at}")].as_f64().unwrap();
+        assert!(
+            (found - expected).abs() <= 1e-9 * expected.abs(),
+            "{line:?} gives {found}"
+        );
+    }
+}
+
+#[test]
+fn the_pipeline_of_the_documentation_is_one() {
+    let text = std::fs::read_to_string(here("docs/units.md")).expect("readable");
+    let yaml = text
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let yaml = yaml.expect("there is one");
+    super::load_at("tests/data/step_faults/units.yaml", yaml)
+        .unwrap_or_else(|errors| panic!("{errors}"));
+}

@@ -14,15 +14,15 @@ use forebay::{
 
 use crate::engine::runtime;
 
-pub(crate) fn load(yaml: &str) -> Result<Plan, ConfigErrors> {
+/// A pipeline file that would lie at this place.
+pub(crate) fn load_at(path: &str, yaml: &str) -> Result<Plan, ConfigErrors> {
     runtime();
     let mut catalog = CpuCatalog::new();
-    config::load_text(
-        Path::new("pipelines/test.yaml"),
-        yaml,
-        &|_| None,
-        &mut catalog,
-    )
+    config::load_text(Path::new(path), yaml, &|_| None, &mut catalog)
+}
+
+fn load(yaml: &str) -> Result<Plan, ConfigErrors> {
+    load_at("pipelines/test.yaml", yaml)
 }
 
 fn broken(yaml: &str) -> String {
@@ -41,10 +41,10 @@ macro_rules! faults {
         }
     )*};
 }
-pub(crate) use faults;
+use faults;
 
 /// A pipeline from file to file; what is empty is left out.
-pub(crate) fn file(fields: &str, models: &str, steps: &str, more: &str) -> String {
+fn file(fields: &str, models: &str, steps: &str, more: &str) -> String {
     let mut text = "name: test\nsource: { file: { path: \"-\" } }\n".to_owned();
     for (key, value) in [("fields", fields), ("models", models), ("steps", steps)] {
         if !value.is_empty() {

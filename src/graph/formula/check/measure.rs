@@ -136,10 +136,18 @@ fn without_unit(unit: &Unit, column: &str, operand: &Operand) -> Result<(), Form
         operand.span.clone(),
         format!("`{column}` has no unit, and stands beside a value in `{unit}`"),
     )
-    .help(format!(
-        "give `{column}` a `unit` (`unit: 1` for a plain number), or write `unit({column}, \
-         '{unit}')`"
-    )))
+    .help(if operand.span.len() == column.len() {
+        format!(
+            "give `{column}` a `unit` (`unit: 1` for a plain number), or write `unit({column}, \
+             '{unit}')`"
+        )
+    } else {
+        // What it must be is for the rest of the operand to say.
+        format!(
+            "give `{column}` the `unit` that it has (`unit: 1` for a plain number), so that this \
+             comes out in `{unit}`"
+        )
+    }))
 }
 
 /// # Errors
