@@ -11,10 +11,11 @@ REFERENCE := docs/pipeline-file.md
 # ONNX's cases of single operators. The newest version whose operators ONNX Runtime 1.31.1 nearly all knows.
 ONNX := 1.22.0
 NODE_TESTS := $(CARGO_TARGET_DIR)/onnx-node-tests
+COMPILED_PYTHON := $(CARGO_TARGET_DIR)/compiled-python-$(ONNX)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup models build demo test test-scripts verify-onnx soak lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo test test-scripts verify-onnx test-compiled soak lint bench schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -54,6 +55,14 @@ verify-onnx: check-rust check-python setup ## run ONNX's ~1,800 operator cases i
 	@$(CARGO) build --quiet --locked
 	@$(CARGO_TARGET_DIR)/debug/forebay verify $(NODE_TESTS)/cases --json > $(NODE_TESTS)/forebay.json || test $$? -eq 1 -o $$? -eq 69
 	@$(NODE_TESTS)/python-$(ONNX)/bin/python scripts/onnx_node_tests.py compare $(NODE_TESTS)/python.json $(NODE_TESTS)/forebay.json
+
+test-compiled: check-rust check-python setup ## run in Python what `forebay compile` writes, and compare with `forebay run`
+	@mkdir -p $(CARGO_TARGET_DIR)
+	@test -x $(COMPILED_PYTHON)/bin/python || $(PYTHON) -m venv $(COMPILED_PYTHON)
+	@$(COMPILED_PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check \
+		onnx==$(ONNX) onnxruntime==1.31.1 numpy==2.4.6
+	@$(CARGO) build --quiet --locked
+	@$(COMPILED_PYTHON)/bin/python scripts/check_compiled.py $(CARGO_TARGET_DIR)/debug/forebay
 
 soak: check-rust setup ## kill, freeze and cut off real processes for ten minutes, and count; writes docs/soak.md
 	@$(CARGO) test --release --locked --test faults -- --ignored --exact --nocapture soak::soak

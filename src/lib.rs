@@ -14,6 +14,7 @@
 //! - [`engine`]: models run
 //! - [`encode`]: outputs become bytes
 //! - [`sink`]: results go out; outcomes go home
+//! - [`rows`]: files of rows, read and written
 //! - [`pipeline`]: wires the rooms; the only one that knows them all
 //! - [`config`]: the pipeline file, checked
 //! - [`control`]: HTTP and signals
@@ -34,6 +35,7 @@ pub mod host;
 pub mod message;
 pub mod nats;
 pub mod pipeline;
+pub mod rows;
 pub mod sink;
 pub mod source;
 pub mod telemetry;

@@ -11,7 +11,7 @@ Exit codes:
   66  a file to read is missing or cannot be read
   69  something it needs is not there: a NATS server, a stream, ONNX Runtime
   70  a bug in forebay
-  78  a pipeline file is wrong (file, line and column are in the report), or its golden rows do not pass
+  78  a pipeline file is wrong (the report says where), or its golden rows do not pass
   130, 143  stopped at once by a second Ctrl-C or SIGTERM";
 
 /// Why the program ends, as an exit code.

@@ -16,6 +16,7 @@ pub mod schema;
 pub mod send;
 mod server;
 pub mod tail;
+pub mod transform;
 pub mod verify;
 
 use std::{future::Future, path::PathBuf};
@@ -54,6 +55,8 @@ pub(crate) use examples;
         "forebay new model.onnx                         write a pipeline file for a model",
         "forebay check pipeline.yaml                    see whether a pipeline file is right",
         "forebay run pipeline.yaml                      run it",
+        "forebay transform pipeline.yaml -i a.csv -o b.parquet",
+        "                                               run a file's rows through it",
         "forebay send rows.jsonl --subject rows.a       publish a file's lines",
         "forebay tail 'scores.>'                        print what comes out",
     ),
@@ -126,6 +129,9 @@ pub enum Command {
     /// Print what is published on a subject
     #[command(after_help = tail::examples())]
     Tail(tail::Args),
+    /// Run the rows of a file through a pipeline, into a file
+    #[command(after_help = transform::examples())]
+    Transform(transform::Args),
     /// Print the completion script for a shell
     #[command(after_help = completions::examples())]
     Completions(completions::Args),
@@ -161,6 +167,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => block_on(demo::demo(args, globals)),
         Command::Send(args) => send::send(&args, globals),
         Command::Tail(args) => block_on(tail::tail(args)),
+        Command::Transform(args) => transform::transform(args, globals),
         Command::Completions(args) => completions::completions(&args),
     }
 }

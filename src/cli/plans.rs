@@ -1,10 +1,16 @@
 //! Pipeline files to plans, for every command that takes them.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{Exit, Failure, Globals};
 use crate::{
-    config::{self, Plan},
+    config::{
+        self, Plan,
+        plan::{Offline, Selection},
+    },
     engine::cpu::{catalog::CpuCatalog, library},
 };
 
@@ -38,6 +44,26 @@ pub(super) fn load(files: &[PathBuf], globals: &Globals) -> Result<Vec<Plan>, Fa
     } else {
         Err(Failure::rendered(exit, reports.join("\n")))
     }
+}
+
+/// Loads ONNX Runtime, and reads and checks a file for a run over rows of files.
+///
+/// # Errors
+/// As for [`load`].
+pub(super) fn load_offline(
+    file: &Path,
+    offline: &Offline,
+    globals: &Globals,
+) -> Result<(Plan, Selection), Failure> {
+    load_runtime(globals)?;
+    config::load_offline(file, offline, &mut CpuCatalog::new()).map_err(|errors| {
+        let exit = if errors.is_unreadable() {
+            Exit::NoInput
+        } else {
+            Exit::Config
+        };
+        Failure::rendered(exit, errors.render_for(&io::stderr()))
+    })
 }
 
 /// Loads ONNX Runtime, from where the command line says or where it is found.

@@ -20,7 +20,10 @@ use std::path::Path;
 pub use self::{
     plan::Plan, print::resolved, reference::reference, report::ConfigErrors, schema::schema,
 };
-use self::{plan::SourcePlan, report::Report};
+use self::{
+    plan::{Offline, Selection, SourcePlan},
+    report::Report,
+};
 use crate::engine::ModelCatalog;
 
 /// Reads and checks a pipeline file, with the environment of this process.
@@ -28,6 +31,27 @@ use crate::engine::ModelCatalog;
 /// # Errors
 /// Everything that is wrong with the file, each with its place in it.
 pub fn load(path: &Path, catalog: &mut dyn ModelCatalog) -> Result<Plan, ConfigErrors> {
+    read_file(path, None, catalog).map(|(plan, _)| plan)
+}
+
+/// The same for a run over rows of files: what the file says of source, sink and dead letter is
+/// not looked at, and `offline` says which steps run and what is written.
+///
+/// # Errors
+/// As for [`load`]; or what is to be written is not there.
+pub fn load_offline(
+    path: &Path,
+    offline: &Offline,
+    catalog: &mut dyn ModelCatalog,
+) -> Result<(Plan, Selection), ConfigErrors> {
+    read_file(path, Some(offline), catalog)
+}
+
+fn read_file(
+    path: &Path,
+    offline: Option<&Offline>,
+    catalog: &mut dyn ModelCatalog,
+) -> Result<(Plan, Selection), ConfigErrors> {
     let text = std::fs::read(path).map_err(|error| ConfigErrors::unreadable(path, &error))?;
     let text = String::from_utf8(text).map_err(|_| {
         let report = Report::new(format!("`{}` is not UTF-8 text", path.display()));
@@ -37,7 +61,8 @@ pub fn load(path: &Path, catalog: &mut dyn ModelCatalog) -> Result<Plan, ConfigE
             vec![report.help("a pipeline file is YAML, not a model")],
         )
     })?;
-    load_text(path, &text, &|name| std::env::var(name).ok(), catalog)
+    let env = |name: &str| std::env::var(name).ok();
+    resolve_text(path, &text, &env, offline, catalog)
 }
 
 /// Checks the text of a pipeline file that stands at `path`, with the environment that `env` gives.
@@ -50,10 +75,21 @@ pub fn load_text(
     env: &dyn Fn(&str) -> Option<String>,
     catalog: &mut dyn ModelCatalog,
 ) -> Result<Plan, ConfigErrors> {
+    resolve_text(path, text, env, None, catalog).map(|(plan, _)| plan)
+}
+
+fn resolve_text(
+    path: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    offline: Option<&Offline>,
+    catalog: &mut dyn ModelCatalog,
+) -> Result<(Plan, Selection), ConfigErrors> {
     let mut reports = Vec::new();
     let raw = node::parse(text, env, &mut reports)
         .and_then(|root| read::read::<raw::Pipeline>(&root, &mut reports));
-    let plan = raw.and_then(|raw| resolve::resolve(&raw, path, text, catalog, &mut reports));
+    let plan =
+        raw.and_then(|raw| resolve::resolve(&raw, (path, text), offline, catalog, &mut reports));
     plan.ok_or_else(|| ConfigErrors::new(path, text, reports))
 }
 

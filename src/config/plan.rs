@@ -67,6 +67,28 @@ pub struct Plan {
     pub shutdown_grace: Duration,
 }
 
+/// What is wanted of a run over rows of files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offline {
+    /// Stop in front of the models.
+    pub without_models: bool,
+    /// The outputs and fields to write; none where the pipeline file decides, or where
+    /// everything is written that is there without models.
+    pub outputs: Vec<String>,
+}
+
+/// What a run over rows of files writes, and what it leaves out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The columns beside the passed keys. Their series are those of [`Plan::outputs`], and behind
+    /// them those of [`Plan::fields`].
+    pub columns: Vec<OutputField>,
+    /// Those of [`Plan::outputs`] that are not there in every row.
+    pub partial: Vec<usize>,
+    /// Steps that do not run, since they are models or need what a model gives.
+    pub left_out: Vec<String>,
+}
+
 /// Messages whose results are known: one in each line of a file, and its result in the same place of
 /// another. A fraction may be off by `atol + rtol * |expected|`.
 #[derive(Debug, Clone, PartialEq)]

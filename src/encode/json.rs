@@ -204,12 +204,12 @@ fn float(value: impl zmij::Float, finite: bool, into: &mut BytesMut) -> NonFinit
     0
 }
 
-fn integer(value: impl itoa::Integer, into: &mut BytesMut) {
+pub(crate) fn integer(value: impl itoa::Integer, into: &mut BytesMut) {
     into.put_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// A string in quotes, with escapes where JSON demands them.
-fn text(value: &str, into: &mut BytesMut) {
+pub(crate) fn text(value: &str, into: &mut BytesMut) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     into.put_u8(b'"');
     let mut rest = value.as_bytes();

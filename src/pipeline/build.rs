@@ -130,13 +130,13 @@ fn order(plan: &Plan) -> Option<Order> {
 }
 
 /// Worker threads: one for each engine, and half the cores more that decode meanwhile.
-fn threads(engines: usize) -> usize {
+pub fn threads(engines: usize) -> usize {
     let cores = available_parallelism().map_or(1, NonZero::get);
     engines + (cores / 2).max(1)
 }
 
 /// The series that decoders fill: the fields, then the passed keys as JSON text.
-pub(super) fn table(fields: &[Field], passed: usize) -> Table {
+pub fn table(fields: &[Field], passed: usize) -> Table {
     let mut table = Table::for_fields(fields);
     for _ in 0..passed {
         table.series.push(Series::new(Dtype::String, Vec::new()));
@@ -145,7 +145,10 @@ pub(super) fn table(fields: &[Field], passed: usize) -> Table {
 }
 
 /// One engine for each worker, loaded and warm. Loading takes long, so not on a tokio worker.
-async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
+///
+/// # Errors
+/// A model that cannot be served.
+pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
     let (spec, fields, workers) = (plan.engine.clone(), plan.fields.clone(), plan.workers);
     let load = move || {
         (0..workers)
@@ -211,6 +214,20 @@ pub(super) fn placed(plan: &Plan, hosts: &[Box<dyn HostStep>]) -> HostSteps {
         last: host.last,
     });
     HostSteps(placed.collect())
+}
+
+/// Decoders of JSON text for rows of this pipeline, whatever its messages are; one for each of so
+/// many threads.
+///
+/// # Errors
+/// A step on the host that cannot be made.
+pub fn row_decoders(plan: &Plan, threads: usize) -> Result<Vec<Box<dyn Decode>>, BuildError> {
+    let hosts = hosts(plan)?;
+    let decoder = |_| {
+        let decoder = JsonDecoder::new(&plan.fields, &plan.passed);
+        Box::new(decoder.with_hosts(placed(plan, &hosts))) as Box<dyn Decode>
+    };
+    Ok((0..threads).map(decoder).collect())
 }
 
 pub(super) fn decoder(plan: &Plan, hosts: HostSteps) -> Box<dyn Decode> {

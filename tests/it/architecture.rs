@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("graph", &["contract", "units"]),
     ("engine", &["block", "contract", "graph", "message"]),
     ("encode", &["block", "contract", "message"]),
+    ("rows", &["block", "contract", "encode", "message"]),
     ("sink", &["message", "nats", "source", "telemetry"]),
     (
         "config",

@@ -25,12 +25,14 @@ fn help_says_what_each_command_does() {
         "",
         "run",
         "check",
+        "compile",
         "schema",
         "new",
         "verify",
         "demo",
         "send",
         "tail",
+        "transform",
         "completions",
     ] {
         let args: Vec<&str> = [command, "--help"]

@@ -127,7 +127,7 @@ async fn files_one_by_one_have_magikas_scores() {
         assert_eq!(answer["label"], expected["label"], "{expected}");
         assert!(off(&answer, expected) <= 1e-5, "{answer}, not {expected}");
     }
-    let short = client.request("filetype.in", " seven\n\n\n ".into()).await;
+    let short = client.request("filetype.in", "\n\n\n  seven".into()).await;
     let headers = short.expect("answered").headers.expect("an error");
     let reason = format!("{headers:?}");
     assert!(

@@ -73,7 +73,8 @@ impl Place {
 /// The file with the steps in it that only stand there as comments.
 fn uncommented(yaml: &str) -> String {
     let (head, steps) = yaml.split_once("\nsteps:\n").unwrap();
-    format!("{head}\nsteps:\n{}", steps.replace("  #  ", "  "))
+    let steps = steps.replace("  #  - ", "  - ").replace("  #    ", "    ");
+    format!("{head}\nsteps:\n{steps}")
 }
 
 fn near(got: &Value, want: &[f64]) -> bool {

@@ -79,8 +79,7 @@ fn tensor(plan: &Plan, input: &Input, rows: usize, made: &[(&str, String)]) -> S
     let values: Vec<String> = (input.columns.iter())
         .map(|column| value(plan, column, input.dtype))
         .collect();
-    let widths = input.columns.iter().map(width);
-    let single = widths.clone().all(|width| width == 1);
+    let single = input.columns.iter().all(|column| width(column) == 1);
     match values.first() {
         Some(first) if all_fields && values.iter().all(|value| value == first) => {
             format!("np.full({}, {first}, {dtype})", shape(&input.shape))
@@ -97,27 +96,37 @@ fn tensor(plan: &Plan, input: &Input, rows: usize, made: &[(&str, String)]) -> S
                 shape(&input.shape)
             )
         }
-        _ => {
-            let parts: Vec<String> = (input.columns.iter().zip(widths).zip(&values))
-                .map(|((column, width), value)| {
-                    let name = column.output.as_deref();
-                    let from = made.iter().find(|(known, _)| Some(*known) == name);
-                    match from {
-                        Some((_, made)) => format!("{made}.reshape({rows}, -1).astype({dtype})"),
-                        None => format!("np.full({}, {value}, {dtype})", shape(&[width])),
-                    }
-                })
-                .collect();
-            match parts.as_slice() {
-                [part] => format!("{part}.reshape{}", shape(&input.shape)),
-                parts => format!(
-                    "np.concatenate([{}], 1).reshape{}",
-                    parts.join(", "),
-                    shape(&input.shape)
-                ),
-            }
-        }
+        _ => joined(input, rows, made, &values, dtype).map_or_else(
+            || format!("np.zeros({}, {dtype})", shape(&input.shape)),
+            |joined| format!("{joined}.reshape{}", shape(&input.shape)),
+        ),
     }
+}
+
+/// Columns of earlier graphs, and of fields among them, side by side.
+fn joined(
+    input: &Input,
+    rows: usize,
+    made: &[(&str, String)],
+    values: &[String],
+    dtype: &str,
+) -> Option<String> {
+    let from = |column: &Column| {
+        let name = column.output.as_deref();
+        let found = made.iter().find(|(known, _)| Some(*known) == name);
+        found.map(|(_, made)| format!("{made}.astype({dtype})"))
+    };
+    if let [column] = input.columns.as_slice() {
+        return from(column);
+    }
+    let parts = input.columns.iter().zip(values).map(|(column, value)| {
+        from(column).map_or_else(
+            || format!("np.full(({rows}, {}), {value}, {dtype})", width(column)),
+            |made| format!("{made}.reshape({rows}, -1)"),
+        )
+    });
+    let parts: Vec<String> = parts.collect();
+    Some(format!("np.concatenate([{}], 1)", parts.join(", ")))
 }
 
 fn width(column: &Column) -> usize {

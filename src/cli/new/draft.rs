@@ -71,12 +71,11 @@ impl Draft {
             let outputs = catalog.outputs(model, &guess.shapes).ok()?;
             Some((guess.kind, guess.shapes, outputs))
         });
-        let (kind, rows, outputs) = match recognised {
-            Some((kind, shapes, outputs)) => (kind, known(shapes), Ok(outputs)),
-            None => {
-                let (rows, outputs) = table(catalog, model, &inputs)?;
-                (Kind::Table, rows, outputs)
-            }
+        let (kind, rows, outputs) = if let Some((kind, shapes, outputs)) = recognised {
+            (kind, known(shapes), Ok(outputs))
+        } else {
+            let (rows, outputs) = table(catalog, model, &inputs)?;
+            (Kind::Table, rows, outputs)
         };
         let heads = (outputs.iter())
             .flat_map(|outputs| heads(&kind, outputs, graph.as_ref(), model))

@@ -135,7 +135,9 @@ impl Proposal {
                     ],
                 ),
             };
-            check.iter().for_each(|check| this.comment(check));
+            for check in check {
+                this.comment(check);
+            }
             let scaled = names.fresh("scaled");
             this.before += &format!("  - normalize: {{ scale: 255, {numbers}layout: {layout} }}\n");
             this.step_feeds(&fed, &scaled);

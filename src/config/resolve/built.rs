@@ -124,7 +124,8 @@ impl Group {
         let mut places = vec![None; self.values.len()];
         let (mut outputs, mut qualified) = (Vec::new(), Vec::new());
         for (number, named) in self.values.iter().enumerate() {
-            if !wanted.contains(&number) {
+            // A graph must have an output, also where nobody wants one.
+            if !wanted.is_empty() && !wanted.contains(&number) {
                 continue;
             }
             places[number] = Some(outputs.len());

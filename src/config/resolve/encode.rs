@@ -22,13 +22,13 @@ pub(super) struct Encoded {
 
 /// The series that were asked for so far; each is there once.
 #[derive(Default)]
-struct Series {
-    refs: Vec<OutputRef>,
-    infos: Vec<OutputInfo>,
+pub(super) struct Series {
+    pub(super) refs: Vec<OutputRef>,
+    pub(super) infos: Vec<OutputInfo>,
 }
 
 impl Series {
-    fn add(&mut self, at: OutputRef, info: &OutputInfo) -> usize {
+    pub(super) fn add(&mut self, at: OutputRef, info: &OutputInfo) -> usize {
         let known = self.refs.iter().position(|known| *known == at);
         known.unwrap_or_else(|| {
             self.refs.push(at);
@@ -247,7 +247,7 @@ impl Resolver<'_> {
     }
 
     /// One reference: an output, or `output[element]`.
-    fn output(
+    pub(super) fn output(
         &mut self,
         key: &str,
         written: &At<String>,
@@ -275,7 +275,7 @@ impl Resolver<'_> {
             match element_index(element, base, info) {
                 Ok(index) => field.element = Some(index),
                 Err(report) => {
-                    self.report(report.at(&written.span(), ""));
+                    self.report(report.at_written(written.span.as_ref(), ""));
                     return None;
                 }
             }
@@ -290,11 +290,13 @@ impl Resolver<'_> {
         }
         let names = steps.names();
         let known = || names.iter().map(String::as_str);
-        self.report(
-            Report::new(format!("there is no output `{base}`"))
-                .at(&written.span(), format!("there are {}", listed(known())))
-                .maybe_help(nearest(base, known())),
-        );
+        let report = Report::new(format!("there is no output `{base}`"));
+        let there = format!("there are {}", listed(known()));
+        let report = match &written.span {
+            Some(span) => report.at(span, there),
+            None => report.help(there),
+        };
+        self.report(report.maybe_help(nearest(base, known())));
     }
 }
 

@@ -146,6 +146,13 @@ impl Steps {
             .collect()
     }
 
+    /// What every step gave, where all of it is known.
+    pub(super) fn all_outputs(&self) -> Option<Vec<(OutputRef, &OutputInfo)>> {
+        let all = self.known.iter();
+        all.map(|known| Some((known.at, known.info.as_ref()?)))
+            .collect()
+    }
+
     /// The names of what the last step gave.
     pub(super) fn last_names(&self) -> impl Iterator<Item = &str> {
         let last = self.known.get(self.last.clone()).unwrap_or_default();

@@ -18,6 +18,7 @@ mod names;
 mod order;
 mod route;
 mod script;
+mod select;
 mod server;
 mod shape;
 mod steps;
@@ -34,20 +35,20 @@ use std::{
 
 use self::script::{densities, model_plans, script};
 use super::{
-    plan::Plan,
+    plan::{Offline, Plan, Selection},
     raw::{At, FilePath, Pipeline},
     report::Report,
 };
 use crate::{batch::BatchPolicy, engine::ModelCatalog, graph::proto, message::InFlight};
 
-/// Resolves one pipeline.
+/// Resolves one pipeline; `offline` where rows of files are to go through it.
 pub(super) fn resolve(
     raw: &Pipeline,
-    file: &Path,
-    text: &str,
+    (file, text): (&Path, &str),
+    offline: Option<&Offline>,
     catalog: &mut dyn ModelCatalog,
     reports: &mut Vec<Report>,
-) -> Option<Plan> {
+) -> Option<(Plan, Selection)> {
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut resolver = Resolver {
         raw,
@@ -55,17 +56,19 @@ pub(super) fn resolve(
         base,
         catalog,
         read: HashMap::new(),
+        offline,
+        selection: Selection::default(),
         reports: Vec::new(),
     };
     let plan = resolver.plan(file);
-    let found = resolver.reports;
+    let (found, selection) = (resolver.reports, resolver.selection);
     let plan = plan.filter(|_| found.is_empty());
     assert!(
         plan.is_some() || !found.is_empty(),
         "no plan and no mistake: this is a bug"
     );
     reports.extend(found);
-    plan
+    Some((plan?, selection))
 }
 
 struct Resolver<'a> {
@@ -77,30 +80,44 @@ struct Resolver<'a> {
     catalog: &'a mut dyn ModelCatalog,
     /// Models that were read to be put into a graph, by their files.
     read: HashMap<PathBuf, proto::Model>,
+    /// What is wanted of an offline run, where this is one.
+    offline: Option<&'a Offline>,
+    /// What an offline run writes.
+    selection: Selection,
     reports: Vec<Report>,
 }
 
 impl Resolver<'_> {
     fn plan(&mut self, file: &Path) -> Option<Plan> {
         let raw = self.raw;
-        let routes = self.routes();
+        let routes = match self.offline {
+            Some(_) => Some(route::Routes::nowhere()),
+            None => self.routes(),
+        };
         self.check_batch();
         let models = self.models();
-        let step_list = self.step_list(&models);
-        let fields = self.fields(&step_list);
+        let mut step_list = self.step_list(&models);
+        let mut fields = self.fields(&step_list);
+        self.leave_out(&mut step_list, &fields);
         let mut steps = self.steps(&step_list, &fields);
         let order_by = self.order_by(&fields, &mut steps);
-        let encode = self.encode(&steps);
+        let encode = match self.offline {
+            Some(offline) => self.select(offline, &steps, &fields),
+            None => self.encode(&steps),
+        };
         let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
         // Without what is written, a graph would have no outputs.
-        steps.sound &= self.check_unused(&fields, &steps, wanted) && encode.is_some();
+        let whole = self.is_whole();
+        steps.sound &= !whole || self.check_unused(&fields, &steps, wanted);
+        steps.sound &= encode.is_some();
         let workers = self.workers(&step_list);
-        let golden = self.golden();
+        let golden = self.offline.is_none().then(|| self.golden()).flatten();
 
         let max_rows = raw.batch.max_rows.value.0;
         let finished = self.finish(steps, wanted.unwrap_or_default(), max_rows);
         let routes = routes?;
         let encode = encode?;
+        self.keep_fields(&mut fields, encode.series.len());
         let (engine, step_plans) = finished?;
         Some(Plan {
             name: raw.name.0.clone(),

@@ -51,6 +51,13 @@ impl<'r> Resolver<'r> {
     }
 
     fn open(&mut self, model: &Model) -> Option<Opened> {
+        // Features are wanted before there is a model to train on them.
+        if self.is_without_models()
+            && self.raw.fields.is_some()
+            && !self.base.join(&model.path.value.0).exists()
+        {
+            return None;
+        }
         let path = self.existing(&model.path, "model file")?;
         let source = ModelSource::file(path);
         let opened = self.catalog.inputs(&source).and_then(|inputs| {

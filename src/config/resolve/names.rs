@@ -117,8 +117,7 @@ fn makers(steps: &[At<Step>], name: &str) -> impl Iterator<Item = usize> {
 }
 
 /// Everything that a step reads.
-fn reads(step: &At<Step>) -> Vec<String> {
-    let raw = &step.value;
+pub(super) fn reads(raw: &Step) -> Vec<String> {
     let inputs = raw.inputs.iter().flat_map(|inputs| &inputs.value.0);
     let feeds = inputs.map(|(_, feed)| feed).chain(&raw.input);
     let mut names: Vec<String> = feeds
@@ -139,7 +138,11 @@ fn way(steps: &[At<Step>], from: usize, to: usize) -> Option<Vec<String>> {
     let mut seen = vec![from];
     let mut ways = std::collections::VecDeque::from([(from, Vec::new())]);
     while let Some((at, way)) = ways.pop_front() {
-        for name in steps.get(at).map(reads).unwrap_or_default() {
+        for name in steps
+            .get(at)
+            .map(|step| reads(&step.value))
+            .unwrap_or_default()
+        {
             for maker in makers(steps, &name) {
                 let mut way: Vec<String> = way.clone();
                 way.push(name.clone());

@@ -30,6 +30,17 @@ pub(super) struct Routes {
     pub(super) dead_letter: Option<SinkPlan>,
 }
 
+impl Routes {
+    /// For a run that neither reads nor writes what the file names.
+    pub(super) fn nowhere() -> Self {
+        Self {
+            source: SourcePlan::File(FileOptions { path: None }),
+            sink: SinkPlan::File(FileTarget { path: None }),
+            dead_letter: None,
+        }
+    }
+}
+
 impl Resolver<'_> {
     pub(super) fn routes(&mut self) -> Option<Routes> {
         let source = self.source();

@@ -12,7 +12,8 @@ use crate::{
 /// Greedy decoding of CTC (Graves and others, 2006): at each step the most likely class; the blank is dropped, and a class that comes
 /// again at once counts as one. Takes `[T, C]`, probabilities for each step (put `softmax` before it where the model gives scores). Gives
 /// `indices` [T] (classes from the front on, then -1), `length` (how many there are) and `score`, the mean of the
-/// probabilities at the steps that were kept, 0 where there are none (all as PaddleOCR). Example: with `{ blank: 0 }` the
+/// probabilities at the steps that were kept, 0 where there are none (all as PaddleOCR); with labels also `texts` [T], those of
+/// the classes, then "". Example: with `{ blank: 0 }` the
 /// best classes 0, 3, 3, 0, 3, 5 become [3, 3, 5, -1, -1, -1], of length 3.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,10 +56,16 @@ impl TensorStep for Ctc {
         let one = graph.number(value.dtype, 1.0);
         let count = graph.with_constant("Max", &count, &one);
         let score = graph.with_constant("Div", &score, &count.name);
-        let mut indices = Value::new(indices, Dtype::I64, vec![steps]);
-        indices.labels = self.labels.clone().or_else(|| value.labels.clone());
+        let indices = Value::new(indices, Dtype::I64, vec![steps]);
+        let labels = self.labels.as_ref().or(value.labels.as_ref());
+        let texts = labels.map(|labels| {
+            // What is -1 gets the last one.
+            let labels: Vec<&str> = labels.iter().map(String::as_str).chain([""]).collect();
+            ("texts", graph.pick_texts(&labels, &indices))
+        });
         Ok([("indices", indices), ("length", length), ("score", score)]
             .into_iter()
+            .chain(texts)
             .map(|(part, value)| Output { part, value })
             .collect())
     }

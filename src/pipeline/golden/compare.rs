@@ -249,14 +249,13 @@ impl Comparison {
             return (f64::INFINITY, None, None);
         };
         let off = (one - other).abs();
-        let whole = found.is_i64() || found.is_u64();
-        if whole {
-            // `1.0` may stand for 1; above that, every difference is one too many.
-            let score = if off > 0.0 || expected.is_i64() || expected.is_u64() {
-                1.0 + off.max(1.0)
-            } else {
-                0.0
-            };
+        if let (Some(one), Some(other)) = (whole(expected), whole(found)) {
+            let off = one.abs_diff(other) as f64;
+            return (1.0 + off, Some(off), Some(0.0));
+        }
+        // `1.0` may stand for 1; else every difference from a whole number is one too many.
+        if whole(found).is_some() {
+            let score = if off > 0.0 { 1.0 + off } else { 0.0 };
             return (score, Some(off), Some(0.0));
         }
         let allowed = self.tolerance.absolute + self.tolerance.relative * one.abs();
@@ -295,6 +294,11 @@ impl Comparison {
         });
         &mut self.parts[place]
     }
+}
+
+fn whole(number: &Value) -> Option<i128> {
+    let negative = number.as_i64().map(i128::from);
+    negative.or_else(|| number.as_u64().map(i128::from))
 }
 
 /// Stage and reason of a rejected record.

@@ -1,6 +1,6 @@
 //! Formulas and steps in pipeline files that are wrong, with real models.
 
-use super::{broken, faults, file, formula, steps};
+use super::{broken, faults, file, formula, load, steps};
 
 faults! {
     f_unknown_name: formula("{ yield: { unit: t/har }, price: { unit: EUR/t }, cost: { unit: EUR/har } }", "yeild * price - cost", "");
@@ -68,4 +68,15 @@ faults! {
     old_opset: file("{ a: {}, b: {} }", "{ m: { path: ../tests/data/step_faults/old.onnx } }", "\n  - { scale: { center: 1 }, input: [a, b], output: p }\n  - { model: m, inputs: { x: p } }", "");
     encode_tensor_text: file("{ s: { dtype: string }, x: {} }", "{ m: { path: ../tests/data/step_faults/text.onnx } }", "\n  - { model: m, inputs: { crop: s, x: x } }", "encode: { tensor: { output: name } }");
     unknown_output: file("{ a: {}, b: {} }", "", "\n  - { top_k: { k: 1 }, input: [a, b], output: best }", "encode: { json: { outputs: { a: best } } }");
+}
+
+#[test]
+fn numbers_that_may_be_nothing_may_be_0() {
+    let plan = load(&file(
+        "{ x: { shape: [2, 3] } }",
+        "",
+        "\n  - transpose: { axes: [1, 0] }\n    input: x\n    output: turned\n  - ctc: { blank: 0 }\n    input: turned",
+        "",
+    ));
+    assert!(plan.is_ok(), "{}", plan.unwrap_err().render(false));
 }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 /// Elements of any type: text apart, numbers as `f64` (all in the files fit) beside whole numbers as they are.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Elements {
+pub(crate) enum Elements {
     Text(Vec<String>),
     Whole(Vec<i64>),
     Float(Vec<f64>),
@@ -36,7 +36,7 @@ fn whole(value: &Json) -> i64 {
 
 impl Elements {
     /// As the files write them.
-    pub(super) fn read(dtype: Dtype, values: &[Json]) -> Self {
+    pub(crate) fn read(dtype: Dtype, values: &[Json]) -> Self {
         let values = values.iter();
         match dtype {
             Dtype::String => Self::Text(values.map(text).collect()),
@@ -52,7 +52,7 @@ impl Elements {
     }
 
     /// Those of some rows out of `of`.
-    pub(super) fn rows(&self, from: usize, count: usize, of: usize) -> Self {
+    pub(crate) fn rows(&self, from: usize, count: usize, of: usize) -> Self {
         fn cut<T: Clone>(all: &[T], from: usize, count: usize, of: usize) -> Vec<T> {
             let width = all.len() / of.max(1);
             all[from * width..(from + count) * width].to_vec()
@@ -64,7 +64,7 @@ impl Elements {
         }
     }
 
-    pub(super) fn tensor(&self, dtype: Dtype, shape: &[usize]) -> SessionInputValue<'static> {
+    pub(crate) fn tensor(&self, dtype: Dtype, shape: &[usize]) -> SessionInputValue<'static> {
         /// A tensor of numbers.
         macro_rules! numbers {
             ($values:expr, $type:ty) => {{
@@ -95,7 +95,7 @@ impl Elements {
     }
 
     /// The type, the shape and the elements of what came out.
-    pub(super) fn of(value: &DynValue) -> (Dtype, Vec<usize>, Self) {
+    pub(crate) fn of(value: &DynValue) -> (Dtype, Vec<usize>, Self) {
         let ty = value.dtype().tensor_type().unwrap();
         let shape = value.dtype().tensor_shape().unwrap();
         let shape = shape.iter().map(|size| usize::try_from(*size).unwrap());
@@ -124,7 +124,7 @@ impl Elements {
     }
 
     /// What differs first, where something does.
-    pub(super) fn differs(&self, expected: &Self, rtol: f64, atol: f64) -> Option<String> {
+    pub(crate) fn differs(&self, expected: &Self, rtol: f64, atol: f64) -> Option<String> {
         /// Where two lists differ first.
         fn first<T: std::fmt::Debug>(
             got: &[T],

@@ -6,7 +6,7 @@
     reason = "a test that panics has done its work"
 )]
 
-mod elements;
+pub(crate) mod elements;
 mod faults;
 
 use std::{fs, path::PathBuf};

@@ -73,6 +73,10 @@ pub(crate) fn changed(file: &str, changes: &[(&str, &str)]) -> Changed {
         assert!(text.contains(before), "{file} has no `{before}`");
         text = text.replace(before, after);
     }
+    for golden in ["golden.jsonl", "golden.expected.jsonl"] {
+        let path = original.with_file_name(golden).display().to_string();
+        text = text.replace(&format!(": {golden}"), &format!(": {path}"));
+    }
     for name in ["model.onnx", "classifier.onnx", "sample.jsonl"] {
         let whole = original.with_file_name(name);
         text = text.replace(

@@ -48,6 +48,7 @@ fn faults() {
         r#"{"size": [224, 256], "fit": "crop", "resize": 5000}"#,
         r#"{"size": [224, 256], "fit": "crop", "fill": [0, 0, 0]}"#,
         r#"{"size": [224, 256], "fit": "letterbox", "fill": [0, 0, 256]}"#,
+        r#"{"size": [224, 256], "fit": "crop", "align": "top_left"}"#,
         r#"{"size": [224, 256], "fit": "crop", "max_pixels": 0}"#,
         r#"{"size": [224, 256], "fit": "crop", "max_bytes": 0}"#,
     ]
