@@ -37,7 +37,7 @@ fn of_units_that_cannot_be_read() {
     insta::assert_snapshot!(said.join("\n"), @r"
     `kg/hectar`: `hectar` is no unit; did you mean `hectare`?
     `bushl` is no unit; did you mean `bushel`?
-    `eur/t`: `eur` is no unit; did you mean `EUR`?
+    `eur/t`: `eur` is no unit; write a UCUM code such as `kg/har`, `Cel` or `[bu_us]/[acr_us]`
     `pa` is no unit; did you mean `Pa`?
     `LB_AV` is no unit; did you mean `[lb_av]`?
     `qqqqqqqq` is no unit; write a UCUM code such as `kg/har`, `Cel` or `[bu_us]/[acr_us]`
