@@ -6,6 +6,7 @@ use super::{
     group::{Rows, common_dtype},
     known::{Column, Steps},
     list::{Item, StepList, TensorItem},
+    shape::{ROW_ELEMENTS_MAX, is_servable},
     steps::span_of,
 };
 use crate::{
@@ -56,7 +57,8 @@ impl Resolver<'_> {
                 "" => step.output.to_owned(),
                 part => format!("{}.{part}", step.output),
             };
-            if (self.check_name(&name, &step.output_span, fields, steps)).is_none() {
+            let named = self.check_name(&name, &step.output_span, fields, steps);
+            if named.and(self.check_size(&name, &value, item)).is_none() {
                 steps.opened = false;
                 return None;
             }
@@ -74,6 +76,22 @@ impl Resolver<'_> {
             steps.learn(&name, None, at, Some(info), None);
         }
         Some(())
+    }
+
+    /// A row must not be larger than a field may be.
+    fn check_size(&mut self, name: &str, value: &Value, item: &Item<'_>) -> Option<()> {
+        if is_servable(&value.shape) {
+            return Some(());
+        }
+        self.report(
+            Report::new(format!(
+                "one row of `{name}` is too large: {:?}",
+                value.shape
+            ))
+            .at(&item.span, format!("at most {ROW_ELEMENTS_MAX} elements"))
+            .help("make it smaller: every row of a batch takes as much memory"),
+        );
+        None
     }
 
     /// The group that the step belongs to: behind a model whose outputs it takes, else in front of

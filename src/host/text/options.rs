@@ -80,7 +80,7 @@ pub enum Truncation {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Padding {
-    /// To `max_length`; batches are trimmed again to their longest row.
+    /// To `max_length`.
     #[default]
     MaxLength,
 }

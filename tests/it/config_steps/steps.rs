@@ -3,6 +3,9 @@
 use super::{broken, faults, file, formula, load, steps};
 
 faults! {
+    a_row_that_is_too_large: "name: x\nsource: { file: { path: \"-\" } }\nfields: { x: { shape: [2, 2] } }\nsteps:\n  - resize: { size: [30000, 30000] }\n    input: x\n    output: big\nsink: { file: { path: \"-\" } }";
+    otherwise_of_another_type: "name: x\nsource: { file: { path: \"-\" } }\nfields: { x: {} }\nsteps:\n  - formula: \"x + 1\"\n    output: more\n    when: \"x > 0\"\n    otherwise: none\nsink: { file: { path: \"-\" } }";
+    a_scale_that_f32_cannot_hold: "name: x\nsource: { file: { path: \"-\" } }\nfields: { x: {} }\nsteps:\n  - scale: { scale: 1e39 }\n    input: x\nsink: { file: { path: \"-\" } }";
     f_unknown_name: formula("{ yield: { unit: t/har }, price: { unit: EUR/t }, cost: { unit: EUR/har } }", "yeild * price - cost", "");
     f_unknown_function: formula("{ yield: { unit: t/har }, price: { unit: EUR/t }, cost: { unit: EUR/har } }", "maxx(yield * price - cost, 0)", "");
     f_text_plus: formula("{ yield: {}, crop: { dtype: string } }", "yield + crop", "");
