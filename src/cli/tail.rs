@@ -9,6 +9,7 @@ use async_nats::{
         context::GetStreamErrorKind,
     },
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
 use super::{
@@ -239,7 +240,7 @@ fn print(output: &mut Output, message: &Message, args: &Args) -> Result<Reader, 
             output.write(&[subject, tab, text.as_bytes(), b"\n"])
         }
         _ => {
-            let text = base64(&message.payload);
+            let text = STANDARD.encode(&message.payload);
             output.write(&[subject, tab, b"base64:", text.as_bytes(), b"\n"])
         }
     }
@@ -252,28 +253,9 @@ fn header_lines(headers: &HeaderMap) -> String {
         .collect()
 }
 
-/// Base64 with padding, as RFC 4648 has it.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            if digit > chunk.len() {
-                text.push('=');
-            } else {
-                let index = bits >> (18 - 6 * digit) & 63;
-                text.push(char::from(DIGITS[index as usize]));
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use super::base64;
+    use super::*;
 
     #[test]
     fn base64_is_that_of_the_rfc() {
@@ -286,7 +268,7 @@ mod tests {
             ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
         ] {
-            assert_eq!(base64(text.as_bytes()), encoded);
+            assert_eq!(STANDARD.encode(text.as_bytes()), encoded);
         }
     }
 }

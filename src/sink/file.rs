@@ -6,6 +6,7 @@ use std::{
     time::Instant,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{
     fs::{File, OpenOptions},
     io::{AsyncWrite, AsyncWriteExt},
@@ -143,7 +144,7 @@ fn write_line(next: &Outgoing, lines: &mut Vec<u8>) -> Result<(), Reject> {
 fn write_letter(headers: &Headers, payload: &[u8], lines: &mut Vec<u8>) {
     let (key, text) = match std::str::from_utf8(payload) {
         Ok(text) => ("payload", text.to_owned()),
-        Err(_) => ("payload_base64", base64(payload)),
+        Err(_) => ("payload_base64", STANDARD.encode(payload)),
     };
     let pairs = headers
         .iter()
@@ -159,27 +160,6 @@ fn write_letter(headers: &Headers, payload: &[u8], lines: &mut Vec<u8>) {
     lines.push(b'}');
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let three = chunk
-            .iter()
-            .chain([&0, &0])
-            .take(3)
-            .fold(0usize, |bits, &byte| bits << 8 | usize::from(byte));
-        for digit in 0..4 {
-            let shift = 18 - 6 * digit;
-            text.push(if digit <= chunk.len() {
-                char::from(DIGITS[three >> shift & 63])
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,7 +173,7 @@ mod tests {
             ("foo", "Zm9v"),
             ("foobar", "Zm9vYmFy"),
         ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
+            assert_eq!(STANDARD.encode(bytes.as_bytes()), text);
         }
     }
 

@@ -107,13 +107,7 @@ impl Resolver<'_> {
         self.check_formula_keys(item)?;
         let formula = step.formula.as_ref()?;
         let checked = self.checked(formula, step.text, fields, steps)?;
-        let columns: Vec<Column> = checked
-            .names()
-            .filter_map(|name| steps.column(name, fields))
-            .collect();
-        for column in &columns {
-            steps.mark(column);
-        }
+        let columns = steps.read_by(&checked, fields);
         let (unit, conversion) = self.result_unit(item, checked.unit())?;
         self.check_name(step.output, &step.output_span, fields, steps)?;
         let all: Vec<&Column> = columns.iter().collect();

@@ -4,6 +4,7 @@ use super::{fields::Fields, group::Group};
 use crate::{
     contract::Dtype,
     engine::{ColumnRef, OutputInfo, OutputRef},
+    graph::formula::Checked,
     units::Unit,
 };
 
@@ -207,6 +208,16 @@ impl Steps {
     /// A field that feeds something is used.
     pub(super) fn mark(&mut self, column: &Column) {
         self.mark_place(Some(column.place));
+    }
+
+    /// The columns that a formula reads, which are used then.
+    pub(super) fn read_by(&mut self, checked: &Checked, fields: &Fields) -> Vec<Column> {
+        let names = checked.names();
+        let columns: Vec<Column> = names.filter_map(|name| self.column(name, fields)).collect();
+        for column in &columns {
+            self.mark(column);
+        }
+        columns
     }
 
     pub(super) fn mark_place(&mut self, place: Option<ColumnRef>) {

@@ -89,13 +89,7 @@ impl Resolver<'_> {
         let formula = self.parsed(text)?;
         let checked = self.checked(&formula, text, fields, steps)?;
         self.check_condition(&checked, text)?;
-        let columns: Vec<Column> = checked
-            .names()
-            .filter_map(|name| steps.column(name, fields))
-            .collect();
-        for column in &columns {
-            steps.mark(column);
-        }
+        let columns = steps.read_by(&checked, fields);
         let mut conditions = conditions_of(&columns);
         let known = steps
             .conditions
