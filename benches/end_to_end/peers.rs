@@ -144,6 +144,7 @@ pub(crate) fn runtime_alone() -> Best {
         steps: vec![StepSpec {
             source: ModelSource::file(model()),
             when: None,
+            device: forebay::engine::Device::Cpu,
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![FEATURES],

@@ -6,10 +6,12 @@ use crate::{
         self, Plan,
         plan::{SinkPlan, SourcePlan},
     },
+    engine::Placed,
     pipeline::{
         broker::{self, Finding, Severity},
         golden::{self, Golden, Tolerance},
         permissions::permissions,
+        placed::placed,
     },
 };
 
@@ -23,17 +25,39 @@ pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
         return output::print(&permissions::render(&permissions(&plans)));
     }
     let golden = golden_rows(&plans)?;
-    if args.connect {
-        return block_on(connect(&plans, &golden));
-    }
-    for (plan, golden) in plans.iter().zip(&golden) {
-        if args.resolved {
+    if args.resolved {
+        for plan in &plans {
             output::print(&config::resolved(plan))?;
-        } else {
-            output::print(&summary(plan, golden.as_ref(), "ok"))?;
         }
+        return Ok(());
+    }
+    let found = plans.iter().zip(golden).map(|(plan, golden)| {
+        let placed = placed(plan).map_err(|error| {
+            let said = format!("error: pipeline `{}`: {error}", plan.name);
+            Failure::rendered(Exit::Unavailable, said)
+        })?;
+        Ok(Found {
+            plan,
+            golden,
+            placed,
+        })
+    });
+    let found: Vec<Found<'_>> = found.collect::<Result<_, Failure>>()?;
+    if args.connect {
+        return block_on(connect(&found));
+    }
+    for one in &found {
+        output::print(&one.summary("ok"))?;
     }
     Ok(())
+}
+
+/// A pipeline whose file is right, and what it does on this machine.
+struct Found<'a> {
+    plan: &'a Plan,
+    golden: Option<Golden>,
+    /// One for each step.
+    placed: Vec<Placed>,
 }
 
 /// What came of each pipeline's golden rows, where it has any.
@@ -60,12 +84,13 @@ fn golden_rows(plans: &[Plan]) -> Result<Vec<Option<Golden>>, Failure> {
 const UNREADY: &str = "the file is right, but the servers are not ready for it";
 
 /// Asks the servers, prints what they say, and fails where a pipeline could not run.
-async fn connect(plans: &[Plan], golden: &[Option<Golden>]) -> Result<(), Failure> {
+async fn connect(pipelines: &[Found<'_>]) -> Result<(), Failure> {
     let mut errors = Vec::new();
-    for (plan, golden) in plans.iter().zip(golden) {
+    for one in pipelines {
+        let plan = one.plan;
         let found = broker::inspect(plan).await;
         let fails = found.iter().any(|one| one.severity == Severity::Error);
-        let mut text = summary(plan, golden.as_ref(), if fails { UNREADY } else { "ok" });
+        let mut text = one.summary(if fails { UNREADY } else { "ok" });
         for Finding {
             severity,
             text: said,
@@ -86,20 +111,23 @@ async fn connect(plans: &[Plan], golden: &[Option<Golden>]) -> Result<(), Failur
     }
 }
 
-/// What the pipeline will do, and what it does not promise.
-fn summary(plan: &Plan, golden: Option<&Golden>, verdict: &str) -> String {
-    let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
-    for step in &plan.steps {
-        let why = step.device.reason();
-        let model = plan.models.iter().any(|model| model.name == step.model);
-        let what = if model { "model" } else { "graph" };
-        lines.push(format!("  {what} {} runs on the cpu ({why})", step.model));
+impl Found<'_> {
+    /// What the pipeline will do, and what it does not promise.
+    fn summary(&self, verdict: &str) -> String {
+        let plan = self.plan;
+        let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
+        for (step, Placed { device, reason }) in plan.steps.iter().zip(&self.placed) {
+            let model = plan.models.iter().any(|model| model.name == step.model);
+            let what = if model { "model" } else { "graph" };
+            let name = &step.model;
+            lines.push(format!("  {what} {name} runs on {device} ({reason})"));
+        }
+        lines.extend(self.golden.iter().map(|golden| format!("  {golden}")));
+        for note in notes(plan) {
+            lines.push(format!("  note: {note}"));
+        }
+        lines.join("\n") + "\n"
     }
-    lines.extend(golden.map(|golden| format!("  {golden}")));
-    for note in notes(plan) {
-        lines.push(format!("  note: {note}"));
-    }
-    lines.join("\n") + "\n"
 }
 
 fn notes(plan: &Plan) -> Vec<&'static str> {

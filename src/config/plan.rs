@@ -7,7 +7,7 @@ use crate::{
     contract::{Dtype, Field},
     decode::key::OrderBy,
     encode::OutputField,
-    engine::{EngineSpec, OutputInfo},
+    engine::{Device, EngineSpec, OutputInfo},
     host::HostOptions,
     message::InFlight,
     nats::ServerOptions,
@@ -159,33 +159,6 @@ pub struct ScriptStep {
     pub output: Option<String>,
     /// What else stands beside it: `unit`, `when`, `otherwise`.
     pub more: Vec<(&'static str, serde_json::Value)>,
-}
-
-/// Where a model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
-    /// The best that there is.
-    Auto,
-    /// The CPU.
-    Cpu,
-}
-
-impl Device {
-    /// Why a step that asks for this runs on the CPU, the only device of this build.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Auto => "this build runs models on the CPU",
-            Self::Cpu => "asked for",
-        }
-    }
-
-    /// The name used in pipeline files and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Cpu => "cpu",
-        }
-    }
 }
 
 /// Where messages come from.

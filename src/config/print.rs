@@ -272,7 +272,7 @@ fn models(out: &mut Lines, plan: &Plan) {
         let value = format!(
             "{{ path: {}, device: {}, workers: {}{} }}",
             path(Some(&model.path)),
-            model.device.name(),
+            model.device,
             plan.workers,
             more.collect::<String>()
         );

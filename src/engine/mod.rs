@@ -2,6 +2,7 @@
 //! acknowledgements exist.
 
 pub mod cpu;
+pub mod device;
 pub mod isolate;
 pub mod raw;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+pub use self::device::{Device, Placed};
 use crate::{
     block::Table,
     contract::{Dtype, Scalar},
@@ -35,6 +37,11 @@ pub trait Engine: Send {
     /// that is not known.
     fn no_rows(&self) -> Table {
         Table::default()
+    }
+
+    /// Where each step runs, in their order. Without any where that is not known.
+    fn placed(&self) -> Vec<Placed> {
+        Vec::new()
     }
 }
 
@@ -201,6 +208,8 @@ pub struct StepSpec {
     pub inputs: Vec<InputSpec>,
     /// On which rows it runs; on all, where nothing is said.
     pub when: Option<When>,
+    /// Where it runs.
+    pub device: Device,
 }
 
 /// A step that runs on some of the rows only. They are gathered, and what comes out is put back to

@@ -67,11 +67,12 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     let metrics = PipelineMetrics::new(&plan.name);
     let engines = golden_rows(plan, engines(plan).await?).await?;
     let hosts = hosts(plan)?;
-    for (number, step) in plan.steps.iter().enumerate() {
-        let reason = step.device.reason();
+    let runs = engines.first().map(|engine| engine.placed());
+    for (number, (step, placed)) in plan.steps.iter().zip(runs.unwrap_or_default()).enumerate() {
+        let (number, device) = (number.to_string(), placed.device.to_string());
         metrics
             .gauges
-            .step(&number.to_string(), &step.model, "cpu", reason);
+            .step(&number, &step.model, &device, &placed.reason);
     }
     let home = Home::new(plan.in_flight);
     let mut connections = Connections::default();

@@ -17,6 +17,7 @@ pub mod build;
 pub mod golden;
 mod order;
 pub mod permissions;
+pub mod placed;
 mod rejects;
 mod running;
 mod status;

@@ -74,6 +74,7 @@ impl Case {
             steps: vec![StepSpec {
                 source: ModelSource::file(&self.model),
                 when: None,
+                device: forebay::engine::Device::Cpu,
                 inputs: (self.inputs.iter().enumerate())
                     .map(|(place, input)| InputSpec {
                         columns: vec![ColumnRef::Field(place)],
@@ -311,6 +312,7 @@ fn an_output_feeds_a_later_step_and_may_be_wanted_twice() {
     spec.steps.push(StepSpec {
         source: ModelSource::file(first.model),
         when: None,
+        device: forebay::engine::Device::Cpu,
         inputs: vec![InputSpec {
             columns: vec![ColumnRef::Output(OutputRef { step: 0, output: 0 })],
             shape: vec![4, 5],

@@ -27,6 +27,7 @@ fn spec(path: &Path, columns: usize, width: usize, output: usize) -> EngineSpec 
         steps: vec![StepSpec {
             source: ModelSource::file(path),
             when: None,
+            device: forebay::engine::Device::Cpu,
             inputs: vec![InputSpec {
                 columns: (0..columns).map(ColumnRef::Field).collect(),
                 shape: vec![width],
@@ -205,6 +206,7 @@ fn an_output_of_no_rows_has_its_types_and_shapes() {
         steps: vec![StepSpec {
             source: ModelSource::file(path),
             when: None,
+            device: forebay::engine::Device::Cpu,
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![64],

@@ -77,6 +77,7 @@ fn run(formulas: &[(&str, &Checked)], feeds: &Feeds, rows: usize, opset: i64) ->
         steps: vec![StepSpec {
             source: ModelSource::built("formulas.onnx", model),
             when: None,
+            device: forebay::engine::Device::Cpu,
             inputs: (feeds.0.iter().enumerate())
                 .map(|(place, fed)| InputSpec {
                     columns: vec![ColumnRef::Field(place)],

@@ -8,11 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    config::{
-        plan::Device,
-        report::{clipped, listed, nearest},
-    },
+    config::report::{clipped, listed, nearest},
     contract::Dtype,
+    engine::Device,
     sink::template::Template,
 };
 
@@ -217,25 +215,24 @@ impl TypeName {
 /// A device.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct DeviceName(pub(in crate::config) Device);
-text!(DeviceName, { "enum": ["auto", "cpu"] });
+text!(DeviceName, { "type": "string", "pattern": "^(auto|cpu|cuda|cuda:(0|[1-9][0-9]*))$", "examples": ["auto", "cpu", "cuda", "cuda:1"] });
 
 impl DeviceName {
     fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self(Device::Auto)),
-            "cpu" => Ok(Self(Device::Cpu)),
-            _ if text.starts_with("cuda") || text == "gpu" => Err(format!(
-                "`device: {}` is not in this build, which runs models on the CPU\nwrite `device: auto`, which takes the best that there is, or `device: cpu`",
-                clipped(text)
-            )),
-            _ => Err(with_help(
+        Device::parse(text).map(Self).ok_or_else(|| {
+            let meant = if text == "gpu" {
+                Some("did you mean `cuda`?".to_owned())
+            } else {
+                nearest(text, ["auto", "cpu", "cuda"])
+            };
+            with_help(
                 format!(
-                    "there is no device `{}`; there are `auto` and `cpu`",
+                    "there is no device `{}`; there are `auto`, `cpu`, and `cuda` or `cuda:N` for the GPU of that number",
                     clipped(text)
                 ),
-                nearest(text, ["auto", "cpu"]),
-            )),
-        }
+                meant,
+            )
+        })
     }
 }
 
@@ -247,7 +244,7 @@ impl Default for DeviceName {
 
 impl Serialize for DeviceName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.name())
+        serializer.collect_str(&self.0)
     }
 }
 

@@ -5,8 +5,8 @@ use super::{
     group::{Feed, Group, GroupModel},
 };
 use crate::{
-    config::plan::{Device, StepPlan},
-    engine::{ModelSource, StepSpec, When},
+    config::plan::StepPlan,
+    engine::{Device, ModelSource, StepSpec, When},
     graph::{self, GraphError, Value, proto},
 };
 
@@ -60,6 +60,7 @@ impl Group {
                         source: model.source,
                         inputs: outside.collect(),
                         when: when(shapes.collect()),
+                        device,
                     },
                 })
             }
@@ -84,6 +85,7 @@ impl Group {
                         source: ModelSource::built(path, graph),
                         inputs: specs,
                         when: when(shapes),
+                        device,
                     },
                     plan: plan(inputs, (qualified, made)),
                     places,

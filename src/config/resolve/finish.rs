@@ -5,12 +5,8 @@ use std::{mem, path::Path};
 use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
     block::Column,
-    config::{
-        node::Span,
-        plan::{Device, StepPlan},
-        report::Report,
-    },
-    engine::{ColumnRef, EngineSpec, OutputInfo, OutputRef},
+    config::{node::Span, plan::StepPlan, report::Report},
+    engine::{ColumnRef, Device, EngineSpec, OutputInfo, OutputRef},
     graph::{self, GraphBuilder, GraphError, Value, proto},
 };
 

@@ -2,9 +2,9 @@
 
 use super::{known::Column, models::Opened};
 use crate::{
-    config::{node::Span, plan::Device},
+    config::node::Span,
     contract::{Dtype, Scalar},
-    engine::{ColumnRef, Dim, InputSpec, ModelSource, OutputRef},
+    engine::{ColumnRef, Device, Dim, InputSpec, ModelSource, OutputRef},
     graph::{GraphBuilder, Value},
 };
 

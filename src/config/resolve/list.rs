@@ -7,10 +7,10 @@ use super::{
 use crate::{
     config::{
         node::Span,
-        plan::Device,
         raw::{At, Feed, Model, Named, Step},
         report::{Report, listed, nearest},
     },
+    engine::Device,
     graph::{
         formula::Formula,
         steps::{NAMES, TensorStep},

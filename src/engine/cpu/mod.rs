@@ -17,7 +17,7 @@ pub mod raw;
 mod step;
 
 use self::step::Step;
-use super::{Engine, EngineError, EngineSpec, ModelError, OutputRef};
+use super::{Engine, EngineError, EngineSpec, ModelError, OutputRef, Placed};
 pub use crate::graph::hints::Width;
 use crate::{
     block::{Column, Series, Strings, Table},
@@ -146,6 +146,10 @@ impl Engine for CpuEngine {
 
     fn no_rows(&self) -> Table {
         self.blank.clone()
+    }
+
+    fn placed(&self) -> Vec<Placed> {
+        self.steps.iter().map(|step| step.placed.clone()).collect()
     }
 }
 

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     block::{Column, Series, Table},
     contract::{Dtype, Field, Scalar},
-    engine::{ColumnRef, Dim, EngineError, InputInfo, InputSpec, ModelError, StepSpec, When},
+    engine::{
+        ColumnRef, Device, Dim, EngineError, InputInfo, InputSpec, ModelError, Placed, StepSpec,
+        When,
+    },
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -28,6 +31,8 @@ pub(super) struct Step {
     options: RunOptions<HasSelectedOutputs>,
     /// On which rows it runs, where not on all.
     when: Option<Condition>,
+    /// Where it runs.
+    pub(super) placed: Placed,
 }
 
 /// On which rows a step runs.
@@ -109,6 +114,7 @@ impl Step {
         earlier: &[Self],
     ) -> Result<Self, ModelError> {
         let model = Model::load(&spec.source)?;
+        let placed = place(spec.device).map_err(|why| model.error(&why))?;
         if spec.inputs.len() != model.inputs.len() {
             return Err(model.error(&format!(
                 "it has {} inputs, and {} are fed",
@@ -145,6 +151,7 @@ impl Step {
             results,
             options,
             when,
+            placed,
         })
     }
 
@@ -227,6 +234,20 @@ impl Step {
                 .map_err(|why| EngineError::Batch(why.into()))?;
         }
         Ok(())
+    }
+}
+
+/// Where a model that asks for this runs.
+fn place(device: Device) -> Result<Placed, String> {
+    match device {
+        Device::Cpu => Ok(Placed::new(Device::Cpu, "asked for")),
+        Device::Auto => Ok(Placed::new(
+            Device::Cpu,
+            "this build runs models on the CPU",
+        )),
+        Device::Cuda(_) => Err(format!(
+            "`device: {device}`: this build runs models on the CPU"
+        )),
     }
 }
 
