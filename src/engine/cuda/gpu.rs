@@ -1,0 +1,120 @@
+//! One GPU of this process: opened once, its kernels loaded once, equal constants kept once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use ring::digest::{SHA256, digest};
+
+use super::{
+    device::{Caching, CudaError, Device, Function, Memory, Module, Pinned, Priority, Stream},
+    kernels,
+};
+
+/// A GPU that models can be loaded on.
+pub struct Gpu {
+    device: Device,
+    module: Module,
+    functions: Mutex<HashMap<&'static str, Arc<Function>>>,
+    constants: Mutex<HashMap<Vec<u8>, Weak<Constant>>>,
+}
+
+/// Bytes on the device that models read and nobody writes.
+#[derive(Debug)]
+pub(super) struct Constant {
+    pub(super) memory: Memory,
+}
+
+/// What was opened so far. What could not be opened is tried again: a device may come back.
+static OPENED: Mutex<BTreeMap<usize, Arc<Gpu>>> = Mutex::new(BTreeMap::new());
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.device)
+    }
+}
+
+impl Gpu {
+    /// The GPU of this number.
+    ///
+    /// # Errors
+    /// There is no driver, no such device, or it cannot take the kernels.
+    pub fn open(number: usize) -> Result<Arc<Self>, CudaError> {
+        let mut opened = lock(&OPENED);
+        if let Some(gpu) = opened.get(&number) {
+            return match gpu.device.lost() {
+                Some(lost) => Err(lost.clone()),
+                None => Ok(Arc::clone(gpu)),
+            };
+        }
+        let device = Device::open(u32::try_from(number).unwrap_or(u32::MAX))?;
+        let module = device.module(kernels::IMAGE)?;
+        let gpu = Arc::new(Self {
+            device,
+            module,
+            functions: Mutex::default(),
+            constants: Mutex::default(),
+        });
+        opened.insert(number, Arc::clone(&gpu));
+        Ok(gpu)
+    }
+
+    /// As its maker calls it.
+    pub fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    pub(super) fn free(&self) -> Result<usize, CudaError> {
+        Ok(self.device.free_and_total()?.0)
+    }
+
+    pub(super) fn stream(&self) -> Result<Stream, CudaError> {
+        self.device.stream(Priority::Normal)
+    }
+
+    pub(super) fn memory(&self, bytes: usize) -> Result<Memory, CudaError> {
+        self.device.memory(bytes)
+    }
+
+    pub(super) fn pinned(&self, bytes: usize, caching: Caching) -> Result<Pinned, CudaError> {
+        self.device.pinned(bytes, caching)
+    }
+
+    /// The kernel of this name.
+    pub(super) fn function(&self, name: &'static str) -> Result<Arc<Function>, CudaError> {
+        let mut functions = lock(&self.functions);
+        if let Some(function) = functions.get(name) {
+            return Ok(Arc::clone(function));
+        }
+        let function = Arc::new(self.module.function(name)?);
+        functions.insert(name, Arc::clone(&function));
+        Ok(function)
+    }
+
+    /// These bytes on the device; the same memory for whoever asks for equal ones meanwhile, so that
+    /// the workers and the buckets of a model share its weights.
+    pub(super) fn constant(
+        &self,
+        bytes: &[u8],
+        stream: &Stream,
+    ) -> Result<Arc<Constant>, CudaError> {
+        let key = digest(&SHA256, bytes).as_ref().to_vec();
+        let mut constants = lock(&self.constants);
+        if let Some(constant) = constants.get(&key).and_then(Weak::upgrade) {
+            return Ok(constant);
+        }
+        let memory = self.device.memory(bytes.len())?;
+        stream.upload(bytes, &memory, 0)?;
+        let constant = Arc::new(Constant { memory });
+        constants.retain(|_, held| held.strong_count() > 0);
+        constants.insert(key, Arc::downgrade(&constant));
+        Ok(constant)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic between two whole steps leaves the maps sound.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,191 @@
+//! A model on a GPU: a plan for each of some numbers of rows, and the memory they share.
+
+use std::sync::Arc;
+
+use super::{
+    bucket::{Bucket, Buffers, footprint},
+    device::{CudaError, Stream},
+    gpu::Gpu,
+    lower::Uncovered,
+    plan::{Plan, Slot},
+};
+
+/// Of the device's free memory, what is left to the driver and to others.
+const SPARE: usize = 256 << 20;
+
+/// Why a model cannot run on a GPU. Each is a sentence that can stand behind "because".
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is an operator, a type or a shape that no kernel is there for.
+    #[error(transparent)]
+    Uncovered(#[from] Uncovered),
+    /// The driver's word.
+    #[error(transparent)]
+    Device(#[from] CudaError),
+    /// The device's memory.
+    #[error(
+        "it needs {needed} bytes of the GPU's memory ({weights} for weights, {values} for batches of {rows} rows), and \
+         {free} are free; set a smaller `batch.max_rows`"
+    )]
+    Memory {
+        /// In all.
+        needed: usize,
+        /// For constants.
+        weights: usize,
+        /// For inputs, outputs and what is made on the way.
+        values: usize,
+        /// The rows of the largest batch.
+        rows: usize,
+        /// What the device has.
+        free: usize,
+    },
+    /// Something of ours.
+    #[error("{0}; this is a bug in forebay")]
+    Bug(String),
+}
+
+/// Why a batch did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The rows' fault.
+    #[error("an index is out of range (the model looks something up by a number that it has no entry for)")]
+    Fault,
+    /// Of an output: what is wrong with it.
+    #[error("{0}")]
+    Output(String),
+    /// The driver's word.
+    #[error(transparent)]
+    Device(#[from] CudaError),
+}
+
+/// A model on a GPU.
+#[derive(Debug)]
+pub struct Model {
+    /// By rising number of rows.
+    buckets: Vec<Bucket>,
+    buffers: Buffers,
+    stream: Stream,
+}
+
+impl Model {
+    /// Puts plans of one model on a GPU, by rising number of rows: for each how many, and the plan.
+    ///
+    /// # Errors
+    /// The device has not enough memory, or the driver's.
+    pub fn load(gpu: &Arc<Gpu>, plans: &[(usize, Plan)]) -> Result<Self, LoadError> {
+        admit(gpu, plans)?;
+        let stream = gpu.stream()?;
+        let buffers = Buffers::for_plans(gpu, plans.iter().map(|(_, plan)| plan))?;
+        let buckets = plans
+            .iter()
+            .map(|(rows, plan)| Bucket::record(gpu, &stream, &buffers, *rows, plan))
+            .collect::<Result<_, _>>()?;
+        stream.synchronize()?;
+        Ok(Self {
+            buckets,
+            buffers,
+            stream,
+        })
+    }
+
+    /// The most rows that it takes at once.
+    pub fn most_rows(&self) -> usize {
+        self.buckets.last().map_or(0, |bucket| bucket.rows)
+    }
+
+    /// Runs `rows` rows, at most [`Model::most_rows`], in the smallest bucket that takes them.
+    ///
+    /// `fill` writes the rows of one input, given by its place, into the bytes of these rows. `take` gets
+    /// each output: its place, what it is, and the bytes of these rows.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub fn run(
+        &mut self,
+        rows: usize,
+        mut fill: impl FnMut(usize, &mut [u8]),
+        mut take: impl FnMut(usize, &Slot, &[u8]) -> Result<(), String>,
+    ) -> Result<(), RunError> {
+        let at = self.buckets.partition_point(|bucket| bucket.rows < rows);
+        let Some(bucket) = self.buckets.get(at) else {
+            let why = format!("{rows} rows are more than any bucket takes");
+            return Err(RunError::Output(why));
+        };
+        let mut upload = self.buffers.upload.write()?;
+        for (place, (slot, offset)) in bucket.inputs.iter().enumerate() {
+            let bytes = slot.bytes();
+            let Some(to) = upload.get_mut(*offset..*offset + bytes) else {
+                continue;
+            };
+            let row = bytes / bucket.rows.max(1);
+            let (own, padding) = to.split_at_mut(rows * row);
+            fill(place, own);
+            // What is padded must be as harmless as the rows themselves: the last of them, again.
+            let last = own.chunks_exact(row.max(1)).next_back().unwrap_or_default();
+            for cell in padding.chunks_exact_mut(row.max(1)) {
+                cell.copy_from_slice(last);
+            }
+        }
+        drop(upload);
+        bucket.run(&self.stream)?;
+        let download = self.buffers.download.read()?;
+        if download.get(..4).is_none_or(|flag| flag != [0; 4]) {
+            return Err(RunError::Fault);
+        }
+        for (place, (slot, offset)) in bucket.outputs.iter().enumerate() {
+            let row = slot.bytes() / bucket.rows.max(1);
+            let from = download.get(*offset..*offset + rows * row);
+            take(place, slot, from.unwrap_or_default()).map_err(RunError::Output)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the device has room for this, before any of it is taken.
+fn admit(gpu: &Gpu, plans: &[(usize, Plan)]) -> Result<(), LoadError> {
+    let weights = |plan: &Plan| -> usize {
+        let constants = plan.constants.iter();
+        constants.map(|constant| constant.bytes.len()).sum()
+    };
+    // Weights are shared by the buckets, and all else is used in turn.
+    let weights = plans.iter().map(|(_, plan)| weights(plan)).max();
+    let values = plans.iter().map(|(_, plan)| footprint(plan)).max();
+    let (weights, values) = (weights.unwrap_or(0), values.unwrap_or(0));
+    let needed = weights.saturating_add(values);
+    let free = gpu.free()?;
+    if needed.saturating_add(SPARE) > free {
+        return Err(LoadError::Memory {
+            needed,
+            weights,
+            values,
+            rows: plans.last().map_or(0, |(rows, _)| *rows),
+            free,
+        });
+    }
+    Ok(())
+}
+
+/// The numbers of rows that a model is planned for: powers of two and one and a half times these, up
+/// to `max_rows`, which is the last. A batch is padded to the next, by a third at most from 2 rows on.
+pub fn buckets(max_rows: usize) -> Vec<usize> {
+    let powers = (0..usize::BITS).map(|shift| 1_usize << shift);
+    let both = powers.flat_map(|power| [power, power.saturating_add(power / 2)]);
+    let mut rows: Vec<usize> = both.take_while(|rows| *rows < max_rows).collect();
+    rows.push(max_rows.max(1));
+    rows.dedup();
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_powers_of_two_and_one_and_a_half_times_these() {
+        assert_eq!(buckets(1), [1]);
+        assert_eq!(buckets(2), [1, 2]);
+        assert_eq!(buckets(64), [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]);
+        assert_eq!(buckets(100).last(), Some(&100));
+        assert_eq!(buckets(0), [1]);
+    }
+}
