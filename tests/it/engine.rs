@@ -85,6 +85,7 @@ impl Case {
                 .map(|output| OutputRef { step: 0, output })
                 .collect(),
             max_rows,
+            state: None,
         }
     }
 
