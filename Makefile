@@ -25,7 +25,7 @@ help: ## list the targets
 setup: check-python ## fetch ONNX Runtime and nats-server into .runtime/, once
 	@$(PYTHON) scripts/setup.py
 
-models: check-python ## fetch the models of the larger examples into .models/, once (53 MB)
+models: check-python ## fetch the models of the larger examples into .models/, once (64 MB)
 	@$(PYTHON) scripts/models.py
 
 build: check-rust ## build the release binary

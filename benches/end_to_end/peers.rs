@@ -152,6 +152,7 @@ pub(crate) fn runtime_alone() -> Best {
         }],
         outputs: vec![OutputRef { step: 0, output: 0 }],
         max_rows: 4096,
+        state: None,
     };
     let mut engine = cpu::CpuEngine::load(&spec, &[field]).unwrap();
     let mut best = Best {

@@ -90,6 +90,13 @@ impl<R, E> Batches<R, E> {
         }
     }
 
+    /// Gives out rows in the order in which they are pushed, for an engine to which that matters.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        self.lock().batcher.keep_order();
+        self
+    }
+
     /// Waits for work: a batch where one is ready and an engine is free, else a raw block. `None`
     /// when there is none left for this worker.
     ///

@@ -145,4 +145,25 @@ impl Column {
             ),
         }
     }
+
+    /// Writes a copy of the given elements of `other` over those from `at` on.
+    ///
+    /// # Panics
+    /// When the types differ or are not of numbers and truth values, or a range is past the end.
+    pub fn overwrite(&mut self, at: usize, other: &Self, elements: std::ops::Range<usize>) {
+        let to = at..at + elements.len();
+        match (self, other) {
+            (Self::F32(into), Self::F32(from)) => into[to].copy_from_slice(&from[elements]),
+            (Self::F64(into), Self::F64(from)) => into[to].copy_from_slice(&from[elements]),
+            (Self::I32(into), Self::I32(from)) => into[to].copy_from_slice(&from[elements]),
+            (Self::I64(into), Self::I64(from)) => into[to].copy_from_slice(&from[elements]),
+            (Self::U8(into), Self::U8(from)) => into[to].copy_from_slice(&from[elements]),
+            (Self::Bool(into), Self::Bool(from)) => into[to].copy_from_slice(&from[elements]),
+            (into, from) => panic!(
+                "writing {} over {}: this is a bug",
+                from.dtype(),
+                into.dtype()
+            ),
+        }
+    }
 }

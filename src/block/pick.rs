@@ -58,11 +58,13 @@ impl Column {
         }
     }
 
+    /// Appends `count` elements of this value, as far as the type can hold it, else zeros and
+    /// nothing.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "rounding is what f32 does; whole numbers were checked to fit"
     )]
-    fn push_scalar(&mut self, value: Option<&Scalar>, count: usize) {
+    pub fn push_scalar(&mut self, value: Option<&Scalar>, count: usize) {
         let number = match value {
             Some(Scalar::Integer(value)) => *value as f64,
             Some(Scalar::Float(value)) => *value,

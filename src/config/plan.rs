@@ -142,7 +142,7 @@ pub struct ModelPlan {
     pub path: PathBuf,
     /// Where it runs.
     pub device: Device,
-    /// What else is said of it: `input_units`, `output_units`.
+    /// What else is said of it: `constants`, `batch_axis`, `input_units`, `output_units`.
     pub more: Vec<(&'static str, serde_json::Value)>,
 }
 

@@ -1,5 +1,7 @@
 //! Writes a plan as a pipeline file that leaves nothing to defaults. Secrets are `***`.
 
+mod state;
+
 use std::{fmt::Write as _, path::Path};
 
 use serde_json::Value;
@@ -40,6 +42,7 @@ pub fn resolved(plan: &Plan) -> String {
         Some(OrderBy::Field { name, .. }) => out.line(0, "order_by", &text(name)),
         None => {}
     }
+    state::held(&mut out, plan);
     let batch = plan.batch;
     let delay = Time(batch.max_delay);
     out.line(

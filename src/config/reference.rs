@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 use super::schema::schema;
 
 /// Keys of the file in the order of the data; the schema has them by the alphabet.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "name",
     "source",
     "decode",
     "fields",
     "order_by",
+    "state",
     "batch",
     "max_in_flight",
     "max_in_flight_bytes",

@@ -26,6 +26,22 @@ pub enum OrderBy {
 }
 
 impl OrderBy {
+    /// Whether a table needs a series of its own for the keys of rows: of a field there is one.
+    pub fn needs_series(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
+
+    /// Writes the message's key for each of its rows into the last series of the table, where that
+    /// is for it ([`OrderBy::needs_series`]).
+    pub fn note(&self, message: &Message, table: &mut Table, rows: usize) {
+        if let Self::Token(index) = self
+            && let Some(Column::String(keys)) = table.series.last_mut().map(|last| &mut last.values)
+        {
+            let token = message.subject().split('.').nth(*index).unwrap_or_default();
+            (0..rows).for_each(|_| keys.push(token));
+        }
+    }
+
     /// The message's key, as a number that is equal where the keys are; `rows` are its rows in
     /// `table`. Unequal keys may share a number.
     ///

@@ -5,15 +5,20 @@ pub mod cpu;
 pub mod device;
 pub mod isolate;
 pub mod raw;
+pub mod state;
 
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 pub use self::device::{Device, Placed};
+use self::{
+    cpu::CpuEngine,
+    state::{Held, StateSpec, Stateful},
+};
 use crate::{
     block::Table,
-    contract::{Dtype, Scalar},
+    contract::{Dtype, Field, Scalar},
 };
 
 /// Any error from below, kept as a cause.
@@ -43,6 +48,26 @@ pub trait Engine: Send {
     fn placed(&self) -> Vec<Placed> {
         Vec::new()
     }
+
+    /// What is held of earlier rows, where anything is.
+    fn held(&self) -> Option<Held> {
+        None
+    }
+
+    /// Forgets what is held of earlier rows.
+    fn forget(&mut self) {}
+}
+
+/// Loads the models of a pipeline, with what is held between rows where it has any.
+///
+/// # Errors
+/// As [`CpuEngine::load`].
+pub fn load(spec: &EngineSpec, fields: &[Field]) -> Result<Box<dyn Engine>, ModelError> {
+    let engine = Box::new(CpuEngine::load(spec, fields)?);
+    Ok(match &spec.state {
+        None => engine,
+        Some(state) => Box::new(Stateful::new(engine, spec, state.clone(), fields.len())),
+    })
 }
 
 /// Why an engine could not run a batch.
@@ -192,8 +217,11 @@ pub trait ModelCatalog {
 pub struct EngineSpec {
     /// The steps in the order they run.
     pub steps: Vec<StepSpec>,
-    /// What the pipeline wants out, in the order of the output table.
+    /// What the pipeline wants out, in the order of the output table; behind that, what each value
+    /// of `state` becomes.
     pub outputs: Vec<OutputRef>,
+    /// What is held of a row for the next one with the same key.
+    pub state: Option<StateSpec>,
     /// Largest number of rows a step is given at once; a batch with more rows (one huge message)
     /// is cut.
     pub max_rows: usize,
@@ -241,6 +269,8 @@ pub enum ColumnRef {
     Field(usize),
     /// An output of an earlier step.
     Output(OutputRef),
+    /// What is held of the row before, by its place among [`StateSpec::values`].
+    State(usize),
 }
 
 /// An output of a step.

@@ -9,12 +9,14 @@
 //! - [`tensor`] has the tensors of such files, of every element type
 //! - [`build`] makes nodes and constants
 //! - [`formula`] makes nodes of formulas such as `yield_t * price - cost`
+//! - [`fix_input`] and [`batch_first`] change a model's inputs and outputs to such as rows have
 //! - [`raise`](raise()) brings a model to newer operators, that steps can be written in
 //! - `merge` puts a model into a graph that is being built
 //! - [`zipmap`] takes the maps out of a model, which are the dearest thing in it
 //! - [`hints`] tells from a graph what it does not declare
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
+mod adapt;
 pub mod build;
 pub mod data;
 mod error;
@@ -38,6 +40,7 @@ mod walk;
 pub mod zipmap;
 
 pub use self::{
+    adapt::{batch_first, fix_input},
     build::{Attr, GraphBuilder, Value},
     error::GraphError,
     external::inline_external,

@@ -9,13 +9,13 @@ use super::{
 use crate::{
     block::{Series, Table},
     config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
-    contract::{Dtype, Field},
+    contract::Dtype,
     decode::{
-        Decode, HostSteps, Placed, bytes::BytesDecoder, json::JsonDecoder, msgpack::MsgpackDecoder,
-        tensor::TensorDecoder,
+        Decode, HostSteps, Placed, bytes::BytesDecoder, json::JsonDecoder, key::OrderBy,
+        msgpack::MsgpackDecoder, tensor::TensorDecoder,
     },
     encode::{Encode, json::JsonEncoder, msgpack::MsgpackEncoder, tensor::TensorEncoder},
-    engine::{Engine, ModelError, cpu::CpuEngine},
+    engine::{self, Engine, ModelError},
     host::HostStep,
     message::Home,
     nats::{ConnectError, Connection, ServerOptions, State},
@@ -99,7 +99,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
         workers: (0..threads(plan.workers))
             .map(|_| (decoder(plan, placed(plan, &hosts)), encoder(plan)))
             .collect(),
-        table: table(&plan.fields, plan.passed.len()),
+        table: table(plan),
         batch: plan.batch,
         order: order(plan),
         engines,
@@ -127,6 +127,7 @@ fn order(plan: &Plan) -> Option<Order> {
         by,
         follow,
         comes_again,
+        stateful: plan.engine.state.is_some(),
     })
 }
 
@@ -136,10 +137,13 @@ pub fn threads(engines: usize) -> usize {
     engines + (cores / 2).max(1)
 }
 
-/// The series that decoders fill: the fields, then the passed keys as JSON text.
-pub fn table(fields: &[Field], passed: usize) -> Table {
-    let mut table = Table::for_fields(fields);
-    for _ in 0..passed {
+/// The series of a pipeline's rows: the fields, then the passed keys as JSON text, which decoders
+/// fill; then the key by which something is held between rows, where it is no field.
+pub fn table(plan: &Plan) -> Table {
+    let mut table = Table::for_fields(&plan.fields);
+    let keyed =
+        plan.engine.state.is_some() && plan.order_by.as_ref().is_some_and(OrderBy::needs_series);
+    for _ in 0..plan.passed.len() + usize::from(keyed) {
         table.series.push(Series::new(Dtype::String, Vec::new()));
     }
     table
@@ -151,13 +155,7 @@ pub fn table(fields: &[Field], passed: usize) -> Table {
 /// A model that cannot be served.
 pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
     let (spec, fields, workers) = (plan.engine.clone(), plan.fields.clone(), plan.workers);
-    let load = move || {
-        (0..workers)
-            .map(|_| {
-                CpuEngine::load(&spec, &fields).map(|engine| Box::new(engine) as Box<dyn Engine>)
-            })
-            .collect()
-    };
+    let load = move || (0..workers).map(|_| engine::load(&spec, &fields)).collect();
     tokio::task::spawn_blocking(load)
         .await
         .unwrap_or_else(|error| {

@@ -114,7 +114,8 @@ pub struct Parts {
     /// A decoder and an encoder for each worker thread. More workers than engines: the others
     /// decode while models run.
     pub workers: Vec<(Box<dyn Decode>, Box<dyn Encode>)>,
-    /// The series that decoders fill, empty: the fields, then one string series for each passed key.
+    /// The series that decoders fill, empty: the fields, then one string series for each passed key;
+    /// then the one for the keys of rows, where there is one ([`build::table`]).
     pub table: crate::block::Table,
     /// When batches are sent.
     pub batch: BatchPolicy,
@@ -160,7 +161,11 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
     let mut crew = Crew::new(&parts.name, stop.clone());
     let (raw_sender, raw) = bounded(limit);
     let (outgoing_sender, outgoing) = mpsc::channel(limit);
-    let desk = Arc::new(Desk::new(parts.batch, raw, parts.engines));
+    let mut desk = Desk::new(parts.batch, raw, parts.engines);
+    if parts.order.as_ref().is_some_and(|order| order.stateful) {
+        desk = desk.in_order();
+    }
+    let desk = Arc::new(desk);
     let order = parts
         .order
         .map(|order| Arc::new(Ordering::new(order, outgoing_sender.clone())));

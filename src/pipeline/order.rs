@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use tokio::sync::mpsc;
@@ -28,6 +28,8 @@ pub struct Order {
     pub follow: Follow,
     /// Whether the source delivers again what is lost.
     pub comes_again: bool,
+    /// Whether something is held between the rows of a key, so that they are also run in order.
+    pub stateful: bool,
 }
 
 /// What became of a block in decoding.
@@ -49,6 +51,10 @@ pub(super) struct Keyed {
 /// The order of one pipeline.
 pub(super) struct Ordering {
     pub(super) by: OrderBy,
+    /// The engine is told the keys, and runs the rows in the order of the door.
+    pub(super) stateful: bool,
+    /// It was said that keys are dropped since there are too many.
+    pub(super) told: AtomicBool,
     turns: Arc<Turns<Outgoing>>,
     comes_again: bool,
     door: Mutex<Door>,
@@ -68,6 +74,8 @@ impl Ordering {
     pub(super) fn new(order: Order, outgoing: mpsc::Sender<Vec<Outgoing>>) -> Self {
         Self {
             by: order.by,
+            stateful: order.stateful,
+            told: AtomicBool::new(false),
             turns: Turns::new(outgoing, order.follow, order.comes_again),
             comes_again: order.comes_again,
             door: Mutex::default(),
@@ -94,9 +102,10 @@ impl Ordering {
         }))
     }
 
-    /// Gives the blocks that may go on now that this one is decoded.
-    fn admit(&self, number: u64, block: Decoded) -> Vec<Queued> {
-        let (mut admitted, mut given_up) = (Vec::new(), BTreeMap::new());
+    /// Gives `push` the blocks that may go on now that this one is decoded, by their numbers. It is
+    /// called under the lock: another worker's blocks must not come in between.
+    fn admit(&self, number: u64, block: Decoded, mut push: impl FnMut(Queued)) {
+        let mut given_up = BTreeMap::new();
         // A panic between two whole steps leaves the state sound.
         let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         door.early.insert(number, block);
@@ -107,7 +116,7 @@ impl Ordering {
             };
             door.next += 1;
             match block {
-                Decoded::Keyed(keyed) => admitted.push(self.take_turns(keyed)),
+                Decoded::Keyed(keyed) => push(self.take_turns(keyed)),
                 Decoded::Nothing => {}
                 Decoded::Lost => door.closed = self.comes_again,
             }
@@ -117,7 +126,6 @@ impl Ordering {
         }
         drop(door);
         drop(given_up);
-        admitted
     }
 
     fn take_turns(&self, Keyed { mut queued, keys }: Keyed) -> Queued {
@@ -149,9 +157,7 @@ impl Drop for Entry<'_> {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
             // Several may come free at once. Who pushes them asks for work next, as ever.
-            for queued in self.ordering.admit(self.number, block) {
-                self.desk.push(queued);
-            }
+            (self.ordering).admit(self.number, block, |queued| self.desk.push(queued));
         }
     }
 }
@@ -211,6 +217,7 @@ mod tests {
                 by: OrderBy::Token(0),
                 follow: Follow::Sent,
                 comes_again: true,
+                stateful: false,
             };
             let ordering = Ordering::new(order_by, sender);
             let mut admitted = Vec::new();
@@ -220,7 +227,7 @@ mod tests {
                     0 => Decoded::Nothing,
                     _ => Decoded::Keyed(block(number, size)),
                 };
-                admitted.extend(ordering.admit(number, decoded));
+                ordering.admit(number, decoded, |queued| admitted.push(queued));
             }
             prop_assert_eq!(admitted.len(), sizes.iter().filter(|size| **size > 0).count());
             // The last block's results come first, and leave last.
@@ -252,12 +259,15 @@ mod tests {
                 by: OrderBy::Token(0),
                 follow: Follow::Sent,
                 comes_again,
+                stateful: false,
             };
             let ordering = Ordering::new(order, sender);
-            let mut count = ordering.admit(2, Decoded::Keyed(block(2, 1))).len();
-            count += ordering.admit(1, Decoded::Lost).len();
-            count += ordering.admit(0, Decoded::Keyed(block(0, 1))).len();
-            count += ordering.admit(3, Decoded::Keyed(block(3, 1))).len();
+            let mut count = 0;
+            let mut admit = |number, block| ordering.admit(number, block, |_| count += 1);
+            admit(2, Decoded::Keyed(block(2, 1)));
+            admit(1, Decoded::Lost);
+            admit(0, Decoded::Keyed(block(0, 1)));
+            admit(3, Decoded::Keyed(block(3, 1)));
             assert_eq!(count, admitted);
         }
     }

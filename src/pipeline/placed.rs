@@ -2,7 +2,7 @@
 
 use crate::{
     config::Plan,
-    engine::{Engine, ModelError, Placed, cpu::CpuEngine},
+    engine::{self, ModelError, Placed},
 };
 
 /// Where each step would run here, found by loading the models as for serving.
@@ -10,5 +10,5 @@ use crate::{
 /// # Errors
 /// A model cannot be loaded, or not on the device that the file demands.
 pub fn placed(plan: &Plan) -> Result<Vec<Placed>, ModelError> {
-    CpuEngine::load(&plan.engine, &plan.fields).map(|engine| engine.placed())
+    engine::load(&plan.engine, &plan.fields).map(|engine| engine.placed())
 }

@@ -1,7 +1,10 @@
 //! The loop of a worker thread: takes a raw block and decodes it, or takes a batch, runs it and
 //! encodes its results; whatever there is to do.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 use bytes::BytesMut;
 use metrics::Counter;
@@ -17,7 +20,7 @@ use crate::{
     block::{Block, Layout, Record, Scored, Table},
     decode::Decode,
     encode::Encode,
-    engine::{Engine, isolate},
+    engine::{Engine, isolate, state::Held},
     message::{Outcome, RawBlock, Reject, Stage},
     sink::{Outgoing, Rejects},
     telemetry::metrics::PipelineMetrics,
@@ -133,6 +136,9 @@ impl Worker {
                 if let Some(order) = &self.order {
                     let rows = rows..rows + decoded.rows;
                     keys.push(order.by.key(&message, &block.table, rows)?);
+                    if order.stateful {
+                        (order.by).note(&message, &mut block.table, decoded.rows);
+                    }
                 }
                 Ok(decoded)
             });
@@ -179,12 +185,32 @@ impl Worker {
         let ran = isolate::run_isolated(engine, batch.block, Table::default());
         self.running.end();
         let ran = ran?;
+        if let Some(held) = engine.held() {
+            self.note_held(held);
+        }
         self.metrics.engine.ran(rows, started.elapsed());
         for (record, reason) in ran.failed {
             let reject = Reject::new(Stage::Engine, "model", reason);
             self.rejects.reject(record.message, reject);
         }
         Ok(ran.scored)
+    }
+
+    fn note_held(&self, held: Held) {
+        let Held {
+            keys,
+            dropped_full,
+            dropped_age,
+        } = held;
+        let pipeline = self.metrics.state.held(keys, dropped_full, dropped_age);
+        let order = self.order.as_ref();
+        if dropped_full > 0 && order.is_some_and(|order| !order.told.swap(true, Relaxed)) {
+            tracing::warn!(
+                pipeline,
+                keys,
+                "there are more keys than `state.max_keys`: the state of the one not seen for longest is dropped for each new one; this is said once"
+            );
+        }
     }
 
     fn encode_part(&mut self, part: Scored) -> Vec<Outgoing> {

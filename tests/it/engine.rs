@@ -86,6 +86,7 @@ impl Case {
                 .map(|output| OutputRef { step: 0, output })
                 .collect(),
             max_rows,
+            state: None,
         }
     }
 

@@ -35,6 +35,7 @@ fn spec(path: &Path, columns: usize, width: usize, output: usize) -> EngineSpec 
         }],
         outputs: vec![OutputRef { step: 0, output }],
         max_rows: 16,
+        state: None,
     }
 }
 
@@ -214,6 +215,7 @@ fn an_output_of_no_rows_has_its_types_and_shapes() {
         }],
         outputs: [1, 0].map(|output| OutputRef { step: 0, output }).to_vec(),
         max_rows: 4,
+        state: None,
     };
     let nothing = CpuEngine::load(&spec, &[field]).unwrap().no_rows();
     let series = nothing

@@ -89,6 +89,7 @@ fn run(formulas: &[(&str, &Checked)], feeds: &Feeds, rows: usize, opset: i64) ->
             .map(|output| OutputRef { step: 0, output })
             .collect(),
         max_rows: rows,
+        state: None,
     };
     let mut engine = CpuEngine::load(&spec, &fields).unwrap_or_else(|error| panic!("{error}"));
     let input = Table {

@@ -60,6 +60,8 @@ pub enum Readiness {
 #[derive(Debug)]
 pub struct Batcher {
     policy: BatchPolicy,
+    /// Nothing overtakes anything: all lanes are one line, in which a batch ends where the lane does.
+    in_order: bool,
     first: Line,
     /// Nearly always empty.
     again: Line,
@@ -78,17 +80,22 @@ impl Batcher {
     pub fn new(policy: BatchPolicy) -> Self {
         Self {
             policy,
+            in_order: false,
             first: Line::default(),
             again: Line::default(),
             alone: Line::default(),
         }
     }
 
+    /// Gives out rows in the order in which they are pushed, whatever their lanes.
+    pub fn keep_order(&mut self) {
+        self.in_order = true;
+    }
+
     /// Adds a block behind the others of its lane; the lane of a block is that of its first
     /// message.
     pub fn push(&mut self, queued: Queued) {
-        let first = queued.block.records.first();
-        let lane = first.map_or(Lane::First, |record| record.message.lane());
+        let lane = lane_of(&queued);
         let since = queued.since;
         let max_rows = self.policy.max_rows;
         let line = self.line(lane);
@@ -111,6 +118,7 @@ impl Batcher {
             let Some(oldest) = line.waiting.front() else {
                 continue;
             };
+            let lane = if self.in_order { lane_of(oldest) } else { lane };
             match self.closed(line, lane, oldest.since, now, open) {
                 Ok(closed) if ready.is_none_or(|(since, ..)| oldest.since < since) => {
                     ready = Some((oldest.since, closed, lane));
@@ -138,7 +146,9 @@ impl Batcher {
         if lane == Lane::Alone {
             return Ok(Closed::Alone);
         }
-        if line.rows >= self.policy.max_rows {
+        // In order, what stands behind another lane cannot come to this batch.
+        let ends = self.in_order && line.waiting.iter().any(|queued| lane_of(queued) != lane);
+        if line.rows >= self.policy.max_rows || ends {
             return Ok(Closed::Full);
         }
         if !open {
@@ -155,7 +165,7 @@ impl Batcher {
         }
     }
 
-    /// Takes at most `max_rows` rows off the front of a lane (or one message, if it alone has
+    /// Takes at most `max_rows` rows off the front of a lane that is ready (or one message, if it alone has
     /// more), cutting a block between messages where needed. Of [`Lane::Alone`], one message.
     /// `None` when nothing waits.
     pub fn take(&mut self, lane: Lane) -> Option<Queued> {
@@ -164,11 +174,12 @@ impl Batcher {
             // Nothing fits beside the first message.
             Lane::Alone => 0,
         };
-        self.line(lane).take(rows)
+        self.line(lane).take(rows, lane)
     }
 
     fn line(&mut self, lane: Lane) -> &mut Line {
         match lane {
+            _ if self.in_order => &mut self.first,
             Lane::First => &mut self.first,
             Lane::Again => &mut self.again,
             Lane::Alone => &mut self.alone,
@@ -182,16 +193,15 @@ impl Line {
         self.waiting.push_back(queued);
     }
 
-    fn take(&mut self, max_rows: usize) -> Option<Queued> {
+    fn take(&mut self, max_rows: usize, lane: Lane) -> Option<Queued> {
         let mut batch = self.cut_front(max_rows)?;
         while let Some(room) = max_rows
             .checked_sub(batch.block.rows())
             .filter(|room| *room > 0)
         {
             // The first message of the next block decides: rows may not pass the limit.
-            let fits = self
-                .waiting
-                .front()
+            let next = self.waiting.front().filter(|next| lane_of(next) == lane);
+            let fits = next
                 .and_then(|queued| queued.block.records.first())
                 .is_some_and(|record| record.rows <= room);
             if !fits {
@@ -216,6 +226,12 @@ impl Line {
         self.rows -= front.block.rows();
         Some(front)
     }
+}
+
+/// The lane of a block is that of its first message.
+fn lane_of(queued: &Queued) -> Lane {
+    let first = queued.block.records.first();
+    first.map_or(Lane::First, |record| record.message.lane())
 }
 
 /// Cuts a block into pieces of at most `max_rows` rows (or one message), from the back, so that

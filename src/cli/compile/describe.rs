@@ -6,7 +6,7 @@ use crate::{
     config::Plan,
     contract::{Dtype, Field, Scalar},
     encode::OutputField,
-    engine::{ColumnRef, InputSpec, OutputInfo, OutputRef, When},
+    engine::{ColumnRef, InputSpec, OutputInfo, OutputRef, When, state::StateValue},
 };
 
 /// The most columns that a line for people names.
@@ -36,6 +36,12 @@ pub(super) struct Column {
     /// An output of another graph, as the pipeline file calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) output: Option<String>,
+    /// What is held of the row before with the same key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) state: Option<String>,
+    /// What a held value is before the first row of a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) initial: Option<serde_json::Value>,
     /// Before it becomes the type of the input.
     pub(super) dtype: &'static str,
     /// Of one row.
@@ -65,6 +71,9 @@ pub(super) struct Output {
     pub(super) unit: Option<String>,
     /// The keys of a result that it becomes.
     pub(super) published: Vec<Published>,
+    /// The state values that it is for the next row with the same key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) held: Vec<String>,
 }
 
 /// The rows that a graph runs on, where these are not all.
@@ -152,6 +161,16 @@ impl Column {
                 },
                 None => unknown(),
             },
+            ColumnRef::State(place) => match values(plan).nth(place) {
+                Some(value) => Self {
+                    state: Some(value.name.clone()),
+                    initial: Some(json(&value.initial)),
+                    dtype: value.dtype.name(),
+                    shape: value.shape.clone(),
+                    ..unknown()
+                },
+                None => unknown(),
+            },
         }
     }
 
@@ -162,6 +181,8 @@ impl Column {
             field: Some(field.name.clone()),
             made_of: made_of.map(|field| field.name.clone()),
             output: None,
+            state: None,
+            initial: None,
             dtype: field.dtype.name(),
             shape: field.shape.clone(),
             unit: field.unit.clone(),
@@ -172,7 +193,10 @@ impl Column {
 
     fn words(&self) -> String {
         let name = self.field.as_ref().or(self.output.as_ref());
-        let mut words = name.cloned().unwrap_or_default();
+        let mut words = name.or(self.state.as_ref()).cloned().unwrap_or_default();
+        if let Some(initial) = &self.initial {
+            words += &format!(" (held for each key, {initial} at first)");
+        }
         if let Some(unit) = &self.unit {
             words += &format!(" ({unit})");
         }
@@ -189,6 +213,8 @@ fn unknown() -> Column {
         field: None,
         made_of: None,
         output: None,
+        state: None,
+        initial: None,
         dtype: Dtype::F32.name(),
         shape: Vec::new(),
         unit: None,
@@ -216,6 +242,10 @@ impl Output {
             labels: info.labels.clone(),
             unit: unit.map(str::to_owned),
             published: published.collect(),
+            held: values(plan)
+                .filter(|value| value.from == at)
+                .map(|value| value.name.clone())
+                .collect(),
         })
     }
 
@@ -240,8 +270,17 @@ impl Output {
         if !keys.is_empty() {
             words += &format!(", published as {}", keys.join(", "));
         }
+        if !self.held.is_empty() {
+            words += &format!(", held as {}", self.held.join(", "));
+        }
         words
     }
+}
+
+/// What is held between rows.
+fn values(plan: &Plan) -> impl Iterator<Item = &StateValue> {
+    let state = plan.engine.state.iter();
+    state.flat_map(|state| &state.values)
 }
 
 /// An output of a graph: how the file calls it, and its unit.

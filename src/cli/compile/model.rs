@@ -53,8 +53,8 @@ impl Compiled {
         let about = plan.steps.get(step).ok_or_else(lost)?;
         let path = spec.source.path.as_path();
         let mut model = match &spec.source.graph {
-            Some(built) => graph::parse(built.clone())?,
-            None => as_it_runs(path)?,
+            Some(built) => as_it_runs(graph::parse(built.clone())?),
+            None => as_it_runs(graph::read(path)?),
         };
         inline_external(&mut model, path.parent().unwrap_or(Path::new("")))?;
         model
@@ -103,9 +103,8 @@ impl Compiled {
     }
 }
 
-/// A model alone: its file, with tensors for the maps of ZipMap, as the engine runs it.
-fn as_it_runs(path: &Path) -> Result<Model, GraphError> {
-    let mut model = graph::read(path)?;
+/// A model alone as the engine runs it: with tensors for the maps of ZipMap.
+fn as_it_runs(mut model: Model) -> Model {
     let standard = |set: &Opset| set.domain.is_empty() || set.domain == "ai.onnx";
     // What stands for a ZipMap is a standard operator.
     if !zipmap::unzip(&mut model).is_empty() && !model.opset_import.iter().any(standard) {
@@ -114,7 +113,7 @@ fn as_it_runs(path: &Path) -> Result<Model, GraphError> {
             version: OPSET,
         });
     }
-    Ok(model)
+    model
 }
 
 fn input<'a>(graph: &'a Graph, name: &str) -> Option<&'a TensorType> {

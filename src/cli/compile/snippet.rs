@@ -135,6 +135,11 @@ fn width(column: &Column) -> usize {
 
 /// A value that keeps the field's contract, as Python writes it.
 fn value(plan: &Plan, column: &Column, dtype: &str) -> String {
+    match &column.initial {
+        Some(serde_json::Value::Bool(initial)) => return u8::from(*initial).to_string(),
+        Some(initial) => return initial.to_string(),
+        None => {}
+    }
     let name = column.field.as_deref();
     let field = plan
         .fields

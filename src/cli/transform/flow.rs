@@ -64,13 +64,13 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// One worker for each decoder.
+    /// One worker for each decoder. A single one takes the chunks in the order of the rows.
     pub(super) fn new(
         plan: &Plan,
         engines: Vec<Box<dyn Engine>>,
         decoders: Vec<Box<dyn Decode>>,
     ) -> Self {
-        let empty = build::table(&plan.fields, plan.passed.len());
+        let empty = build::table(plan);
         let worker = |decoder| Worker::new(decoder, empty.empty_like());
         Self {
             workers: decoders.into_iter().map(worker).collect(),
@@ -105,9 +105,11 @@ impl Flow {
             free,
             back: back.clone(),
         });
-        self.engines
-            .drain(..)
-            .for_each(|engine| drop(back.try_send(engine)));
+        for mut engine in self.engines.drain(..) {
+            // A second attempt begins as the first did.
+            engine.forget();
+            drop(back.try_send(engine));
+        }
         let position = Arc::new(AtomicU64::new(0));
         // Not waited for: it may wait for standard input.
         let reader = Reader {

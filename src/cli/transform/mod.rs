@@ -90,7 +90,11 @@ pub fn transform(args: Args, globals: &Globals) -> Result<(), Failure> {
 
 async fn run(args: Args, ends: Ends, plan: Plan, selection: Selection) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
-    let threads = build::threads(plan.workers);
+    let threads = match plan.engine.state {
+        // Each row sees what is held of those before it.
+        Some(_) => 1,
+        None => build::threads(plan.workers),
+    };
     let engines = if plan.engine.outputs.is_empty() {
         Vec::new()
     } else {

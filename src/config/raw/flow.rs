@@ -138,6 +138,12 @@ pub(in crate::config) struct Model {
     pub(in crate::config) device: DeviceName,
     /// Engine threads, each with its own copy of the model; half of the CPU cores where left out.
     pub(in crate::config) workers: Option<At<Count>>,
+    /// Inputs that are the same for every row, with their values: one for all elements of an input, or
+    /// a list with one for each. They need no feed then: `{ sr: 16000 }`.
+    pub(in crate::config) constants: Option<Named<At<OneOrMany<At<ScalarValue>>>>>,
+    /// Inputs and outputs whose batch dimension is not the first, with its number, counted from 0. A
+    /// row of an input `[2, batch, 128]` is `[2, 128]` then: `{ state: 1 }`.
+    pub(in crate::config) batch_axis: Option<Named<At<Count>>>,
     /// The units that the model was trained with, by its inputs: one for all columns of an input,
     /// or one for each (`"1"` for what has none). What feeds them is converted where its unit is
     /// another of the same kind, and refused where it is of another kind or has none.

@@ -7,6 +7,7 @@ mod flow;
 mod measure;
 mod place;
 mod route;
+mod state;
 mod step;
 mod value;
 
@@ -23,6 +24,7 @@ pub(super) use self::{
     route::{
         AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys,
     },
+    state::{State, StateValue},
     step::{Feed, Step},
     value::{
         BrokerName, DeviceName, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
@@ -55,6 +57,9 @@ pub(super) struct Pipeline {
     /// that low. What it costs is in `docs/order.md`. Where `order_by` is left out, no order is
     /// promised.
     pub(super) order_by: Option<At<OrderKey>>,
+    /// What is held of each row for the next one with the same key, which is that of `order_by`. More is in
+    /// `docs/state.md`.
+    pub(super) state: Option<At<State>>,
     /// How batches are formed.
     #[serde(default)]
     pub(super) batch: Batch,

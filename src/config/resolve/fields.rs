@@ -5,6 +5,7 @@ use super::{
     hosts::host_fields,
     list::{Item, Kind, StepList},
     shape::{ROW_ELEMENTS_MAX, fixed_shape, is_servable, shown},
+    state::StateValue,
     vocabulary::Ids,
 };
 use crate::{
@@ -39,11 +40,18 @@ pub(super) struct Fields {
     pub(super) hosts: Vec<HostPlan>,
     /// For each field, whether such a step reads it.
     pub(super) used: Vec<bool>,
+    /// What is held between rows, by names like those of fields.
+    pub(super) state: Vec<StateValue>,
 }
 
 impl Fields {
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         self.list.iter().position(|field| field.name == name)
+    }
+
+    /// Whether a state value has this name.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.state.iter().any(|value| value.name == name)
     }
 }
 
@@ -90,6 +98,7 @@ impl Resolver<'_> {
             _ => Some(DecodePlan::Json),
         };
         self.field_units(&mut fields);
+        fields.state = self.state_values(&fields);
         self.hosts(steps, &mut fields);
         fields
     }
@@ -159,7 +168,7 @@ impl Resolver<'_> {
     }
 
     /// The sizes of a shape that is not too large to be meant.
-    fn sizes(&mut self, shape: &At<Vec<Count>>) -> Vec<usize> {
+    pub(super) fn sizes(&mut self, shape: &At<Vec<Count>>) -> Vec<usize> {
         let sizes: Vec<usize> = shape.value.iter().map(|size| size.0).collect();
         if is_servable(&sizes) {
             return sizes;
@@ -181,7 +190,8 @@ impl Resolver<'_> {
             complete: steps.complete,
             ..Fields::default()
         };
-        let mut earlier: Vec<Earlier<'_>> = Vec::new();
+        let held = self.state_names().map(Earlier::Tensor);
+        let mut earlier: Vec<Earlier<'_>> = held.collect();
         for step in &steps.items {
             let item = match &step.kind {
                 Kind::Model(item) => item,

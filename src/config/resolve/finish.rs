@@ -1,18 +1,18 @@
 //! The groups become graphs that can run.
 
-use std::{mem, path::Path};
+use std::mem;
 
 use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
     block::Column,
     config::{node::Span, plan::StepPlan, report::Report},
-    engine::{ColumnRef, Device, EngineSpec, OutputInfo, OutputRef},
+    engine::{ColumnRef, Device, EngineSpec, ModelSource, OutputInfo, OutputRef},
     graph::{self, GraphBuilder, GraphError, Value, proto},
 };
 
 impl Resolver<'_> {
     /// The engine's part and the plan's, if every step could be resolved. `outputs` are what the
-    /// pipeline writes.
+    /// pipeline writes, and what is held.
     pub(super) fn finish(
         &mut self,
         steps: Steps,
@@ -75,6 +75,7 @@ impl Resolver<'_> {
         let spec = EngineSpec {
             steps: specs,
             outputs,
+            state: None,
             max_rows,
         };
         Some((spec, plans))
@@ -84,8 +85,8 @@ impl Resolver<'_> {
     fn finish_group(&mut self, group: Group, wanted: &[usize]) -> Option<Finished> {
         let span = group.span.clone();
         let finished = group.finish(wanted, |source| {
-            let read = self.read.get(&source.path).cloned();
-            read.map_or_else(|| to_be_joined(&source.path), Ok)
+            let read = self.read.get(source).cloned();
+            read.map_or_else(|| to_be_joined(source), Ok)
         });
         let finished = finished
             .map_err(|error| self.graph_error(&error, &span))
@@ -134,19 +135,19 @@ impl Resolver<'_> {
 
     /// A graph that steps can be written in and this model put into.
     pub(super) fn graph_around(&mut self, model: &Opened, span: &Span) -> Option<GraphBuilder> {
-        let path = &model.source.path;
-        let around = match self.read.get(path) {
+        let source = &model.source;
+        let around = match self.read.get(source) {
             Some(read) => GraphBuilder::around(read),
-            None => to_be_joined(path).and_then(|read| {
+            None => to_be_joined(source).and_then(|read| {
                 let builder = GraphBuilder::around(&read);
-                self.read.insert(path.clone(), read);
+                self.read.insert(source.clone(), read);
                 builder
             }),
         };
         around.map_err(|error| self.graph_error(&error, span)).ok()
     }
 
-    fn graph_error(&mut self, error: &GraphError, span: &Span) {
+    pub(super) fn graph_error(&mut self, error: &GraphError, span: &Span) {
         self.report(
             Report::new(error.what.clone())
                 .at(span, "")
@@ -155,10 +156,18 @@ impl Resolver<'_> {
     }
 }
 
+/// The model in a file, or as it was changed.
+pub(super) fn read(source: &ModelSource) -> Result<proto::Model, GraphError> {
+    match &source.graph {
+        Some(changed) => graph::parse(changed.clone()),
+        None => graph::read(&source.path),
+    }
+}
+
 /// The model in a file, so that it can be put into a graph: in operators that steps can be written
 /// in too, and without maps.
-fn to_be_joined(path: &Path) -> Result<proto::Model, GraphError> {
-    let mut model = graph::read(path)?;
+fn to_be_joined(source: &ModelSource) -> Result<proto::Model, GraphError> {
+    let mut model = read(source)?;
     graph::raise(&mut model)?;
     // The catalog has told the labels.
     graph::zipmap::unzip(&mut model);

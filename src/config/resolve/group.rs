@@ -245,7 +245,7 @@ impl Group {
         let columns = imports.chain(outside).flat_map(|spec| &spec.columns);
         let outputs = columns.filter_map(|column| match column {
             ColumnRef::Output(output) => Some(*output),
-            ColumnRef::Field(_) => None,
+            ColumnRef::Field(_) | ColumnRef::State(_) => None,
         });
         outputs.chain(self.rows.conditions.iter().copied())
     }

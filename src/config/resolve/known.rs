@@ -18,6 +18,8 @@ pub(super) struct Steps {
     pub(super) conditions: Vec<(String, OutputRef)>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
+    /// State values that something takes.
+    pub(super) state_used: Vec<bool>,
     /// Outputs that a later step takes.
     pub(super) taken: Vec<OutputRef>,
     /// Nothing was wrong: what is not used is not used.
@@ -59,7 +61,7 @@ impl Column {
     pub(super) fn group(&self) -> Option<usize> {
         match self.place {
             ColumnRef::Output(output) => Some(output.step),
-            ColumnRef::Field(_) => None,
+            ColumnRef::Field(_) | ColumnRef::State(_) => None,
         }
     }
 }
@@ -72,6 +74,7 @@ impl Steps {
             conditions: Vec::new(),
             last: 0..0,
             used: fields.used.clone(),
+            state_used: vec![false; fields.state.len()],
             taken: Vec::new(),
             sound: complete && fields.complete,
             opened: complete,
@@ -176,7 +179,7 @@ impl Steps {
         self.opened && !self.groups.is_empty()
     }
 
-    /// A field of this name, or else an output of an earlier step.
+    /// A field of this name, or else a state value, or else an output of an earlier step.
     pub(super) fn column(&self, name: &str, fields: &Fields) -> Option<Column> {
         if let Some(place) = fields.find(name) {
             let field = fields.list.get(place)?;
@@ -188,6 +191,20 @@ impl Steps {
                 labels: None,
                 unit: fields.units.get(place).cloned().flatten(),
                 misread: fields.misread.contains(&place),
+                conditions: Vec::new(),
+            });
+        }
+        let held = fields.state.iter().enumerate();
+        let mut held = held.filter(|(_, value)| value.name == name);
+        if let Some((place, value)) = held.next() {
+            return Some(Column {
+                name: name.to_owned(),
+                place: ColumnRef::State(place),
+                dtype: value.dtype,
+                shape: value.shape.clone(),
+                labels: None,
+                unit: None,
+                misread: false,
                 conditions: Vec::new(),
             });
         }
@@ -224,6 +241,11 @@ impl Steps {
         match place {
             Some(ColumnRef::Field(field)) => {
                 if let Some(used) = self.used.get_mut(field) {
+                    *used = true;
+                }
+            }
+            Some(ColumnRef::State(value)) => {
+                if let Some(used) = self.state_used.get_mut(value) {
                     *used = true;
                 }
             }

@@ -21,6 +21,7 @@ mod script;
 mod select;
 mod server;
 mod shape;
+mod state;
 mod steps;
 mod tensor;
 mod unfed;
@@ -39,7 +40,12 @@ use super::{
     raw::{At, FilePath, Pipeline},
     report::Report,
 };
-use crate::{batch::BatchPolicy, engine::ModelCatalog, graph::proto, message::InFlight};
+use crate::{
+    batch::BatchPolicy,
+    engine::{ModelCatalog, ModelSource},
+    graph::proto,
+    message::InFlight,
+};
 
 /// Resolves one pipeline; `offline` where rows of files are to go through it.
 pub(super) fn resolve(
@@ -78,8 +84,8 @@ struct Resolver<'a> {
     /// The folder that paths are relative to.
     base: PathBuf,
     catalog: &'a mut dyn ModelCatalog,
-    /// Models that were read to be put into a graph, by their files.
-    read: HashMap<PathBuf, proto::Model>,
+    /// Models that were read to be put into a graph.
+    read: HashMap<ModelSource, proto::Model>,
     /// What is wanted of an offline run, where this is one.
     offline: Option<&'a Offline>,
     /// What an offline run writes.
@@ -101,10 +107,12 @@ impl Resolver<'_> {
         self.leave_out(&mut step_list, &fields);
         let mut steps = self.steps(&step_list, &fields);
         let order_by = self.order_by(&fields, &mut steps);
+        let sources = self.state_sources(&fields, &mut steps);
         let encode = match self.offline {
             Some(offline) => self.select(offline, &steps, &fields),
             None => self.encode(&steps),
         };
+        let written = encode.as_ref().map(|encode| encode.series.len());
         let wanted = encode.as_ref().map(|encode| encode.series.as_slice());
         // Without what is written, a graph would have no outputs.
         let whole = self.is_whole();
@@ -114,11 +122,16 @@ impl Resolver<'_> {
         let golden = self.offline.is_none().then(|| self.golden()).flatten();
 
         let max_rows = raw.batch.max_rows.value.0;
-        let finished = self.finish(steps, wanted.unwrap_or_default(), max_rows);
+        let wanted = wanted.unwrap_or_default().iter();
+        let outputs: Vec<_> = wanted.chain(&sources).copied().collect();
+        let finished = self.finish(steps, &outputs, max_rows);
         let routes = routes?;
         let encode = encode?;
         self.keep_fields(&mut fields, encode.series.len());
-        let (engine, step_plans) = finished?;
+        let (mut engine, step_plans) = finished?;
+        let sources = engine.outputs.get(written?..).unwrap_or_default();
+        let rows = fields.list.len() + encode.passed.len();
+        engine.state = self.state(&fields, order_by.as_ref(), rows, sources);
         Some(Plan {
             name: raw.name.0.clone(),
             file: file.to_owned(),

@@ -1,6 +1,6 @@
 //! The models that are named, and how many engine threads run them.
 
-use std::{collections::BTreeMap, thread};
+use std::{collections::BTreeMap, path::PathBuf, thread};
 
 use super::{Resolver, list::StepList};
 use crate::{
@@ -8,7 +8,9 @@ use crate::{
         raw::{At, Model, Named},
         report::Report,
     },
+    contract::Scalar,
     engine::{InputInfo, ModelSource},
+    graph,
 };
 
 /// A model that could be opened.
@@ -59,7 +61,7 @@ impl<'r> Resolver<'r> {
             return None;
         }
         let path = self.existing(&model.path, "model file")?;
-        let source = ModelSource::file(path);
+        let source = self.adapted(model, path)?;
         let opened = self.catalog.inputs(&source).and_then(|inputs| {
             let declared = self.catalog.declared_outputs(&source)?;
             Ok(Opened {
@@ -71,6 +73,33 @@ impl<'r> Resolver<'r> {
         opened
             .map_err(|error| self.report(Report::new(error.message).at(&model.path.span(), "")))
             .ok()
+    }
+
+    /// The model with the constants that the file gives it, and its batch dimensions in front.
+    fn adapted(&mut self, model: &Model, path: PathBuf) -> Option<ModelSource> {
+        let named = |named: Option<usize>| named.unwrap_or_default();
+        let changes = named(model.constants.as_ref().map(|all| all.0.len()))
+            + named(model.batch_axis.as_ref().map(|all| all.0.len()));
+        if changes == 0 {
+            return Some(ModelSource::file(path));
+        }
+        let mut read = graph::read(&path)
+            .map_err(|error| self.graph_error(&error, &model.path.span()))
+            .ok()?;
+        let before = self.reports.len();
+        for (name, axis) in model.batch_axis.iter().flat_map(|all| &all.0) {
+            if let Err(error) = graph::batch_first(&mut read, &name.value, axis.value.0) {
+                self.graph_error(&error, &axis.span());
+            }
+        }
+        for (name, values) in model.constants.iter().flat_map(|all| &all.0) {
+            let scalars = values.value.0.iter().map(|value| value.value.0.clone());
+            let scalars: Vec<Scalar> = scalars.collect();
+            if let Err(error) = graph::fix_input(&mut read, &name.value, &scalars) {
+                self.graph_error(&error, &values.span());
+            }
+        }
+        (self.reports.len() == before).then(|| ModelSource::built(path, graph::to_bytes(&read)))
     }
 
     pub(super) fn check_unused_models(&mut self, list: &StepList<'_>) {
@@ -93,6 +122,17 @@ impl<'r> Resolver<'r> {
         let mut written = list
             .models()
             .filter_map(|step| step.written.workers.as_ref());
+        if let Some(state) = &self.raw.state {
+            if let Some(several) = written.find(|workers| workers.value.0 != 1) {
+                self.report(
+                    Report::new("what is held between rows (`state`) is held by one engine")
+                        .at(&several.span(), format!("{} here", several.value.0))
+                        .also(&state.span(), "")
+                        .help("write `workers: 1` or leave it out; for more, run several processes, each with subjects of its own"),
+                );
+            }
+            return 1;
+        }
         let Some(first) = written.next() else {
             let cores = thread::available_parallelism().map_or(1, usize::from);
             return (cores / 2).max(1);

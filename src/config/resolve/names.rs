@@ -21,6 +21,7 @@ impl Resolver<'_> {
     ) -> Option<()> {
         self.check_letters(name, span)?;
         let field = fields.find(name).map(|_| "a field");
+        let field = field.or_else(|| fields.holds(name).then_some("a state value"));
         let known = || steps.find(name).map(|_| "an output of an earlier step");
         let Some(other) = field.or_else(known) else {
             return Some(());

@@ -16,7 +16,10 @@ impl Resolver<'_> {
     pub(super) fn order_by(&mut self, fields: &Fields, steps: &mut Steps) -> Option<OrderBy> {
         let written = self.raw.order_by.as_ref()?;
         let span = written.span();
-        if let Sink::Reply(_) = self.raw.sink.value {
+        // What is held for a key is seen in order, whoever gets the answers.
+        if self.raw.state.is_none()
+            && let Sink::Reply(_) = self.raw.sink.value
+        {
             let report = Report::new("`order_by` has no meaning with `sink: reply`")
                 .at(&span, "keeps results in order")
                 .also(
@@ -26,6 +29,14 @@ impl Resolver<'_> {
             self.report(report.help("leave `order_by` out, or use a sink with a subject"));
         }
         match &written.value {
+            OrderKey::Token(number) if self.offline.is_some() && self.raw.state.is_some() => {
+                self.report(
+                    Report::new("the rows of a file have no subject by which something is held for them (`state`)")
+                        .at(&span, format!("asks for token {number}"))
+                        .help("name a field in `order_by` to run such a pipeline over files"),
+                );
+                None
+            }
             OrderKey::Token(number) => {
                 self.check_token(
                     *number,

@@ -94,7 +94,7 @@ pub(super) fn model_plans(list: &StepList<'_>) -> Vec<ModelPlan> {
                 name: model.name.to_owned(),
                 path: opened.source.path.clone(),
                 device: model.device(),
-                more: units(model.written),
+                more: more_of_model(model.written),
             });
         }
     }
@@ -122,7 +122,19 @@ fn scalar(value: &Scalar) -> Value {
     }
 }
 
-fn units(model: &Model) -> Vec<(&'static str, Value)> {
+fn more_of_model(model: &Model) -> Vec<(&'static str, Value)> {
+    let constants = model.constants.as_ref().map(|constants| {
+        let lists = constants.0.iter().map(|(name, values)| {
+            let values: Vec<_> = values.value.0.iter().map(|value| scalar(&value.value.0)).collect();
+            (name.value.clone(), Value::from(values))
+        });
+        ("constants", Value::Object(lists.collect()))
+    });
+    let axes = model.batch_axis.as_ref().map(|axes| {
+        let axes = axes.0.iter();
+        let axes = axes.map(|(name, axis)| (name.value.clone(), axis.value.0.into()));
+        ("batch_axis", Value::Object(axes.collect()))
+    });
     let inputs = model.input_units.as_ref().map(|units| {
         let lists = units.0.iter().map(|(name, units)| {
             let units: Vec<_> = units
@@ -137,7 +149,7 @@ fn units(model: &Model) -> Vec<(&'static str, Value)> {
     });
     let outputs = model.output_units.as_ref();
     let outputs = outputs.map(|units| ("output_units", texts(&units.0)));
-    inputs.into_iter().chain(outputs).collect()
+    [constants, axes, inputs, outputs].into_iter().flatten().collect()
 }
 
 fn texts(named: &[(At<String>, At<String>)]) -> Value {

@@ -48,7 +48,8 @@ impl Resolver<'_> {
         offline.is_none_or(|offline| !offline.without_models && offline.outputs.is_empty())
     }
 
-    /// Takes the models out of the list, and every step that needs what a model gives. The models
+    /// Takes the models out of the list, and every step that needs what a model gives, or what is held
+    /// between rows. The models
     /// need not be there, so a name that nothing else explains is taken for an output of theirs;
     /// the names of the steps that are left out are told.
     pub(super) fn leave_out(&mut self, list: &mut StepList<'_>, fields: &Fields) {
@@ -68,7 +69,8 @@ impl Resolver<'_> {
             Kind::Tensor(TensorItem { output, .. }) | Kind::Formula(FormulaItem { output, .. }) => {
                 let names = item.raw.map(reads).unwrap_or_default();
                 let unknown = |name: &String| fields.find(name).is_none() && !is_made(name, &kept);
-                let needs_model = !left_out.is_empty() && names.iter().any(unknown);
+                let held = names.iter().any(|name| fields.holds(name));
+                let needs_model = held || !left_out.is_empty() && names.iter().any(unknown);
                 if needs_model {
                     left_out.push((*output).to_owned());
                 } else {

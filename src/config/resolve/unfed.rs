@@ -38,7 +38,9 @@ impl Resolver<'_> {
             (ColumnRef::Field(_), Dtype::String) if to != Dtype::String => format!(
                 "declare `{name}` with `dtype: {to}` if it is a number; words become numbers by a step: `one_hot`, `ordinal` or `text`"
             ),
-            (ColumnRef::Field(_), _) => format!("declare `{name}` with `dtype: {to}`"),
+            (ColumnRef::Field(_) | ColumnRef::State(_), _) => {
+                format!("declare `{name}` with `dtype: {to}`")
+            }
             (ColumnRef::Output(_), _) => format!("the step that makes it must give {to}"),
         };
         let label = match from {
@@ -68,8 +70,9 @@ impl Resolver<'_> {
         }
         let outputs = steps.names();
         let known = || {
+            let held = fields.state.iter().map(|value| value.name.as_str());
             let fields = fields.list.iter().map(|field| field.name.as_str());
-            fields.chain(outputs.iter().map(String::as_str))
+            fields.chain(held).chain(outputs.iter().map(String::as_str))
         };
         let noun = if steps.known.is_empty() {
             "there is no field"
@@ -146,6 +149,7 @@ impl Resolver<'_> {
         let made = |column: &Column| match column.place {
             ColumnRef::Field(place) => fields.list.get(place).is_some_and(|field| field.derived),
             ColumnRef::Output(_) => true,
+            ColumnRef::State(_) => false,
         };
         let help = match columns.iter().find(|column| made(column)) {
             Some(column) => format!(
@@ -176,6 +180,7 @@ impl Resolver<'_> {
         }
         let before = self.reports.len();
         let passed: Vec<_> = self.passed_keys().into_iter().map(str::to_owned).collect();
+        self.check_unused_state(fields, steps);
         for ((field, span), used) in fields.list.iter().zip(&fields.spans).zip(&steps.used) {
             if field.derived && passed.contains(&field.name) {
                 self.report(

@@ -248,6 +248,10 @@ impl Resolver<'_> {
                     "say what it is measured in: `{}: {{ unit: \"{to}\" }}` under `fields`",
                     column.name
                 ),
+                ColumnRef::State(_) => format!(
+                    "`{}` is held between rows, and has no unit: give it one by a formula, `\"{} * 1 {to}\"`",
+                    column.name, column.name
+                ),
                 ColumnRef::Output(_) => format!(
                     "say what it is measured in: `unit` beside a formula, `output_units` under a model; other steps give plain numbers, so where this was meant, write `\"1\"` in the place of `{to}`"
                 ),

@@ -3,6 +3,7 @@
 use super::{
     Resolver,
     fields::Fields,
+    finish::read,
     known::Column,
     list::{HostItem, ModelItem},
 };
@@ -44,11 +45,11 @@ impl Resolver<'_> {
         let Some(ids) = fields.ids.iter().find(|ids| ids.field == *place) else {
             return Some(());
         };
-        let path = &step.opened?.source.path;
-        let rows = match self.read.get(path) {
+        let source = &step.opened?.source;
+        let rows = match self.read.get(source) {
             Some(model) => graph::hints::embeddings(model, &input.name),
             // What cannot be read is reported by whoever needs it.
-            None => graph::read(path)
+            None => read(source)
                 .ok()
                 .and_then(|model| graph::hints::embeddings(&model, &input.name)),
         };

@@ -3,21 +3,22 @@
 //! - [`library`] finds and loads the runtime's shared library
 //! - `model` loads one model file; `explain` says in plain words why that failed
 //! - [`catalog`] says what models take and give, before anything is served
-//! - `gather` turns columns into input tensors, `collect` turns outputs into series
+//! - `feed` says what an input is fed with, `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
 
 pub mod catalog;
 mod collect;
 mod explain;
+mod feed;
 mod gather;
 pub mod library;
 mod model;
 pub mod raw;
 mod step;
 
-use self::step::Step;
-use super::{Engine, EngineError, EngineSpec, ModelError, OutputRef, Placed};
+use self::{feed::Taken, step::Step};
+use super::{Engine, EngineError, EngineSpec, ModelError, OutputRef, Placed, state::StateValue};
 pub use crate::graph::hints::Width;
 use crate::{
     block::{Column, Series, Strings, Table},
@@ -45,15 +46,23 @@ struct Output {
 }
 
 impl CpuEngine {
-    /// Loads the models and runs them once, so that the first message finds them warm.
+    /// Loads the models and runs them once, so that the first message finds them warm. What is held
+    /// between rows stands behind the fields in its tables, and what it becomes behind the outputs;
+    /// [`super::load`] puts around it what holds it.
     ///
     /// # Errors
     /// The runtime's library or a model cannot be loaded, or `spec` does not fit the models.
     pub fn load(spec: &EngineSpec, fields: &[Field]) -> Result<Self, ModelError> {
+        let held = spec.state.iter().flat_map(|state| &state.values);
+        let held: Vec<Field> = held.map(StateValue::as_field).collect();
+        let taken = Taken {
+            fields,
+            state: &held,
+        };
         let mut steps: Vec<Step> = Vec::with_capacity(spec.steps.len());
         for (index, step) in spec.steps.iter().enumerate() {
             let wanted = wanted(spec, index);
-            let step = Step::load(step, wanted, fields, &steps)?;
+            let step = Step::load(step, wanted, taken, &steps)?;
             steps.push(step);
         }
         let outputs = (spec.outputs.iter().enumerate())
@@ -83,16 +92,17 @@ impl CpuEngine {
             max_rows: spec.max_rows.max(1),
             blank: Table::default(),
         };
-        engine.warm_up(fields);
+        engine.warm_up(taken);
         Ok(engine)
     }
 
     /// Runs one row that keeps the contract. What is wrong with it will be wrong with messages too,
     /// and they are the ones to be rejected: a model may refuse a made-up value.
-    fn warm_up(&mut self, fields: &[Field]) {
+    fn warm_up(&mut self, taken: Taken<'_>) {
+        let all = taken.fields.iter().chain(taken.state);
         let table = Table {
             rows: 1,
-            series: fields.iter().map(row_of).collect(),
+            series: all.map(row_of).collect(),
         };
         if let Err(error) = self.run_steps(&table, &mut Table::default(), true) {
             tracing::info!("the models were not warmed up, they refuse a made-up row: {error}");
@@ -160,7 +170,7 @@ fn wanted(spec: &EngineSpec, step: usize) -> Vec<usize> {
         .flat_map(|input| &input.columns)
         .filter_map(|column| match column {
             super::ColumnRef::Output(output) => Some(*output),
-            super::ColumnRef::Field(_) => None,
+            super::ColumnRef::Field(_) | super::ColumnRef::State(_) => None,
         });
     let conditions = (spec.steps.iter())
         .filter_map(|step| step.when.as_ref())

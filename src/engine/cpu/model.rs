@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use bytes::Bytes;
 use ort::{
     logging::LogLevel,
     session::{Session, builder::GraphOptimizationLevel},
@@ -69,11 +70,14 @@ impl Model {
     pub(super) fn load(source: &ModelSource) -> Result<Self, ModelError> {
         let path = source.path.as_path();
         let (session, mut labels) = if let Some(graph) = &source.graph {
-            (open(path, Some(graph))?, Labels::new())
+            match without_zipmap(graph.clone()) {
+                Some((file, labels)) => (open(path, Some(&file))?, labels),
+                None => (open(path, Some(graph))?, Labels::new()),
+            }
         } else {
             explain::check_file(path)?;
             // What cannot be read here is explained when the runtime fails to read it.
-            match fs::read(path).ok().and_then(without_zipmap) {
+            match fs::read(path).ok().map(Bytes::from).and_then(without_zipmap) {
                 Some((file, labels)) => (open(path, Some(&file))?, labels),
                 None => (open(path, None)?, Labels::new()),
             }
@@ -120,11 +124,11 @@ impl Model {
 }
 
 /// The file without ZipMap, and the keys that belong to each changed output; `None` where it has none.
-fn without_zipmap(file: Vec<u8>) -> Option<(Vec<u8>, Labels)> {
+fn without_zipmap(file: Bytes) -> Option<(Vec<u8>, Labels)> {
     if !zipmap::may_be_in(&file) {
         return None;
     }
-    let mut model = graph::parse(file.into()).ok()?;
+    let mut model = graph::parse(file).ok()?;
     let labels = zipmap::unzip(&mut model);
     (!labels.is_empty()).then(|| (graph::to_bytes(&model), labels))
 }
@@ -223,9 +227,8 @@ fn input_info(path: &Path, name: &str, declared: &ValueType) -> Result<InputInfo
     };
     if shape.is_empty() {
         return bad(
-            "has no batch dimension (it takes a single value, whatever the number of rows); \
-             forebay can only feed inputs whose first dimension is the row"
-                .to_owned(),
+            format!("has no batch dimension (it takes a single value, whatever the number of rows); \
+             give it one for good, under the model's name: `constants: {{ {name}: VALUE }}`"),
         );
     }
     let dims = shape

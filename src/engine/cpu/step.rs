@@ -2,21 +2,18 @@
 
 use std::{fmt, ops::Range};
 
-use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, SessionInputValue};
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
 
 use super::{
     collect::Collector,
     explain,
-    gather::{self, Buffer},
+    feed::{Feed, From, Source, Taken},
     model::Model,
 };
 use crate::{
     block::{Column, Series, Table},
-    contract::{Dtype, Field, Scalar},
-    engine::{
-        ColumnRef, Device, Dim, EngineError, InputInfo, InputSpec, ModelError, Placed, StepSpec,
-        When,
-    },
+    contract::Scalar,
+    engine::{Device, EngineError, ModelError, Placed, StepSpec, When},
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -52,65 +49,12 @@ impl fmt::Debug for Step {
     }
 }
 
-/// What feeds one input.
-#[derive(Debug)]
-struct Feed {
-    columns: Vec<Source>,
-    /// Shape of the tensor; the first number is set for every run.
-    shape: Vec<usize>,
-    /// Memory where the columns are put side by side.
-    buffer: Buffer,
-    /// The one column has the type that the model takes: its memory is the tensor.
-    direct: bool,
-}
-
-/// Where the columns of feeds are taken from.
-#[derive(Clone, Copy)]
-enum From<'a> {
-    /// All rows of the batch.
-    All {
-        table: &'a Table,
-        earlier: &'a [Step],
-    },
-    /// Some rows of it, for each feed's columns.
-    Picked(&'a [Vec<Series>]),
-}
-
-impl<'a> From<'a> {
-    fn series(self, feed: usize, column: usize, source: Source) -> Option<&'a Series> {
-        match self {
-            Self::All { table, earlier } => source.series(table, earlier),
-            Self::Picked(feeds) => feeds.get(feed)?.get(column),
-        }
-    }
-}
-
-/// A column, found without a search.
-#[derive(Debug, Clone, Copy)]
-enum Source {
-    Field(usize),
-    Result { step: usize, place: usize },
-}
-
-impl Source {
-    fn series<'a>(self, table: &'a Table, earlier: &'a [Step]) -> Option<&'a Series> {
-        match self {
-            Self::Field(field) => table.series.get(field),
-            Self::Result { step, place } => earlier
-                .get(step)?
-                .results
-                .get(place)
-                .map(|result| &result.series),
-        }
-    }
-}
-
 impl Step {
     /// Loads the model and checks that `spec` fits it. `wanted` is in rising order.
     pub(super) fn load(
         spec: &StepSpec,
         wanted: Vec<usize>,
-        fields: &[Field],
+        taken: Taken<'_>,
         earlier: &[Self],
     ) -> Result<Self, ModelError> {
         let model = Model::load(&spec.source)?;
@@ -124,7 +68,7 @@ impl Step {
         }
         let feeds = (model.inputs.iter().zip(&spec.inputs))
             .map(|(input, feed)| {
-                Feed::new(feed, input, fields, earlier)
+                Feed::new(feed, input, taken, earlier)
                     .map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
             })
             .collect::<Result<_, _>>()?;
@@ -161,6 +105,11 @@ impl Step {
     }
 
     /// A wanted output of the last run.
+    pub(super) fn result(&self, place: usize) -> Option<&Series> {
+        self.results.get(place).map(|result| &result.series)
+    }
+
+    /// A wanted output of the last run, to be taken.
     pub(super) fn result_mut(&mut self, place: usize) -> Option<&mut Series> {
         self.results.get_mut(place).map(|result| &mut result.series)
     }
@@ -292,120 +241,6 @@ fn picked(series: &Series, rows: &[usize]) -> Series {
         shape: series.shape.clone(),
         present: None,
     }
-}
-
-impl Feed {
-    fn new(
-        spec: &InputSpec,
-        input: &InputInfo,
-        fields: &[Field],
-        earlier: &[Step],
-    ) -> Result<Self, String> {
-        let dtype = input.dtype;
-        let fits = |(declared, fed): (&Dim, &usize)| match declared {
-            Dim::Fixed(size) => size == fed,
-            Dim::Free(_) => true,
-        };
-        let declared = input.row_dims();
-        if declared.len() != spec.shape.len() || !declared.iter().zip(&spec.shape).all(fits) {
-            return Err(format!(
-                "takes rows of shape {} and is fed with {:?}",
-                shape_name(declared),
-                spec.shape
-            ));
-        }
-        let mut columns = Vec::with_capacity(spec.columns.len());
-        let mut same = true;
-        for column in &spec.columns {
-            let (source, from) = match *column {
-                ColumnRef::Field(place) => {
-                    let field = fields
-                        .get(place)
-                        .ok_or("is fed by a field that does not exist")?;
-                    (Source::Field(place), field.dtype)
-                }
-                ColumnRef::Output(output) => {
-                    let step = earlier
-                        .get(output.step)
-                        .ok_or("is fed by a step that does not come before")?;
-                    let place = step
-                        .place_of(output.output)
-                        .ok_or("is fed by an output that does not exist")?;
-                    let from = step
-                        .results
-                        .get(place)
-                        .map(|result| result.series.values.dtype());
-                    let source = Source::Result {
-                        step: output.step,
-                        place,
-                    };
-                    (source, from.unwrap_or(dtype))
-                }
-            };
-            if (from == Dtype::String) != (dtype == Dtype::String) || from == Dtype::Bytes {
-                return Err(format!("takes {dtype} and cannot be fed with {from}"));
-            }
-            same &= from == dtype;
-            columns.push(source);
-        }
-        Ok(Self {
-            direct: same && columns.len() == 1 && dtype != Dtype::String,
-            columns,
-            shape: std::iter::once(0)
-                .chain(spec.shape.iter().copied())
-                .collect(),
-            buffer: Buffer::new(dtype),
-        })
-    }
-
-    /// Whether the tensor is the column's own memory: nothing to convert, nothing to pad.
-    fn is_view(&self, rows: &Range<usize>) -> bool {
-        self.direct && self.shape.first() == Some(&rows.len())
-    }
-
-    fn fill(&mut self, place: usize, from: From<'_>, rows: Range<usize>, fed: usize) {
-        if let Some(first) = self.shape.first_mut() {
-            *first = fed;
-        }
-        if !self.is_view(&rows) {
-            let columns: Vec<&Series> = (self.columns.iter().enumerate())
-                .filter_map(|(column, source)| from.series(place, column, *source))
-                .collect();
-            self.buffer.fill(&columns, rows, fed);
-        }
-    }
-
-    fn tensor<'a>(
-        &'a self,
-        place: usize,
-        from: From<'a>,
-        rows: Range<usize>,
-    ) -> ort::Result<SessionInputValue<'a>> {
-        let own = self.columns.first().filter(|_| self.is_view(&rows));
-        match own.and_then(|source| from.series(place, 0, *source)) {
-            Some(series) => {
-                let width = series.width();
-                gather::view(
-                    &series.values,
-                    rows.start * width..rows.end * width,
-                    &self.shape,
-                )
-            }
-            None => self.buffer.tensor(&self.shape),
-        }
-    }
-}
-
-/// A declared shape as messages write it.
-fn shape_name(dims: &[Dim]) -> String {
-    let names: Vec<String> = (dims.iter())
-        .map(|dim| match dim {
-            Dim::Fixed(size) => size.to_string(),
-            Dim::Free(name) if name.is_empty() => "?".to_owned(),
-            Dim::Free(name) => name.clone(),
-        })
-        .collect();
-    format!("[{}]", names.join(", "))
 }
 
 /// A run's error: the rows' fault, unless the runtime says that the device is gone.

@@ -18,7 +18,7 @@ use crate::{
     config::plan::{EncodePlan, GoldenPlan, Plan},
     decode::{Decode, msgpack},
     encode::Encode,
-    engine::{Engine, cpu::CpuEngine, isolate},
+    engine::{self, Engine, isolate},
     message::{Ack, Message, Position, Reject, Stage},
 };
 
@@ -93,9 +93,9 @@ pub fn verify(
     let Some(golden) = &plan.golden else {
         return Ok(None);
     };
-    let mut engine = CpuEngine::load(&plan.engine, &plan.fields)
-        .map_err(|error| GoldenError(error.to_string()))?;
-    run(plan, golden, &mut engine, tolerance(golden)).map(Some)
+    let mut engine =
+        engine::load(&plan.engine, &plan.fields).map_err(|error| GoldenError(error.to_string()))?;
+    run(plan, golden, &mut *engine, tolerance(golden)).map(Some)
 }
 
 /// Runs the golden rows of the pipeline, where it has any, in this engine.
@@ -106,7 +106,10 @@ pub(super) fn check(plan: &Plan, engine: &mut dyn Engine) -> Result<Option<Golde
     let Some(golden) = &plan.golden else {
         return Ok(None);
     };
-    let ran = run(plan, golden, engine, Tolerance::of(golden))?;
+    let ran = run(plan, golden, engine, Tolerance::of(golden));
+    // What is held of the golden rows is nothing to the first messages.
+    engine.forget();
+    let ran = ran?;
     ran.verdict()?;
     Ok(Some(ran))
 }
@@ -165,13 +168,18 @@ impl Pass<'_> {
     ) -> Result<(), GoldenError> {
         let mut block = Block {
             records: Vec::with_capacity(messages.len()),
-            table: build::table(&self.plan.fields, self.plan.passed.len()),
+            table: build::table(self.plan),
         };
         let mut rows = 0;
         for (at, payload) in messages.iter().enumerate() {
             let message = message(first + at, payload);
             match self.decoder.decode(&message, &mut block.table) {
                 Ok(decoded) => {
+                    if self.plan.engine.state.is_some()
+                        && let Some(by) = &self.plan.order_by
+                    {
+                        by.note(&message, &mut block.table, decoded.rows);
+                    }
                     rows += decoded.rows;
                     block.table.rows = rows;
                     block.records.push(Record {

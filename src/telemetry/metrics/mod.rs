@@ -14,7 +14,8 @@ use recorder::{
     BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, DEAD_LETTERS, DEAD_LETTERS_LOST, DECODE, DROPPED,
     DUPLICATES, ENCODE, END_TO_END, IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE,
     MESSAGE_BYTES, MESSAGES, NON_FINITE, PENDING, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS,
-    RESULT_BYTES, RESULTS, RETRIES, ROW_REJECTS, ROWS, RUNNING, STEP_INFO, UNACKNOWLEDGED,
+    RESULT_BYTES, RESULTS, RETRIES, ROW_REJECTS, ROWS, RUNNING, STATE_DROPPED, STATE_KEYS,
+    STEP_INFO, UNACKNOWLEDGED,
 };
 
 use crate::message::{InFlight, Reject, Stage};
@@ -28,6 +29,8 @@ pub struct PipelineMetrics {
     pub decode: DecodeMetrics,
     /// For forming batches and running them.
     pub engine: EngineMetrics,
+    /// For what is held between rows.
+    pub state: StateMetrics,
     /// For the encode threads.
     pub encode: EncodeMetrics,
     /// For the sink.
@@ -65,6 +68,7 @@ impl PipelineMetrics {
                 batch_wait: histogram!(BATCH_WAIT, "pipeline" => label()),
                 inference: histogram!(INFERENCE, "pipeline" => label()),
             },
+            state: StateMetrics { pipeline: label() },
             encode: EncodeMetrics {
                 encode: histogram!(ENCODE, "pipeline" => label()),
                 non_finite: counter!(NON_FINITE, "pipeline" => label()),
@@ -185,6 +189,26 @@ impl EngineMetrics {
     pub fn ran(&self, rows: usize, took: Duration) {
         self.rows.increment(rows as u64);
         self.inference.record(took);
+    }
+}
+
+/// What an engine records that holds something between rows. The metrics are there for such
+/// pipelines only, so nothing is registered before the first batch.
+#[derive(Debug, Clone)]
+pub struct StateMetrics {
+    pipeline: String,
+}
+
+impl StateMetrics {
+    /// How many keys are held, and how many were dropped since the start: because there were too
+    /// many, and because they were not seen for long. Once for each batch. Gives the pipeline's name.
+    pub fn held(&self, keys: usize, dropped_full: u64, dropped_age: u64) -> &str {
+        gauge!(STATE_KEYS, "pipeline" => self.pipeline.clone()).set(keys as f64);
+        for (reason, dropped) in [("max_keys", dropped_full), ("max_age", dropped_age)] {
+            counter!(STATE_DROPPED, "pipeline" => self.pipeline.clone(), "reason" => reason)
+                .absolute(dropped);
+        }
+        &self.pipeline
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) const PENDING: &str = "forebay_pending_messages";
 pub(super) const UNACKNOWLEDGED: &str = "forebay_unacknowledged_messages";
 pub(super) const RUNNING: &str = "forebay_running_seconds";
 pub(super) const READY: &str = "forebay_ready";
+pub(super) const STATE_KEYS: &str = "forebay_state_keys";
+pub(super) const STATE_DROPPED: &str = "forebay_state_dropped_total";
 pub(super) const STEP_INFO: &str = "forebay_step_info";
 pub(super) const BUILD_INFO: &str = "forebay_build_info";
 
@@ -91,6 +93,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     (NON_FINITE, "Scores that were NaN or infinite"),
     (BATCHES, "Batches by the reason they were closed"),
+    (
+        STATE_DROPPED,
+        "Keys whose state was dropped, because there were too many or they were not seen for long",
+    ),
 ];
 /// Histograms of times.
 const SECONDS: &[(&str, &str)] = &[
@@ -131,6 +137,7 @@ const GAUGES: &[(&str, &str)] = &[
         RUNNING,
         "Age of the longest run of the models that is under way; 0 when there is none",
     ),
+    (STATE_KEYS, "Keys whose state is held"),
     (READY, "1 when connected, consumer there and models warm"),
     (
         STEP_INFO,

@@ -73,6 +73,7 @@ impl Ordered {
             by: OrderBy::Token(1),
             follow: Follow::Settled,
             comes_again: true,
+            stateful: false,
         };
         let codecs = || {
             (
