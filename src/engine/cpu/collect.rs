@@ -6,7 +6,10 @@ use super::model::Declared;
 use crate::{
     block::{Column, Series},
     contract::{Dtype, Scalar},
-    engine::OutputInfo,
+    engine::{
+        OutputInfo,
+        cuda::{cells, plan::Slot},
+    },
 };
 
 /// Takes up one output, batch after batch.
@@ -23,6 +26,11 @@ impl Collector {
             output: output.clone(),
             series: Series::new(dtype_of(output), Vec::new()),
         }
+    }
+
+    /// The output that it takes up.
+    pub(super) fn name(&self) -> &str {
+        &self.output.name
     }
 
     /// With the shape of one row, which is known before anything has come out.
@@ -117,6 +125,21 @@ impl Collector {
         Ok(())
     }
 
+    /// Appends rows that a device gave.
+    ///
+    /// # Errors
+    /// They have a shape other than before, or a type that cannot be kept; in words that name the output.
+    pub(super) fn append_bytes(&mut self, slot: &Slot, bytes: &[u8]) -> Result<(), String> {
+        self.take_row(slot.dims.get(1..).unwrap_or_default())?;
+        cells::append(
+            &mut self.series.values,
+            slot.element,
+            slot.labels.as_deref(),
+            bytes,
+        )
+        .map_err(|why| self.words(&why))
+    }
+
     /// Checks the batch dimension, keeps the row's shape, and returns the elements in a row.
     fn take_shape(&mut self, shape: &Shape, fed: usize) -> Result<usize, String> {
         let dims: Vec<usize> = shape
@@ -130,6 +153,11 @@ impl Collector {
                 if fed == 1 { "row" } else { "rows" }
             )));
         };
+        self.take_row(row)
+    }
+
+    /// Keeps the row's shape, and returns the elements in a row.
+    fn take_row(&mut self, row: &[usize]) -> Result<usize, String> {
         if self.series.values.is_empty() {
             self.series.shape.clear();
             self.series.shape.extend_from_slice(row);

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     block::{Series, Table},
     contract::{Dtype, Field},
-    engine::{ColumnRef, Dim, InputInfo, InputSpec},
+    engine::{ColumnRef, Dim, InputInfo, InputSpec, cuda::cells},
 };
 
 /// What feeds one input.
@@ -156,6 +156,33 @@ impl Feed {
                 .filter_map(|(column, source)| from.series(place, column, *source))
                 .collect();
             self.buffer.fill(&columns, rows, fed);
+        }
+    }
+
+    /// Writes the rows to the memory of a device, as `fed` rows: the last one again behind them.
+    pub(super) fn upload(
+        &mut self,
+        place: usize,
+        from: From<'_>,
+        rows: Range<usize>,
+        fed: usize,
+        to: &mut [u8],
+    ) {
+        let own = self.columns.first().filter(|_| self.direct);
+        let Some(series) = own.and_then(|source| from.series(place, 0, *source)) else {
+            self.fill(place, from, rows, fed);
+            if let Some(column) = self.buffer.column() {
+                cells::write(column, 0..column.len(), to);
+            }
+            return;
+        };
+        let width = series.width();
+        let element = |row: usize| row * width;
+        let mut at = cells::write(&series.values, element(rows.start)..element(rows.end), to);
+        let last = element(rows.end.saturating_sub(1))..element(rows.end);
+        for _ in rows.len()..fed {
+            let rest = to.get_mut(at..).unwrap_or_default();
+            at += cells::write(&series.values, last.clone(), rest);
         }
     }
 

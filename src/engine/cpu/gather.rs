@@ -56,6 +56,14 @@ impl Buffer {
         }
     }
 
+    /// What was filled, where it is no text.
+    pub(super) fn column(&self) -> Option<&Column> {
+        match self {
+            Self::Values(column) => Some(column),
+            Self::Text(_) => None,
+        }
+    }
+
     /// The tensor of this shape that the memory holds.
     pub(super) fn tensor<'a>(&'a self, shape: &'a [usize]) -> ort::Result<SessionInputValue<'a>> {
         match self {

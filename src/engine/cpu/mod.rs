@@ -14,6 +14,9 @@ mod feed;
 mod gather;
 pub mod library;
 mod model;
+mod on_gpu;
+mod optimized;
+mod parity;
 pub mod raw;
 mod step;
 

@@ -9,11 +9,12 @@ use super::{
     explain,
     feed::{Feed, From, Source, Taken},
     model::Model,
+    on_gpu::{self, OnGpu},
 };
 use crate::{
     block::{Column, Series, Table},
     contract::Scalar,
-    engine::{Device, EngineError, ModelError, Placed, StepSpec, When},
+    engine::{Device, EngineError, ModelError, Placed, StepSpec, When, cuda::model::RunError},
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -28,6 +29,8 @@ pub(super) struct Step {
     options: RunOptions<HasSelectedOutputs>,
     /// On which rows it runs, where not on all.
     when: Option<Condition>,
+    /// Runs the model in place of its session, where it runs on a GPU.
+    gpu: Option<OnGpu>,
     /// Where it runs.
     pub(super) placed: Placed,
 }
@@ -56,9 +59,9 @@ impl Step {
         wanted: Vec<usize>,
         taken: Taken<'_>,
         earlier: &[Self],
+        max_rows: usize,
     ) -> Result<Self, ModelError> {
-        let model = Model::load(&spec.source)?;
-        let placed = place(spec.device).map_err(|why| model.error(&why))?;
+        let mut model = Model::load(&spec.source)?;
         if spec.inputs.len() != model.inputs.len() {
             return Err(model.error(&format!(
                 "it has {} inputs, and {} are fed",
@@ -88,6 +91,7 @@ impl Step {
         let options = RunOptions::new()
             .map_err(|error| model.error(&error.to_string()))?
             .with_outputs(selector);
+        let (gpu, placed) = on_gpu::place(&mut model, spec, &wanted, max_rows)?;
         Ok(Self {
             model,
             feeds,
@@ -95,6 +99,7 @@ impl Step {
             results,
             options,
             when,
+            gpu,
             placed,
         })
     }
@@ -156,6 +161,7 @@ impl Step {
         rows: usize,
         max_rows: usize,
     ) -> Result<(), EngineError> {
+        // The buckets of a GPU go up to `max_rows`.
         let most = self.model.batch.unwrap_or(max_rows);
         for start in (0..rows).step_by(most) {
             self.run_some(from, start..rows.min(start + most))?;
@@ -164,6 +170,42 @@ impl Step {
     }
 
     fn run_some(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
+        match self.run_on_gpu(from, rows.clone()) {
+            Some(ran) => ran,
+            None => self.run_in_session(from, rows),
+        }
+    }
+
+    /// Runs the rows on the GPU; `None` where the session is to run them.
+    fn run_on_gpu(&mut self, from: From<'_>, rows: Range<usize>) -> Option<Result<(), EngineError>> {
+        let gpu = self.gpu.as_mut()?;
+        let (feeds, results) = (&mut self.feeds, &mut self.results);
+        let fill = |place: usize, fed: usize, to: &mut [u8]| {
+            if let Some(feed) = feeds.get_mut(place) {
+                feed.upload(place, from, rows.clone(), fed, to);
+            }
+        };
+        let take = |place: usize, slot: &_, bytes: &[u8]| match results.get_mut(place) {
+            Some(result) => result.append_bytes(slot, bytes),
+            None => Ok(()),
+        };
+        let error = match gpu.model.run(rows.len(), fill, take) {
+            Ok(()) => return Some(Ok(())),
+            Err(RunError::Device(error)) => error,
+            Err(error) => return Some(Err(EngineError::Batch(error.into()))),
+        };
+        if gpu.demanded {
+            return Some(Err(EngineError::Device(error.into())));
+        }
+        // Nothing of the batch has come out yet: outputs are taken when all went well.
+        let why = format!("{} failed: {error}", gpu.device);
+        tracing::error!("{why}; from now on the CPU runs the model");
+        self.placed = Placed::new(Device::Cpu, why);
+        self.gpu = None;
+        None
+    }
+
+    fn run_in_session(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         let fed = self.model.batch.unwrap_or(rows.len());
         for (place, feed) in self.feeds.iter_mut().enumerate() {
             feed.fill(place, from, rows.clone(), fed);
@@ -183,20 +225,6 @@ impl Step {
                 .map_err(|why| EngineError::Batch(why.into()))?;
         }
         Ok(())
-    }
-}
-
-/// Where a model that asks for this runs.
-fn place(device: Device) -> Result<Placed, String> {
-    match device {
-        Device::Cpu => Ok(Placed::new(Device::Cpu, "asked for")),
-        Device::Auto => Ok(Placed::new(
-            Device::Cpu,
-            "this build runs models on the CPU",
-        )),
-        Device::Cuda(_) => Err(format!(
-            "`device: {device}`: this build runs models on the CPU"
-        )),
     }
 }
 

@@ -95,15 +95,17 @@ impl Model {
 
     /// Runs `rows` rows, at most [`Model::most_rows`], in the smallest bucket that takes them.
     ///
-    /// `fill` writes the rows of one input, given by its place, into the bytes of these rows. `take` gets
-    /// each output: its place, what it is, and the bytes of these rows.
+    /// `fill` is given an input's place, the bucket's number of rows, and their bytes to write: all of them, since what
+    /// is padded must be as harmless as the rows themselves (the last of them again, say). It should write in
+    /// order, and cannot read: the memory is made for that. `take` gets each output: its place, what it is, and the
+    /// bytes of the rows that were asked for.
     ///
     /// # Errors
     /// See [`RunError`].
     pub fn run(
         &mut self,
         rows: usize,
-        mut fill: impl FnMut(usize, &mut [u8]),
+        mut fill: impl FnMut(usize, usize, &mut [u8]),
         mut take: impl FnMut(usize, &Slot, &[u8]) -> Result<(), String>,
     ) -> Result<(), RunError> {
         let at = self.buckets.partition_point(|bucket| bucket.rows < rows);
@@ -113,17 +115,8 @@ impl Model {
         };
         let mut upload = self.buffers.upload.write()?;
         for (place, (slot, offset)) in bucket.inputs.iter().enumerate() {
-            let bytes = slot.bytes();
-            let Some(to) = upload.get_mut(*offset..*offset + bytes) else {
-                continue;
-            };
-            let row = bytes / bucket.rows.max(1);
-            let (own, padding) = to.split_at_mut(rows * row);
-            fill(place, own);
-            // What is padded must be as harmless as the rows themselves: the last of them, again.
-            let last = own.chunks_exact(row.max(1)).next_back().unwrap_or_default();
-            for cell in padding.chunks_exact_mut(row.max(1)) {
-                cell.copy_from_slice(last);
+            if let Some(to) = upload.get_mut(*offset..*offset + slot.bytes()) {
+                fill(place, bucket.rows, to);
             }
         }
         drop(upload);

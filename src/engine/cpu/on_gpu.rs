@@ -1,0 +1,139 @@
+//! Whether a step's model runs on a GPU, and what runs it there.
+
+use super::{
+    model::Model,
+    optimized::{optimized, whole},
+    parity,
+};
+use crate::engine::{
+    Device, ModelError, Placed, StepSpec,
+    cuda::{
+        gpu::Gpu,
+        lower::lower,
+        model::{LoadError, Model as CudaModel, buckets},
+        plan::Plan,
+        probe,
+    },
+};
+
+/// A model on a GPU.
+#[derive(Debug)]
+pub(super) struct OnGpu {
+    pub(super) model: CudaModel,
+    /// Which.
+    pub(super) device: Device,
+    /// The pipeline file wants it there and nowhere else.
+    pub(super) demanded: bool,
+}
+
+/// Finds where the model of a step runs. `wanted` are the places of the outputs that are needed.
+///
+/// # Errors
+/// The file demands a GPU, and the model cannot run there.
+pub(super) fn place(
+    model: &mut Model,
+    spec: &StepSpec,
+    wanted: &[usize],
+    max_rows: usize,
+) -> Result<(Option<OnGpu>, Placed), ModelError> {
+    let (number, demanded) = match spec.device {
+        Device::Cpu => return Ok((None, Placed::new(Device::Cpu, "asked for"))),
+        Device::Cuda(number) => (number, true),
+        Device::Auto => {
+            if let Err(missing) = probe::library() {
+                let why = format!("there is no GPU that can be used: {missing}");
+                return Ok((None, Placed::new(Device::Cpu, why)));
+            }
+            (0, false)
+        }
+    };
+    let device = Device::Cuda(number);
+    if wanted.is_empty() {
+        return Ok((None, Placed::new(Device::Cpu, "nothing of it is needed")));
+    }
+    match on(number, model, spec, wanted, max_rows) {
+        Ok(gpu) => {
+            let on_gpu = OnGpu {
+                model: gpu,
+                device,
+                demanded,
+            };
+            let reason = if demanded {
+                "asked for"
+            } else {
+                "the best that there is"
+            };
+            Ok((Some(on_gpu), Placed::new(device, reason)))
+        }
+        Err(why) if demanded => Err(model.error(&format!(
+            "it cannot run on `device: {device}`: {why}; write `device: auto` to let it run on the CPU"
+        ))),
+        Err(why) => {
+            tracing::warn!(model = %spec.source.path.display(), "it runs on the CPU and not on {device}: {why}");
+            Ok((None, Placed::new(Device::Cpu, format!("not on {device}: {why}"))))
+        }
+    }
+}
+
+fn on(
+    number: usize,
+    model: &mut Model,
+    spec: &StepSpec,
+    wanted: &[usize],
+    max_rows: usize,
+) -> Result<CudaModel, String> {
+    let gpu = Gpu::open(number).map_err(|error| error.to_string())?;
+    let plans = plans(model, spec, wanted, max_rows)?;
+    let mut on_gpu = CudaModel::load(&gpu, &plans).map_err(|error| error.to_string())?;
+    let shapes: Vec<Vec<usize>> = spec.inputs.iter().map(|input| input.shape.clone()).collect();
+    match parity::difference(model, &mut on_gpu, &shapes, wanted) {
+        Ok(None) => Ok(on_gpu),
+        Ok(Some(worst)) => Err(format!("its results differ there: {worst}")),
+        Err(why) => {
+            tracing::info!(
+                model = %spec.source.path.display(),
+                "the results on the GPU were not compared with those on the CPU: {why}"
+            );
+            Ok(on_gpu)
+        }
+    }
+}
+
+/// A plan for each number of rows, the largest made first: what cannot be planned is told soon.
+fn plans(
+    model: &Model,
+    spec: &StepSpec,
+    wanted: &[usize],
+    max_rows: usize,
+) -> Result<Vec<(usize, Plan)>, String> {
+    let whole = whole(&spec.source)?;
+    let outputs: Vec<&str> = (wanted.iter())
+        .filter_map(|place| Some(model.outputs.get(*place)?.name.as_str()))
+        .collect();
+    let rows = match model.batch {
+        Some(batch) => vec![batch],
+        None => buckets(max_rows),
+    };
+    let mut plans = Vec::with_capacity(rows.len());
+    for rows in rows.into_iter().rev() {
+        let inputs: Vec<(&str, Vec<usize>)> = (model.inputs.iter().zip(&spec.inputs))
+            .map(|(input, fed)| {
+                let dims = std::iter::once(rows).chain(fed.shape.iter().copied());
+                (input.name.as_str(), dims.collect())
+            })
+            .collect();
+        let optimized = optimized(&whole, &inputs, &outputs)?;
+        let plan = lower(&optimized).map_err(LoadError::from).map_err(|error| error.to_string())?;
+        // Each row has its place in every input and output.
+        let slots = plan.inputs.iter().chain(&plan.outputs);
+        if let Some(odd) = slots.into_iter().find(|slot| slot.dims.first() != Some(&rows)) {
+            return Err(format!(
+                "`{}` has the shape {:?} for {rows} rows",
+                odd.name, odd.dims
+            ));
+        }
+        plans.push((rows, plan));
+    }
+    plans.reverse();
+    Ok(plans)
+}

@@ -1,0 +1,197 @@
+//! Whether a model gives on a GPU what it gives on the CPU.
+
+use ort::session::{OutputSelector, RunOptions};
+
+use super::{collect::Collector, gather, model::Model};
+use crate::{
+    block::{Column, Series},
+    contract::Dtype,
+    engine::cuda::{cells, model::Model as CudaModel},
+};
+
+/// How far a fraction may be off, as a part of the largest of its output: single precision summed in another order.
+const TOLERANCE: f64 = 1e-4;
+/// Rows that are tried at most.
+const ROWS: usize = 32;
+
+/// What is wrong with the results of the GPU, if anything: the worst element, in a sentence. `shapes` has
+/// the shape of one row of each input; `outputs` the places of those that are compared.
+///
+/// # Errors
+/// The model does not run on made-up rows; in words.
+pub(super) fn difference(
+    model: &mut Model,
+    gpu: &mut CudaModel,
+    shapes: &[Vec<usize>],
+    outputs: &[usize],
+) -> Result<Option<String>, String> {
+    let rows = model.batch.unwrap_or(ROWS.min(gpu.most_rows()));
+    let mut last = String::new();
+    // A model may refuse odd values, and take zeros.
+    for random in [true, false] {
+        let inputs: Vec<Series> = (model.inputs.iter().zip(shapes))
+            .enumerate()
+            .map(|(place, (input, shape))| made_up(place, input.dtype, shape, rows, random))
+            .collect();
+        match on_cpu(model, &inputs, rows, outputs) {
+            Ok(expected) => {
+                let found = on_gpu(model, gpu, &inputs, rows, outputs)?;
+                return Ok(worst(&expected, &found));
+            }
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
+}
+
+/// Rows of every kind of value; the same ones each time.
+fn made_up(place: usize, dtype: Dtype, shape: &[usize], rows: usize, random: bool) -> Series {
+    let count = rows * shape.iter().product::<usize>();
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(place as u64 + 1);
+    // Xorshift (Marsaglia 2003): any spread of values does.
+    let bits = std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        if random { state } else { 0 }
+    });
+    let bits = bits.take(count);
+    let fraction = |bits: u64| (bits >> 40) as f32 / 4_194_304.0 - if random { 2.0 } else { 0.0 };
+    let values = match dtype {
+        Dtype::F32 => Column::F32(bits.map(fraction).collect()),
+        Dtype::F64 => Column::F64(bits.map(|bits| f64::from(fraction(bits))).collect()),
+        // Numbers of categories and masks: these two every model knows.
+        Dtype::I32 => Column::I32(bits.map(|bits| i32::from(bits & 1 == 1)).collect()),
+        Dtype::I64 => Column::I64(bits.map(|bits| i64::from(bits & 1 == 1)).collect()),
+        Dtype::U8 => Column::U8(bits.map(|bits| bits.to_le_bytes()[5]).collect()),
+        Dtype::Bool => Column::Bool(bits.map(|bits| bits & 1 == 1).collect()),
+        Dtype::String | Dtype::Bytes => Column::new(dtype),
+    };
+    Series {
+        values,
+        shape: shape.to_vec(),
+        present: None,
+    }
+}
+
+fn on_cpu(
+    model: &mut Model,
+    inputs: &[Series],
+    rows: usize,
+    outputs: &[usize],
+) -> Result<Vec<Collector>, String> {
+    let shapes: Vec<Vec<usize>> = (inputs.iter())
+        .map(|series| std::iter::once(rows).chain(series.shape.iter().copied()).collect())
+        .collect();
+    let values = (inputs.iter().zip(&shapes))
+        .map(|(series, shape)| gather::view(&series.values, 0..series.values.len(), shape))
+        .collect::<ort::Result<Vec<_>>>()
+        .map_err(|error| error.to_string())?;
+    let mut found = collectors(model, outputs);
+    let selector = outputs.iter().filter_map(|place| model.outputs.get(*place));
+    let selector = selector.fold(OutputSelector::no_default(), |selector, output| {
+        selector.with(output.name.as_str())
+    });
+    let options = RunOptions::new().map_err(|error| error.to_string())?;
+    let options = options.with_outputs(selector);
+    let came_out = (model.session)
+        .run_with_options(values.as_slice(), &options)
+        .map_err(|error| error.to_string())?;
+    for (place, collector) in found.iter_mut().enumerate() {
+        collector.append(&came_out[place], rows, rows)?;
+    }
+    Ok(found)
+}
+
+fn on_gpu(
+    model: &Model,
+    gpu: &mut CudaModel,
+    inputs: &[Series],
+    rows: usize,
+    outputs: &[usize],
+) -> Result<Vec<Collector>, String> {
+    let mut found = collectors(model, outputs);
+    let fill = |place: usize, _, to: &mut [u8]| {
+        if let Some(series) = inputs.get(place) {
+            let written = cells::write(&series.values, 0..series.values.len(), to);
+            // Rows of a larger bucket: zeros.
+            to.get_mut(written..).unwrap_or_default().fill(0);
+        }
+    };
+    let take = |place: usize, slot: &_, bytes: &[u8]| match found.get_mut(place) {
+        Some(collector) => collector.append_bytes(slot, bytes),
+        None => Ok(()),
+    };
+    gpu.run(rows, fill, take).map_err(|error| error.to_string())?;
+    Ok(found)
+}
+
+fn collectors(model: &Model, outputs: &[usize]) -> Vec<Collector> {
+    let declared = outputs.iter().filter_map(|place| model.outputs.get(*place));
+    declared.map(Collector::new).collect()
+}
+
+/// The element that is furthest off, where one is too far.
+fn worst(expected: &[Collector], found: &[Collector]) -> Option<String> {
+    let pairs = expected.iter().zip(found);
+    let worst = pairs.filter_map(|(expected, found)| {
+        let (on_cpu, on_gpu) = (&expected.series, &found.series);
+        let width = on_cpu.width().max(1);
+        let (excess, at) = furthest(&on_cpu.values, &on_gpu.values)?;
+        let (row, name) = (at / width, expected.name());
+        let (cpu, gpu) = (shown(&on_cpu.values, at), shown(&on_gpu.values, at));
+        Some((excess, format!("output `{name}` of made-up row {row} is {gpu}, and {cpu} on the CPU")))
+    });
+    worst
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, said)| said)
+}
+
+/// How many tolerances the worst element is off, where it is more than one, and its place.
+fn furthest(expected: &Column, found: &Column) -> Option<(f64, usize)> {
+    if expected.len() != found.len() {
+        return Some((f64::INFINITY, expected.len().min(found.len())));
+    }
+    let floats = |expected: &[f64], found: &[f64]| {
+        let finite = expected.iter().filter(|value| value.is_finite());
+        let scale = finite.fold(0.0, |scale: f64, value| scale.max(value.abs()));
+        let off = expected.iter().zip(found).enumerate().map(|(at, (one, other))| {
+            let same = one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan());
+            let off = if same { 0.0 } else { (one - other).abs() / (scale * TOLERANCE) };
+            // NaN on one side only, or infinity: as far off as can be.
+            (if off.is_nan() { f64::INFINITY } else { off }, at)
+        });
+        off.max_by(|one, other| one.0.total_cmp(&other.0))
+            .filter(|(off, _)| *off > 1.0)
+    };
+    match (expected, found) {
+        (Column::F32(expected), Column::F32(found)) => {
+            let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect();
+            let (expected, found): (Vec<f64>, Vec<f64>) = (wide(expected), wide(found));
+            floats(&expected, &found)
+        }
+        (Column::F64(expected), Column::F64(found)) => floats(expected, found),
+        (expected, found) => {
+            let differs = |at: &usize| shown(expected, *at) != shown(found, *at);
+            let at = (0..expected.len()).find(differs)?;
+            Some((f64::INFINITY, at))
+        }
+    }
+}
+
+fn shown(column: &Column, at: usize) -> String {
+    fn of<T: ToString>(values: &[T], at: usize) -> Option<String> {
+        values.get(at).map(ToString::to_string)
+    }
+    let shown = match column {
+        Column::F32(values) => of(values, at),
+        Column::F64(values) => of(values, at),
+        Column::I32(values) => of(values, at),
+        Column::I64(values) => of(values, at),
+        Column::U8(values) => of(values, at),
+        Column::Bool(values) => of(values, at),
+        Column::String(values) => values.get(at).map(|text| format!("{text:?}")),
+        Column::Bytes(_) => None,
+    };
+    shown.unwrap_or_else(|| "missing".to_owned())
+}

@@ -1,0 +1,19 @@
+//! Models on NVIDIA GPUs.
+//!
+//! - [`probe`] says which of CUDA's libraries are there, and calls nothing that could panic
+//! - [`device`] is the one door to the driver: memory, streams, events, kernels, graphs
+//! - [`lower`](mod@lower) turns an optimised ONNX graph into a [`plan`]: launches on places; `launch` has a file for each
+//!   family of kernels and writes what they take
+//! - [`gpu`] is a GPU that was opened; [`model`] is a model on it, with a plan for each of some numbers of rows (`bucket`)
+//! - `cells` turns columns into the bytes of a device's memory, and back
+
+mod bucket;
+pub(super) mod cells;
+pub mod device;
+pub mod gpu;
+mod kernels;
+mod launch;
+pub mod lower;
+pub mod model;
+pub mod plan;
+pub mod probe;
