@@ -17,7 +17,9 @@ use super::{Exit, Failure, Globals, plans};
 use crate::{
     config::Plan,
     engine::{
+        Device,
         cpu::raw::CpuRaw,
+        cuda::{probe, raw::CudaRaw},
         raw::{Port, RawError, RawModel, Value},
     },
     pipeline::golden,
@@ -33,8 +35,8 @@ pub struct Args {
     /// pipeline files with golden rows
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// What the models run on; auto is the best that there is
-    #[arg(long, value_name = "DEVICE", value_enum, default_value_t = Device::Auto)]
+    /// What the models run on: auto, cpu, cuda or cuda:N; auto is the GPU where there is one
+    #[arg(long, value_name = "DEVICE", value_parser = device, default_value_t = Device::Auto)]
     device: Device,
     /// How far a number may be off, as a part of the expected one [default: 0.001, for bfloat16 two units in
     /// its last place, 0.015625; what the file says for a pipeline]
@@ -62,21 +64,19 @@ pub(super) fn examples() -> String {
     )
 }
 
-/// What models run on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Device {
-    /// The best that there is; today always the CPU
-    Auto,
-    /// ONNX Runtime on the CPU
-    Cpu,
+/// A device, as the command line names it.
+fn device(text: &str) -> Result<Device, String> {
+    Device::parse(text)
+        .ok_or_else(|| "there are auto, cpu, and cuda or cuda:N for the GPU of that number".to_owned())
 }
 
-impl Device {
-    fn load(self, model: &Path) -> Result<Box<dyn RawModel>, RawError> {
-        match self {
-            Self::Auto | Self::Cpu => Ok(Box::new(CpuRaw::load(model)?)),
-        }
-    }
+/// The model on its device; with `auto` on the GPU where there is one.
+fn load(device: Device, model: &Path) -> Result<Box<dyn RawModel>, RawError> {
+    Ok(match device {
+        Device::Cuda(number) => Box::new(CudaRaw::load(model, number)?),
+        Device::Auto if probe::library().is_ok() => Box::new(CudaRaw::load(model, 0)?),
+        Device::Auto | Device::Cpu => Box::new(CpuRaw::load(model)?),
+    })
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {
@@ -171,7 +171,7 @@ fn run_case(case: &Case, device: Device, tolerance: Tolerance) -> Vec<(PathBuf, 
             "it has a model.onnx and no test_data_set_N folder beside it".to_owned(),
         ));
     }
-    let mut model = match device.load(&case.model()) {
+    let mut model = match load(device, &case.model()) {
         Ok(model) => model,
         Err(error) => return all(&error),
     };

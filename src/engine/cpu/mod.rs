@@ -15,7 +15,7 @@ mod gather;
 pub mod library;
 mod model;
 mod on_gpu;
-mod optimized;
+pub(super) mod optimized;
 mod parity;
 pub mod raw;
 mod step;

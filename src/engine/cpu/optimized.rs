@@ -27,7 +27,7 @@ use crate::{
 ///
 /// # Errors
 /// It cannot be read; in words.
-pub(super) fn whole(source: &ModelSource) -> Result<Model, String> {
+pub(in crate::engine) fn whole(source: &ModelSource) -> Result<Model, String> {
     let mut model = match &source.graph {
         Some(built) => graph::parse(built.clone()),
         None => graph::read(&source.path),
@@ -45,7 +45,7 @@ pub(super) fn whole(source: &ModelSource) -> Result<Model, String> {
 ///
 /// # Errors
 /// ONNX Runtime does not take the model with such inputs; in words.
-pub(super) fn optimized(
+pub(in crate::engine) fn optimized(
     model: &Model,
     inputs: &[(&str, Vec<usize>)],
     outputs: &[&str],

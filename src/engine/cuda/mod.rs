@@ -5,6 +5,7 @@
 //! - [`lower`](mod@lower) turns an optimised ONNX graph into a [`plan`]: launches on places; `launch` has a file for each
 //!   family of kernels and writes what they take
 //! - [`gpu`] is a GPU that was opened; [`model`] is a model on it, with a plan for each of some numbers of rows (`bucket`)
+//! - [`raw`] runs any model as it is, for `forebay verify`
 //! - `cells` turns columns into the bytes of a device's memory, and back
 
 mod bucket;
@@ -17,3 +18,4 @@ pub mod lower;
 pub mod model;
 pub mod plan;
 pub mod probe;
+pub mod raw;

@@ -93,6 +93,12 @@ impl Model {
         self.buckets.last().map_or(0, |bucket| bucket.rows)
     }
 
+    /// What it takes, as the largest bucket has it.
+    pub(super) fn inputs(&self) -> Vec<&Slot> {
+        let largest = self.buckets.last().map(|bucket| bucket.inputs.as_slice());
+        largest.unwrap_or_default().iter().map(|(slot, _)| slot).collect()
+    }
+
     /// Runs `rows` rows, at most [`Model::most_rows`], in the smallest bucket that takes them.
     ///
     /// `fill` is given an input's place, the bucket's number of rows, and their bytes to write: all of them, since what

@@ -1,0 +1,139 @@
+//! A model file as it is, on a GPU: lowered for the inputs it is given, and run once.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{gpu::Gpu, lower::lower, model::Model, model::RunError, plan::Slot};
+use crate::{
+    engine::{
+        ModelSource,
+        cpu::optimized::{optimized, whole},
+        raw::{Kind, Port, RawError, RawModel, Value},
+    },
+    graph::{
+        proto::{self, ValueInfo},
+        tensor::{Data, Element, Raw, Tensor, Values},
+    },
+};
+
+/// A model that is lowered anew for each run: shapes may differ from one to the next.
+#[derive(Debug)]
+pub struct CudaRaw {
+    gpu: Arc<Gpu>,
+    model: proto::Model,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+}
+
+impl CudaRaw {
+    /// Reads a file that is to run on the GPU of this number.
+    ///
+    /// # Errors
+    /// There is no such GPU, or the file cannot be read.
+    pub fn load(path: &Path, number: usize) -> Result<Self, RawError> {
+        let gpu = Gpu::open(number).map_err(|error| RawError::Failed(error.to_string()))?;
+        let model = whole(&ModelSource::file(path)).map_err(RawError::Failed)?;
+        let Some(graph) = &model.graph else {
+            return Err(RawError::Failed("it has no graph".to_owned()));
+        };
+        let constant = |input: &&ValueInfo| !graph.initializer.iter().any(|it| it.name == input.name);
+        let inputs = graph.input.iter().filter(constant).map(port).collect();
+        let outputs = graph.output.iter().map(port).collect();
+        Ok(Self {
+            gpu,
+            inputs,
+            outputs,
+            model,
+        })
+    }
+}
+
+fn port(value: &ValueInfo) -> Port {
+    let declared = value.r#type.as_ref().and_then(|ty| ty.value.as_ref());
+    Port {
+        name: value.name.clone(),
+        kind: match declared {
+            Some(proto::Kind::Sequence(_)) => Kind::Sequence,
+            Some(proto::Kind::Map(_)) => Kind::Map,
+            Some(proto::Kind::Optional(_)) => Kind::Optional,
+            _ => Kind::Tensor,
+        },
+    }
+}
+
+impl RawModel for CudaRaw {
+    fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    fn run(&mut self, inputs: &[(String, Value<Raw>)]) -> Result<Vec<Value<Tensor>>, RawError> {
+        let fed: Vec<(&str, &Raw)> = (inputs.iter())
+            .map(|(name, value)| match value {
+                Value::Tensor(raw) => Ok((name.as_str(), raw)),
+                _ => Err(RawError::NotSupported(format!(
+                    "input `{name}` is no tensor, and the CUDA engine takes tensors"
+                ))),
+            })
+            .collect::<Result<_, _>>()?;
+        let shapes: Vec<(&str, Vec<usize>)> = (fed.iter())
+            .map(|(name, raw)| (*name, raw.shape.clone()))
+            .collect();
+        let names: Vec<&str> = self.outputs.iter().map(|port| port.name.as_str()).collect();
+        let optimized = optimized(&self.model, &shapes, &names).map_err(RawError::Failed)?;
+        let plan = lower(&optimized).map_err(|why| RawError::NotSupported(why.to_string()))?;
+        // The whole is one row here.
+        let mut model = Model::load(&self.gpu, &[(1, plan)]).map_err(|error| RawError::Failed(error.to_string()))?;
+        let mut unfed = None;
+        let mut given = Vec::with_capacity(self.outputs.len());
+        let names: Vec<String> = model.inputs().iter().map(|slot| slot.name.clone()).collect();
+        let fill = |place: usize, _, to: &mut [u8]| {
+            let name = names.get(place).map_or("", String::as_str);
+            match fed.iter().find(|(fed, _)| *fed == name) {
+                Some((_, Raw { data: Data::Packed(bytes), .. })) if bytes.len() == to.len() => {
+                    to.copy_from_slice(bytes);
+                }
+                _ => unfed = Some(name.to_owned()),
+            }
+        };
+        let take = |_, slot: &Slot, bytes: &[u8]| {
+            given.push(Value::Tensor(tensor(slot, bytes)?));
+            Ok(())
+        };
+        model.run(1, fill, take).map_err(|error| match error {
+            RunError::Output(why) => RawError::CannotBeFed(why),
+            error => RawError::Failed(error.to_string()),
+        })?;
+        match unfed {
+            Some(name) => Err(RawError::Failed(format!("input `{name}` was not given as it wants it"))),
+            None => Ok(given),
+        }
+    }
+}
+
+/// What came down, as the file's types have it.
+fn tensor(slot: &Slot, bytes: &[u8]) -> Result<Tensor, String> {
+    let Some(labels) = &slot.labels else {
+        let raw = Raw {
+            element: slot.element,
+            shape: slot.dims.clone(),
+            data: Data::Packed(Bytes::copy_from_slice(bytes)),
+        };
+        return Ok(raw.decode());
+    };
+    let indices = bytes.as_chunks().0.iter().map(|cell| i64::from_le_bytes(*cell));
+    let texts = indices.map(|index| {
+        let label = usize::try_from(index).ok().and_then(|place| labels.get(place));
+        let label = label.ok_or_else(|| format!("`{}` is label {index}, which there is not", slot.name))?;
+        Ok(Bytes::copy_from_slice(label.as_bytes()))
+    });
+    Ok(Tensor {
+        element: Element::Text,
+        shape: slot.dims.clone(),
+        values: Values::Text(texts.collect::<Result<_, String>>()?),
+    })
+}
