@@ -274,7 +274,8 @@ struct ConvArgs {
     int32_t pad_top, pad_left, dilation_h, dilation_w, groups, activation, pad;
     float slope, low, high, pad2;
 };
-// `conv_transpose_f32`: the same fields; w is [channels, filters / groups, kernel_h, kernel_w].
+// `conv_direct_f32`: the same, for few filters in a group (depthwise). `conv_transpose_f32`: the same fields; w is [channels,
+// filters / groups, kernel_h, kernel_w].
 //
 // ---- pool.cu: `pool_f32`: kind 0 = max, 1 = average (count_pad = 1: padding counts; cells beyond the padding, as with
 // ceil_mode, never do). NCHW; planes = N * C. `indices` (max only) may be null: offsets into the whole input.
@@ -325,6 +326,7 @@ struct GruCellArgs {
 // A node: mode bits 0-2: 0 <=, 1 <, 2 >=, 3 >, 4 ==, 5 !=; bit 3: NaN goes to the `yes` side; bit 4: a leaf, whose part of the leaf
 // table is yes..no. A NaN without bit 3 compares as IEEE says.
 constexpr int32_t NODE_MISSING_YES = 8, NODE_LEAF = 16;
+constexpr int32_t TREES_ROWS_STAGED = 1, TREES_SUMS_STAGED = 2;
 struct TreeNode32 {
     float threshold;
     int32_t feature, yes, no, mode;
@@ -346,7 +348,8 @@ struct TreesArgs {
     const int32_t *roots; // node of each tree
     const double *base;   // [targets]
     int64_t rows;
-    int32_t columns, targets, trees, aggregate, rows_per_block, pad;
+    int32_t columns, targets, trees, aggregate, rows_per_block;
+    int32_t staging; // TREES_ROWS_STAGED, TREES_SUMS_STAGED: what the launch has shared memory for
 };
 // ---- labels.cu: `class_scores`: ai.onnx.ml post_transform on [rows, classes]: 0 none, 1 softmax, 2 logistic, 3 softmax_zero, 4 probit.
 // binary = 1: `from` is [rows, 1], `to` [rows, 2] = (1 - s, s), no transform. binary = 2: logistic(-s), logistic(s) where
@@ -378,8 +381,15 @@ struct CanaryArgs {
 
 // Every kernel with its struct. The fake driver and the tests make their tables of it.
 #define FOREBAY_KERNELS(X)                                                                                                   \
-    X(canary, CanaryArgs)                                                                                                    \
-    X(move, MoveArgs)
+    X(canary, CanaryArgs) X(move, MoveArgs) X(fill, FillArgs) X(pad, PadArgs) X(pointwise_f32, PointwiseArgs)                \
+    X(pointwise_f64, PointwiseArgs) X(pointwise_i64, PointwiseArgs) X(convert, ConvertArgs) X(gather, GatherArgs)            \
+    X(gather_elements, GatherElementsArgs) X(gather_nd, GatherNdArgs) X(one_hot, OneHotArgs) X(reduce_f32, ReduceArgs)       \
+    X(reduce_f64, ReduceArgs) X(reduce_i64, ReduceArgs) X(arg_reduce, ArgReduceArgs) X(top_k, TopKArgs)                      \
+    X(cum_sum, CumSumArgs) X(softmax, SoftmaxArgs) X(layer_norm, LayerNormArgs) X(lp_normalize, LpNormalizeArgs)             \
+    X(gemm_f32, GemmArgs) X(gemm_f64, GemmArgs) X(gemm_f16, GemmArgs) X(conv_f32, ConvArgs) X(conv_direct_f32, ConvArgs)     \
+    X(conv_transpose_f32, ConvArgs) X(pool_f32, PoolArgs) X(resample_f32, ResampleArgs) X(lstm_cell_f32, LstmCellArgs)       \
+    X(gru_cell_f32, GruCellArgs) X(trees_f32, TreesArgs) X(trees_f64, TreesArgs) X(class_scores, ClassScoresArgs)            \
+    X(map_i64, MapArgs) X(map_f32, MapArgs)
 
 static_assert(sizeof(void *) == 8, "the engine writes addresses as 8 bytes");
 static_assert(sizeof(Instruction) == 24 && sizeof(Operand) == 40, "");

@@ -158,7 +158,15 @@ __device__ __forceinline__ int32_t take_index(int64_t &rest, int32_t size) {
 }
 
 // ---- Reductions. All threads of the warp must call these, none having left.
-struct Sum { template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a + b; } };
+// Integers wrap around.
+struct Sum {
+    template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a + b; }
+    __device__ __forceinline__ int64_t operator()(int64_t a, int64_t b) const { return int64_t(uint64_t(a) + uint64_t(b)); }
+};
+struct Product {
+    template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a * b; }
+    __device__ __forceinline__ int64_t operator()(int64_t a, int64_t b) const { return int64_t(uint64_t(a) * uint64_t(b)); }
+};
 // NaN wins.
 struct Max { template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a > b || a != a ? a : b; } };
 struct Min { template <class T> __device__ __forceinline__ T operator()(T a, T b) const { return a < b || a != a ? a : b; } };

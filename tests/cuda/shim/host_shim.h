@@ -11,7 +11,7 @@
 //
 // `__shared__` must stand in a function that is no template and not inline: its section is one for the whole file.
 #pragma once
-#include <cmath>
+#include <math.h> // with the overloads for float in the global namespace, as device code has them
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +22,9 @@
 #define __host__
 #define __global__
 #define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __restrict__ __restrict
 #define __align__(n) __attribute__((aligned(n)))
 #define __constant__ static const
