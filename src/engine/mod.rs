@@ -2,7 +2,9 @@
 //! acknowledgements exist.
 
 pub mod cpu;
+pub mod cuda;
 pub mod isolate;
+mod python;
 pub mod raw;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,7 @@
+//! Models on NVIDIA GPUs.
+//!
+//! - [`probe`] says which of CUDA's libraries are there, and calls nothing that could panic
+//! - [`device`] is the one door to the driver: memory, streams, events, kernels, graphs
+
+pub mod device;
+pub mod probe;
