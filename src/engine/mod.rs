@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod device;
 pub mod isolate;
+mod python;
 pub mod raw;
 pub mod state;
 

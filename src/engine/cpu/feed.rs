@@ -142,6 +142,11 @@ impl Feed {
         })
     }
 
+    /// Shape of one row of the tensor.
+    pub(super) fn row_shape(&self) -> Vec<usize> {
+        self.shape.get(1..).unwrap_or_default().to_vec()
+    }
+
     /// Whether the tensor is the column's own memory: nothing to convert, nothing to pad.
     fn is_view(&self, rows: &Range<usize>) -> bool {
         self.direct && self.shape.first() == Some(&rows.len())

@@ -6,7 +6,7 @@ use super::{
     parity,
 };
 use crate::engine::{
-    Device, ModelError, Placed, StepSpec,
+    Device, ModelError, Placed,
     cuda::{
         gpu::Gpu,
         lower::lower,
@@ -26,17 +26,18 @@ pub(super) struct OnGpu {
     pub(super) demanded: bool,
 }
 
-/// Finds where the model of a step runs. `wanted` are the places of the outputs that are needed.
+/// Finds where the model of a step runs. `shapes` has the shape of one row of each input; `wanted` are the places of the outputs that are needed.
 ///
 /// # Errors
 /// The file demands a GPU, and the model cannot run there.
 pub(super) fn place(
     model: &mut Model,
-    spec: &StepSpec,
+    asked: Device,
+    shapes: &[Vec<usize>],
     wanted: &[usize],
     max_rows: usize,
 ) -> Result<(Option<OnGpu>, Placed), ModelError> {
-    let (number, demanded) = match spec.device {
+    let (number, demanded) = match asked {
         Device::Cpu => return Ok((None, Placed::new(Device::Cpu, "asked for"))),
         Device::Cuda(number) => (number, true),
         Device::Auto => {
@@ -51,7 +52,7 @@ pub(super) fn place(
     if wanted.is_empty() {
         return Ok((None, Placed::new(Device::Cpu, "nothing of it is needed")));
     }
-    match on(number, model, spec, wanted, max_rows) {
+    match on(number, model, shapes, wanted, max_rows) {
         Ok(gpu) => {
             let on_gpu = OnGpu {
                 model: gpu,
@@ -69,7 +70,7 @@ pub(super) fn place(
             "it cannot run on `device: {device}`: {why}; write `device: auto` to let it run on the CPU"
         ))),
         Err(why) => {
-            tracing::warn!(model = %spec.source.path.display(), "it runs on the CPU and not on {device}: {why}");
+            tracing::warn!(model = %model.source.path.display(), "it runs on the CPU and not on {device}: {why}");
             Ok((None, Placed::new(Device::Cpu, format!("not on {device}: {why}"))))
         }
     }
@@ -78,20 +79,19 @@ pub(super) fn place(
 fn on(
     number: usize,
     model: &mut Model,
-    spec: &StepSpec,
+    shapes: &[Vec<usize>],
     wanted: &[usize],
     max_rows: usize,
 ) -> Result<CudaModel, String> {
     let gpu = Gpu::open(number).map_err(|error| error.to_string())?;
-    let plans = plans(model, spec, wanted, max_rows)?;
+    let plans = plans(model, shapes, wanted, max_rows)?;
     let mut on_gpu = CudaModel::load(&gpu, &plans).map_err(|error| error.to_string())?;
-    let shapes: Vec<Vec<usize>> = spec.inputs.iter().map(|input| input.shape.clone()).collect();
-    match parity::difference(model, &mut on_gpu, &shapes, wanted) {
+    match parity::difference(model, &mut on_gpu, shapes, wanted) {
         Ok(None) => Ok(on_gpu),
         Ok(Some(worst)) => Err(format!("its results differ there: {worst}")),
         Err(why) => {
             tracing::info!(
-                model = %spec.source.path.display(),
+                model = %model.source.path.display(),
                 "the results on the GPU were not compared with those on the CPU: {why}"
             );
             Ok(on_gpu)
@@ -102,11 +102,11 @@ fn on(
 /// A plan for each number of rows, the largest made first: what cannot be planned is told soon.
 fn plans(
     model: &Model,
-    spec: &StepSpec,
+    shapes: &[Vec<usize>],
     wanted: &[usize],
     max_rows: usize,
 ) -> Result<Vec<(usize, Plan)>, String> {
-    let whole = whole(&spec.source)?;
+    let whole = whole(&model.source)?;
     let outputs: Vec<&str> = (wanted.iter())
         .filter_map(|place| Some(model.outputs.get(*place)?.name.as_str()))
         .collect();
@@ -116,9 +116,9 @@ fn plans(
     };
     let mut plans = Vec::with_capacity(rows.len());
     for rows in rows.into_iter().rev() {
-        let inputs: Vec<(&str, Vec<usize>)> = (model.inputs.iter().zip(&spec.inputs))
-            .map(|(input, fed)| {
-                let dims = std::iter::once(rows).chain(fed.shape.iter().copied());
+        let inputs: Vec<(&str, Vec<usize>)> = (model.inputs.iter().zip(shapes))
+            .map(|(input, shape)| {
+                let dims = std::iter::once(rows).chain(shape.iter().copied());
                 (input.name.as_str(), dims.collect())
             })
             .collect();

@@ -74,7 +74,7 @@ impl Step {
                 Feed::new(feed, input, taken, earlier)
                     .map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<Feed>, _>>()?;
         let when = (spec.when.as_ref())
             .map(|when| Condition::new(when, earlier))
             .transpose()
@@ -91,7 +91,8 @@ impl Step {
         let options = RunOptions::new()
             .map_err(|error| model.error(&error.to_string()))?
             .with_outputs(selector);
-        let (gpu, placed) = on_gpu::place(&mut model, spec, &wanted, max_rows)?;
+        let shapes: Vec<Vec<usize>> = feeds.iter().map(Feed::row_shape).collect();
+        let (gpu, placed) = on_gpu::place(&mut model, spec.device, &shapes, &wanted, max_rows)?;
         Ok(Self {
             model,
             feeds,
