@@ -30,6 +30,7 @@ mod engine_made;
 mod engine_new;
 mod engine_onnx;
 mod engine_speed;
+mod cuda_models;
 mod examples;
 mod examples_nats;
 mod examples_steps;

@@ -15,13 +15,13 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{err, forebay, run},
+    cli::{err, forebay, out, run},
     engine::{folder, lines, row_shape, runtime},
     support::{connect, server::NatsServer},
 };
 
 /// A model, what goes in and what must come out.
-struct Sample {
+pub(crate) struct Sample {
     name: String,
     model: PathBuf,
     rows: Vec<Value>,
@@ -196,23 +196,31 @@ fn check_results(sample: &Sample, place: &Path) {
 
 /// `new`, `check` and `run` for all of them, the last two in one process each.
 fn serve(samples: &[Sample]) {
+    serve_with(samples, &[]);
+}
+
+/// As [`serve`], in this environment; gives what `check` printed.
+pub(crate) fn serve_with(samples: &[Sample], environment: &[(&str, &Path)]) -> String {
     let place = tempfile::tempdir().unwrap();
     let files: Vec<String> = (samples.iter())
         .map(|sample| written(sample, place.path()).to_string_lossy().into_owned())
         .collect();
-    for command in ["check", "run"] {
+    let [checked, _] = ["check", "run"].map(|command| {
         let mut args = vec![command];
         args.extend(files.iter().map(String::as_str));
-        let output = run(&args);
+        let mut program = forebay(&args);
+        let output = program.envs(environment.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{command}: {}", err(&output));
-    }
+        out(&output)
+    });
     for sample in samples {
         check_results(sample, place.path());
     }
+    checked
 }
 
 /// Every fourth case of the test data.
-fn quarter(number: usize) {
+pub(crate) fn quarter_of_all(number: usize) -> Vec<Sample> {
     let mut cases: Vec<_> = fs::read_dir(folder("tests/data/models"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -220,7 +228,11 @@ fn quarter(number: usize) {
     cases.sort();
     assert!(cases.len() >= 41, "{cases:?}");
     let cases = cases.iter().skip(number).step_by(4);
-    serve(&cases.map(|case| Sample::of(case)).collect::<Vec<_>>());
+    cases.map(|case| Sample::of(case)).collect()
+}
+
+fn quarter(number: usize) {
+    serve(&quarter_of_all(number));
 }
 
 #[test]
@@ -243,18 +255,23 @@ fn a_last_quarter_of_all_models_runs_from_what_new_writes() {
     quarter(3);
 }
 
-#[test]
-fn the_examples_models_run_from_what_new_writes() {
+/// The models of three examples.
+pub(crate) fn of_examples() -> Vec<Sample> {
     const CENSUS: [&str; 16] = [
         "AGEP", "SCHL", "MAR", "RELP", "DIS", "ESP", "CIT", "MIG", "MIL", "ANC", "NATIVITY",
         "DEAR", "DEYE", "DREM", "SEX", "RAC1P",
     ];
     let columns = |row: &Value| json!({ "X": CENSUS.map(|column| row[column].clone()) });
-    serve(&[
+    vec![
         Sample::example("income", columns),
         Sample::example("digits", |row| json!({ "pixels": row["pixels"] })),
         Sample::example("penguins", Value::clone),
-    ]);
+    ]
+}
+
+#[test]
+fn the_examples_models_run_from_what_new_writes() {
+    serve(&of_examples());
 }
 
 /// Asked to stop, and waited for.
