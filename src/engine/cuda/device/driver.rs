@@ -20,7 +20,11 @@ macro_rules! functions {
             ///
             /// # Safety
             /// As CUDA's driver API says of it; and [`verify`] has succeeded.
-            #[allow(non_snake_case, reason = "CUDA's own name")]
+            #[allow(
+                non_snake_case,
+                clippy::too_many_arguments,
+                reason = "CUDA's own name and arguments"
+            )]
             pub(super) unsafe fn $name($($argument: $kind),*) -> Result<(), CudaError> {
                 // SAFETY: the caller keeps to the driver API; the symbol is there, so cudarc does not panic.
                 check(stringify!($name), unsafe { sys::$name($($argument),*) })

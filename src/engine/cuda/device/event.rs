@@ -48,8 +48,8 @@ impl Event {
     pub fn record(&self, stream: &Stream) -> Result<(), CudaError> {
         stream.same_device("cuEventRecord", &self.context)?;
         stream.not_capturing("cuEventRecord")?;
-        // SAFETY: both belong to the context that is current.
         self.context
+            // SAFETY: both belong to the context that is current.
             .call(|| unsafe { driver::cuEventRecord(self.raw, stream.raw()) })?;
         self.clock.borrow_mut().copy_from(&stream.clock());
         Ok(())
@@ -60,9 +60,9 @@ impl Event {
     /// # Errors
     /// What went wrong in the work before it.
     pub fn is_done(&self) -> Result<bool, CudaError> {
-        // SAFETY: the event belongs to the context that is current.
         let asked = self
             .context
+            // SAFETY: the event belongs to the context that is current.
             .call(|| unsafe { driver::cuEventQuery(self.raw) });
         match asked {
             Ok(()) => {
@@ -79,8 +79,8 @@ impl Event {
     /// # Errors
     /// What went wrong in the work before it.
     pub fn synchronize(&self) -> Result<(), CudaError> {
-        // SAFETY: the event belongs to the context that is current.
         self.context
+            // SAFETY: the event belongs to the context that is current.
             .call(|| unsafe { driver::cuEventSynchronize(self.raw) })?;
         self.clock.borrow().pass();
         Ok(())
@@ -115,9 +115,9 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: made in `new`, destroyed only here. The driver keeps what waits for it.
         let gone = self
             .context
+            // SAFETY: made in `new`, destroyed only here. The driver keeps what waits for it.
             .call(|| unsafe { driver::cuEventDestroy_v2(self.raw) });
         if let Err(error) = gone {
             tracing::debug!(%error, "an event of {:?} was not destroyed", self.context);

@@ -15,7 +15,7 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    pub(super) fn pinned(&mut self, pinned: &Arc<host::Inner>, writes: bool) {
+    pub(super) fn pinned(&mut self, (pinned, writes): (&Arc<host::Inner>, bool)) {
         let known = (self.pinned.iter_mut()).find(|(known, _)| Arc::ptr_eq(known, pinned));
         match known {
             Some((_, known_writes)) => *known_writes |= writes,
@@ -66,8 +66,8 @@ impl Graph {
         uses: Uses,
     ) -> Result<Self, CudaError> {
         let mut raw = std::ptr::null_mut();
-        // SAFETY: a place for one pointer, and a graph that the driver gave a moment ago.
         let made = context
+            // SAFETY: a place for one pointer, and a graph that the driver gave a moment ago.
             .call(|| unsafe { driver::cuGraphInstantiateWithFlags(&raw mut raw, recorded, 0) });
         // SAFETY: the executable graph is a copy; nobody else has this one.
         let gone = context.call(|| unsafe { driver::cuGraphDestroy(recorded) });
@@ -100,13 +100,14 @@ impl Graph {
         const CALL: &str = "cuGraphLaunch";
         stream.same_device(CALL, &self.context)?;
         stream.not_capturing(CALL)?;
-        for (pinned, writes) in &self.uses.pinned {
-            pinned.may_queue(CALL, *writes)?;
-        }
+        let pinned = self.uses.pinned.iter();
+        let reserved = pinned
+            .map(|(pinned, writes)| pinned.reserve(CALL, *writes))
+            .collect::<Result<Vec<_>, _>>()?;
         // SAFETY: both belong to the context that is current; what the graph uses is kept in `uses`.
         stream.queue(|| unsafe { driver::cuGraphLaunch(self.raw, stream.raw()) })?;
-        for (pinned, writes) in &self.uses.pinned {
-            stream.uses_pinned(pinned, *writes);
+        for pinned in reserved {
+            stream.uses_pinned(pinned);
         }
         Ok(())
     }

@@ -49,6 +49,9 @@ struct Users {
     readers: usize,
     /// Whether a guard of the host writes.
     writer: bool,
+    /// Work that is being queued just now, on any thread: what reads it, what writes it.
+    queueing_reads: usize,
+    queueing_writes: usize,
     /// The last work that was queued on it, a moment for each stream: what reads it, what writes it.
     device_reads: Vec<Moment>,
     device_writes: Vec<Moment>,
@@ -112,7 +115,7 @@ impl Pinned {
             return Err(busy("it is being written to by the host"));
         }
         users.device_writes.retain(|moment| !moment.is_past());
-        if !users.device_writes.is_empty() {
+        if users.queueing_writes > 0 || !users.device_writes.is_empty() {
             return Err(busy(
                 "the device may still write to it: wait for the stream or an event first",
             ));
@@ -129,7 +132,8 @@ impl Pinned {
         let mut users = self.inner.users();
         users.device_reads.retain(|moment| !moment.is_past());
         users.device_writes.retain(|moment| !moment.is_past());
-        if !users.device_reads.is_empty() || !users.device_writes.is_empty() {
+        let queueing = users.queueing_reads + users.queueing_writes;
+        if queueing > 0 || !users.device_reads.is_empty() || !users.device_writes.is_empty() {
             return Err(busy(
                 "the device may still use it: wait for the stream or an event first",
             ));
@@ -175,20 +179,47 @@ impl Inner {
         Ok(self.address.wrapping_add(range.start).cast())
     }
 
-    /// Whether work may be queued that reads it, or writes it.
-    pub(super) fn may_queue(&self, call: &'static str, writes: bool) -> Result<(), CudaError> {
-        let users = self.users();
+    /// Keeps the host off it while work is queued that reads it, or writes it.
+    pub(super) fn reserve(
+        self: &Arc<Self>,
+        call: &'static str,
+        writes: bool,
+    ) -> Result<Reservation, CudaError> {
+        let mut users = self.users();
         if users.writer || (writes && users.readers > 0) {
             let why = "the host holds the pinned memory that this would use";
             return Err(CudaError::refused(call, why));
         }
-        Ok(())
+        *users.queueing(writes) += 1;
+        Ok(Reservation {
+            inner: Arc::clone(self),
+            writes,
+        })
     }
+}
 
-    /// Notes that work was queued which reads it, or writes it.
-    pub(super) fn queued(&self, stream: &Arc<Progress>, count: u64, writes: bool) {
-        let mut users = self.users();
-        let moments = if writes {
+impl Users {
+    fn queueing(&mut self, writes: bool) -> &mut usize {
+        if writes {
+            &mut self.queueing_writes
+        } else {
+            &mut self.queueing_reads
+        }
+    }
+}
+
+/// Pinned memory that work is being queued on. Dropped where the work was not queued.
+#[must_use]
+pub(super) struct Reservation {
+    inner: Arc<Inner>,
+    writes: bool,
+}
+
+impl Reservation {
+    /// The work is queued: it is among the first `count` pieces of the stream.
+    pub(super) fn queued(self, stream: &Arc<Progress>, count: u64) {
+        let mut users = self.inner.users();
+        let moments = if self.writes {
             &mut users.device_writes
         } else {
             &mut users.device_reads
@@ -196,6 +227,16 @@ impl Inner {
         // A later moment on the same stream stands for the earlier ones.
         moments.retain(|moment| !moment.is_past() && !moment.is_on(stream));
         moments.push(Moment::new(stream, count));
+    }
+
+    pub(super) fn memory(&self) -> (&Arc<Inner>, bool) {
+        (&self.inner, self.writes)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        *self.inner.users().queueing(self.writes) -= 1;
     }
 }
 

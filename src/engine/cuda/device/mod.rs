@@ -144,8 +144,8 @@ impl Device {
     /// The driver's.
     pub fn free_and_total(&self) -> Result<(usize, usize), CudaError> {
         let (mut free, mut total) = (0, 0);
-        // SAFETY: places for two numbers.
         self.context
+            // SAFETY: places for two numbers.
             .call(|| unsafe { driver::cuMemGetInfo_v2(&raw mut free, &raw mut total) })?;
         Ok((free, total))
     }

@@ -65,8 +65,8 @@ impl Module {
             .map_err(|_| CudaError::refused(CALL, "a kernel's name holds no zero byte"))?;
         let context = &self.inner.context;
         let mut raw = std::ptr::null_mut();
-        // SAFETY: a place for one pointer; the name ends with a zero.
         context
+            // SAFETY: a place for one pointer; the name ends with a zero.
             .call(|| unsafe {
                 driver::cuModuleGetFunction(&raw mut raw, self.inner.raw, c_name.as_ptr())
             })
@@ -295,9 +295,9 @@ impl Launch<'_> {
         }
         let limit = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         let bytes = i32::try_from(self.shared).unwrap_or(i32::MAX);
-        // SAFETY: the function's module is kept by it.
         function
             .context()
+            // SAFETY: the function's module is kept by it.
             .call(|| unsafe { driver::cuFuncSetAttribute(function.raw, limit, bytes) })?;
         function.shared.fetch_max(self.shared, Ordering::Relaxed);
         Ok(())

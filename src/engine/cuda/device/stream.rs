@@ -14,7 +14,7 @@ use super::{
     clock::{Clock, Progress},
     driver,
     graph::Uses,
-    host,
+    host::Reservation,
 };
 
 /// Which stream's work goes first where the device has to choose.
@@ -86,17 +86,17 @@ impl Stream {
         let bytes = range.len();
         let target = to.range(CALL, &reach(offset, bytes))?;
         let source = from.inner().range(CALL, &range)?;
-        from.inner().may_queue(CALL, false)?;
+        let reserved = from.inner().reserve(CALL, false)?;
         self.same_device(CALL, from.inner().context())?;
         self.same_device(CALL, to.context())?;
         if bytes == 0 {
             return Ok(());
         }
         // SAFETY: both ranges lie inside memory that is freed only when the device is idle; the host does not write
-        // the bytes before this is done, since `uses_pinned` notes it.
+        // the bytes before this is done, since `uses_pinned` notes it, and until then it is reserved.
         self.queue(|| unsafe { driver::cuMemcpyHtoDAsync_v2(target, source, bytes, self.raw) })?;
         self.uses_memory(to);
-        self.uses_pinned(from.inner(), false);
+        self.uses_pinned(reserved);
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Stream {
         let bytes = range.len();
         let source = from.range(CALL, &range)?;
         let target = to.inner().range(CALL, &reach(offset, bytes))?;
-        to.inner().may_queue(CALL, true)?;
+        let reserved = to.inner().reserve(CALL, true)?;
         self.same_device(CALL, from.context())?;
         self.same_device(CALL, to.inner().context())?;
         if bytes == 0 {
@@ -124,7 +124,7 @@ impl Stream {
         // SAFETY: as in `copy_up`; the host neither reads nor writes the bytes before this is done.
         self.queue(|| unsafe { driver::cuMemcpyDtoHAsync_v2(target, source, bytes, self.raw) })?;
         self.uses_memory(from);
-        self.uses_pinned(to.inner(), true);
+        self.uses_pinned(reserved);
         Ok(())
     }
 
@@ -234,8 +234,8 @@ impl Stream {
     pub fn wait(&self, event: &Event) -> Result<(), CudaError> {
         self.same_device("cuStreamWaitEvent", event.context())?;
         self.not_capturing("cuStreamWaitEvent")?;
-        // SAFETY: both belong to the context that is current; 0 is the default.
         self.context
+            // SAFETY: both belong to the context that is current; 0 is the default.
             .call(|| unsafe { driver::cuStreamWaitEvent(self.raw, event.raw(), 0) })?;
         event.add_to(&mut self.clock.borrow_mut());
         Ok(())
@@ -247,8 +247,8 @@ impl Stream {
     /// What went wrong in the work that was queued.
     pub fn synchronize(&self) -> Result<(), CudaError> {
         self.not_capturing("cuStreamSynchronize")?;
-        // SAFETY: the stream belongs to the context that is current.
         self.context
+            // SAFETY: the stream belongs to the context that is current.
             .call(|| unsafe { driver::cuStreamSynchronize(self.raw) })?;
         self.clock.borrow().pass();
         Ok(())
@@ -265,8 +265,8 @@ impl Stream {
         self.not_capturing("cuStreamBeginCapture")?;
         // So that other threads may allocate meanwhile.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        // SAFETY: the stream belongs to the context that is current; ended by `Recording`, also where `work` panics.
         self.context
+            // SAFETY: the stream belongs to the context that is current; ended by `Recording`, also where `work` panics.
             .call(|| unsafe { driver::cuStreamBeginCapture_v2(self.raw, mode) })?;
         *self.recording.borrow_mut() = Some(Uses::default());
         let recording = Recording { stream: self };
@@ -291,10 +291,10 @@ impl Stream {
     }
 
     /// Notes that the work queued last uses pinned memory: in the graph that is recorded, or in the memory itself.
-    pub(super) fn uses_pinned(&self, pinned: &Arc<host::Inner>, writes: bool) {
+    pub(super) fn uses_pinned(&self, reserved: Reservation) {
         match self.recording.borrow_mut().as_mut() {
-            Some(uses) => uses.pinned(pinned, writes),
-            None => pinned.queued(&self.progress, self.count.get(), writes),
+            Some(uses) => uses.pinned(reserved.memory()),
+            None => reserved.queued(&self.progress, self.count.get()),
         }
     }
 
@@ -337,7 +337,7 @@ impl Stream {
 
 /// The bytes from `offset` on; a sum that is too large is outside of any memory.
 fn reach(offset: usize, bytes: usize) -> Range<usize> {
-    offset..offset.checked_add(bytes).unwrap_or(usize::MAX)
+    offset..offset.saturating_add(bytes)
 }
 
 impl Drop for Stream {
@@ -346,9 +346,9 @@ impl Drop for Stream {
         if let Err(error) = self.synchronize() {
             tracing::debug!(%error, "{self:?} is dropped with work on it");
         }
-        // SAFETY: made in `new`, destroyed only here.
         let gone = self
             .context
+            // SAFETY: made in `new`, destroyed only here.
             .call(|| unsafe { driver::cuStreamDestroy_v2(self.raw) });
         if let Err(error) = gone {
             tracing::debug!(%error, "{self:?} was not destroyed");
@@ -371,9 +371,9 @@ impl Recording<'_> {
     fn finish(&self) -> Result<(Uses, sys::CUgraph), CudaError> {
         let uses = self.stream.recording.borrow_mut().take();
         let mut graph = std::ptr::null_mut();
-        // SAFETY: the stream is recording; a place for one pointer.
         self.stream
             .context
+            // SAFETY: the stream is recording; a place for one pointer.
             .call(|| unsafe { driver::cuStreamEndCapture(self.stream.raw, &raw mut graph) })?;
         Ok((uses.unwrap_or_default(), graph))
     }
@@ -382,10 +382,10 @@ impl Recording<'_> {
 impl Drop for Recording<'_> {
     fn drop(&mut self) {
         if let Ok((_, graph)) = self.finish() {
-            // SAFETY: given a moment ago, and used by nobody.
             let _gone = self
                 .stream
                 .context
+                // SAFETY: given a moment ago, and used by nobody.
                 .call(|| unsafe { driver::cuGraphDestroy(graph) });
         }
     }

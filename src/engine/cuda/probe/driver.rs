@@ -138,8 +138,8 @@ impl Loaded {
             return Err(unusable(why.replace(" (cuInit answers 100)", ""), mend));
         }
         Ok(Self {
-            path,
             library,
+            path,
             version,
             count,
         })

@@ -127,7 +127,7 @@ impl Surroundings {
 pub fn probe() -> Probe {
     let surroundings = Surroundings::of_process();
     Probe {
-        driver: library().and_then(|driver| driver.describe()),
+        driver: library().and_then(driver::Loaded::describe),
         extras: extras::look(&surroundings),
     }
 }
