@@ -35,6 +35,7 @@ pub mod sound;
 pub mod steps;
 pub mod tensor;
 mod walk;
+pub mod yaml;
 pub mod zipmap;
 
 pub use self::{

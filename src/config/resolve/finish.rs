@@ -10,6 +10,7 @@ use crate::{
         plan::{Device, StepPlan},
         report::Report,
     },
+    contract::Scalar,
     engine::{ColumnRef, EngineSpec, OutputInfo, OutputRef},
     graph::{self, GraphBuilder, GraphError, Value, proto},
 };
@@ -131,7 +132,17 @@ impl Resolver<'_> {
                 info.name, info.dtype
             ))
             .at(span, "the result of this step")
-            .help("write a value of that type, or leave `otherwise` out: then it is null"),
+            .help(format!(
+                "write {}, or leave `otherwise` out: then it is null",
+                if matches!(otherwise, Scalar::Float(_)) {
+                    format!(
+                        "a number that {} can hold, which is neither NaN nor infinite",
+                        info.dtype
+                    )
+                } else {
+                    "a value of that type".to_owned()
+                }
+            )),
         );
         None
     }

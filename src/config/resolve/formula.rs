@@ -29,7 +29,7 @@ impl Columns for Names<'_, '_> {
     fn find(&self, name: &str) -> Option<ColumnType> {
         let column = self.steps.column(name, self.fields)?;
         Some(ColumnType {
-            density: self.resolver.fixed_density(&column),
+            density: self.resolver.column_density(&column),
             dtype: column.dtype,
             shape: column.shape,
             labels: column.labels,

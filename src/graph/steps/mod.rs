@@ -34,7 +34,10 @@ mod vote;
 
 use std::fmt;
 
-use super::build::{GraphBuilder, Value};
+use super::{
+    build::{GraphBuilder, Value},
+    yaml,
+};
 use crate::contract::Dtype;
 
 pub use self::{
@@ -133,17 +136,13 @@ pub trait TensorStep: fmt::Debug + Parameters {
 
 /// What is written under the step's key.
 pub trait Parameters {
-    /// The parameters as they can be written again.
-    fn parameters(&self) -> serde_json::Value;
+    /// The parameters as YAML in one line.
+    fn parameters(&self) -> String;
 }
 
 impl<T: serde::Serialize> Parameters for T {
-    fn parameters(&self) -> serde_json::Value {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let serde_json::Value::Object(keys) = &mut value {
-            keys.retain(|_, value| !value.is_null());
-        }
-        value
+    fn parameters(&self) -> String {
+        yaml::flow(self)
     }
 }
 
