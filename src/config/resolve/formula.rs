@@ -108,7 +108,7 @@ impl Resolver<'_> {
         let formula = step.formula.as_ref()?;
         let checked = self.checked(formula, step.text, fields, steps)?;
         let columns = steps.read_by(&checked, fields);
-        let (unit, conversion) = self.result_unit(item, checked.unit())?;
+        let (unit, conversion) = self.result_unit(item, &checked)?;
         self.check_name(step.output, &step.output_span, fields, steps)?;
         let all: Vec<&Column> = columns.iter().collect();
         let rows = self.rows(list, at, item, &all, fields, steps)?;
@@ -194,11 +194,20 @@ impl Resolver<'_> {
     fn result_unit(
         &mut self,
         item: &Item<'_>,
-        found: Option<&Unit>,
+        checked: &Checked,
     ) -> Option<(Option<Unit>, Affine)> {
+        let found = checked.unit();
         let Some(written) = item.raw.and_then(|raw| raw.unit.as_ref()) else {
             return Some((found.cloned(), Affine::IDENTITY));
         };
+        if checked.dtype() == Dtype::Bool {
+            self.report(
+                Report::new("the result of the formula is a truth value and has no unit")
+                    .at(&written.span(), "only numbers have units")
+                    .help("remove it"),
+            );
+            return None;
+        }
         let unit = self.unit(written)?;
         let Some(found) = found else {
             return Some((Some(unit), Affine::IDENTITY));

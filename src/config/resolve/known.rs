@@ -16,6 +16,8 @@ pub(super) struct Steps {
     pub(super) last: std::ops::Range<usize>,
     /// The conditions that were met, by their texts.
     pub(super) conditions: Vec<(String, OutputRef)>,
+    /// The names of the fields; of those that a step makes, and not a message, with a `true`.
+    pub(super) fields: Vec<(String, bool)>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
     /// Outputs that a later step takes.
@@ -70,6 +72,9 @@ impl Steps {
             groups: Vec::new(),
             known: Vec::new(),
             conditions: Vec::new(),
+            fields: (fields.list.iter())
+                .map(|field| (field.name.clone(), field.derived))
+                .collect(),
             last: 0..0,
             used: fields.used.clone(),
             taken: Vec::new(),

@@ -76,7 +76,14 @@ impl Resolver<'_> {
         fields: &Fields,
         steps: &mut Steps,
     ) -> Option<()> {
-        let rows = self.rows_of_model(list, at, item, step, fields, steps)?;
+        let Some(rows) = self.rows_of_model(list, at, item, step, fields, steps) else {
+            // Whoever uses its outputs has no mistake of its own.
+            match step.opened {
+                Some(model) => learn_names(step, model, steps),
+                None => steps.opened = false,
+            }
+            return None;
+        };
         let joins = |group: &Group| group.model.is_none() && group.rows == rows;
         if !steps.groups.last().is_some_and(joins) {
             self.open_group(list, at, rows, steps);

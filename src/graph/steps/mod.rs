@@ -32,7 +32,7 @@ mod top_k;
 mod transpose;
 mod vote;
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::{
     build::{GraphBuilder, Value},
@@ -294,7 +294,8 @@ fn scores(inputs: &[Value]) -> Result<&Value, Fault> {
     Ok(value)
 }
 
-/// One label for each element of the last dimension, where there are labels.
+/// One label for each element of the last dimension, where there are labels. Several may be the same: classes that go by
+/// one name.
 ///
 /// # Errors
 /// There are too few or too many.
@@ -313,6 +314,19 @@ fn class_labels<'a>(
         )
         .help("write one for each, in the order of the model's classes")),
         labels => Ok(labels),
+    }
+}
+
+/// Each label stands for one thing.
+///
+/// # Errors
+/// One is there twice.
+fn once(labels: &[String]) -> Result<(), Fault> {
+    let mut seen = HashSet::new();
+    match labels.iter().find(|label| !seen.insert(*label)) {
+        Some(label) => Err(Fault::key("labels", format!("has `{label}` twice"))
+            .help("so nobody could tell what it stands for: give each its own")),
+        None => Ok(()),
     }
 }
 

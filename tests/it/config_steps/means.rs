@@ -14,11 +14,14 @@ steps: [{{ model: m, inputs: {{ X: {feeds} }} }}]",
     )
 }
 
+/// In one message, since messages may overtake each other.
 fn rows(middle: &str, rows: &[Value]) -> Vec<Value> {
-    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
-    let ran = run(middle, &lines);
+    let ran = run(middle, &[Value::from(rows.to_vec()).to_string()]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    ran.results
+    match ran.results.as_slice() {
+        [Value::Array(results)] => results.clone(),
+        other => panic!("no list: {other:?}"),
+    }
 }
 
 fn assert_y(result: &Value, expected: [f64; 2]) {

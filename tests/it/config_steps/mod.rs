@@ -2,6 +2,7 @@
 
 mod hosts;
 mod means;
+mod one_mistake;
 mod steps;
 mod units;
 

@@ -358,6 +358,10 @@ fn element_index(
     match element.parse::<usize>() {
         Ok(index) if index < width => Ok(index),
         Ok(_) => Err(error(format!("`{name}` has no element {element}")).help(numbered())),
+        // More digits than a number of elements can have.
+        Err(_) if element.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(error(format!("`{name}` has no element {element}")).help(numbered()))
+        }
         Err(_) => Err(error(format!(
             "`{name}` has no labels, so `{element}` cannot name an element"
         ))
