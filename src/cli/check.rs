@@ -91,8 +91,7 @@ fn summary(plan: &Plan, golden: Option<&Golden>, verdict: &str) -> String {
     let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
     for step in &plan.steps {
         let why = step.device.reason();
-        let model = plan.models.iter().any(|model| model.name == step.model);
-        let what = if model { "model" } else { "graph" };
+        let what = if step.has_model { "model" } else { "graph" };
         lines.push(format!("  {what} {} runs on the cpu ({why})", step.model));
     }
     lines.extend(golden.map(|golden| format!("  {golden}")));

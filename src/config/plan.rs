@@ -106,8 +106,10 @@ pub struct GoldenPlan {
 /// What a graph and its ends are called, for logs and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
-    /// The name in the file of the model in it; where there is none, of what it makes last.
+    /// What the file calls the run of the model in it; where there is none, what it makes last.
     pub model: String,
+    /// Whether there is a model in it.
+    pub has_model: bool,
     /// Where it runs.
     pub device: Device,
     /// Names of the graph's inputs.
@@ -157,7 +159,7 @@ pub struct ScriptStep {
     pub inputs: Vec<(String, Vec<String>)>,
     /// What the result is called; models name their own.
     pub output: Option<String>,
-    /// What else stands beside it, as YAML in one line: `unit`, `when`, `otherwise`.
+    /// What else stands beside it, as YAML in one line: `name`, `unit`, `when`, `otherwise`.
     pub more: Vec<(&'static str, String)>,
 }
 

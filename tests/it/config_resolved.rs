@@ -83,3 +83,20 @@ fn texts_that_look_like_something_else() {
         &[r#"["null", "true", "1", ".nan", "$${HOME}", "a: b", "#],
     );
 }
+
+#[test]
+fn a_model_that_runs_twice() {
+    let once = assert_stays(
+        "pipelines/x.yaml",
+        "name: x
+source: { file: { path: \"-\" } }
+fields: { a: {}, b: {} }
+models: { m: { path: ../tests/data/step_faults/pair.onnx } }
+steps:
+  - { model: m, inputs: { X: [a, b] } }
+  - { model: m, name: back, inputs: { X: [b, a] }, when: m.label > 0, otherwise: 7 }
+encode: { json: { outputs: { first: m.label, second: back.label } } }
+sink: { file: { path: \"-\" } }",
+    );
+    assert!(once.contains("second: back.label"), "{once}");
+}

@@ -257,7 +257,7 @@ impl Resolver<'_> {
         let text = written.value.as_str();
         let (base, element) = match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
             // An output's own name may have brackets in it.
-            Some((base, element)) if steps.find(text).is_none() => (base, Some(element)),
+            Some((base, element)) if !steps.is_known(text) => (base, Some(element)),
             _ => (text, None),
         };
         let Some(at) = steps.find(base) else {
@@ -286,6 +286,10 @@ impl Resolver<'_> {
 
     fn unknown_output(&mut self, base: &str, written: &At<String>, steps: &Steps) {
         if !steps.all_opened() {
+            return;
+        }
+        if let Some(report) = steps.ambiguous(base) {
+            self.report(report.at_written(written.span.as_ref(), ""));
             return;
         }
         let names = steps.names();

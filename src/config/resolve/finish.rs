@@ -183,6 +183,7 @@ fn to_be_joined(path: &Path) -> Result<proto::Model, GraphError> {
 /// A graph without the units of its outputs.
 pub(super) fn step_plan(
     model: String,
+    has_model: bool,
     device: Device,
     inputs: Vec<String>,
     outputs: Vec<String>,
@@ -190,6 +191,7 @@ pub(super) fn step_plan(
 ) -> StepPlan {
     StepPlan {
         model,
+        has_model,
         device,
         inputs,
         units: vec![None; outputs.len()],

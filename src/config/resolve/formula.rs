@@ -151,8 +151,19 @@ impl Resolver<'_> {
         // Known by name only, because the step could not be run; or its unit cannot be read.
         let lost = |name: &&str| match steps.column(name, fields) {
             Some(column) => column.misread,
-            None => steps.find(name).is_some(),
+            None => steps.is_known(name),
         };
+        let unsure = |name: &str| {
+            let report = steps
+                .ambiguous(name)
+                .filter(|_| fields.find(name).is_none())?;
+            let at = text.value.find(name).unwrap_or_default();
+            Some((report, at..at + name.len()))
+        };
+        if let Some((report, part)) = formula.names().into_iter().find_map(unsure) {
+            self.report(report.at(&self.inside(text, &part), ""));
+            return None;
+        }
         if formula.names().iter().any(lost) {
             return None;
         }

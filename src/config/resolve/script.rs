@@ -101,6 +101,7 @@ fn more(item: &Item<'_>) -> Vec<(&'static str, String)> {
     let Some(raw) = item.raw else {
         return Vec::new();
     };
+    let name = raw.name.as_ref().map(|name| ("name", text(&name.value)));
     let unit = raw.unit.as_ref().map(|unit| ("unit", text(&unit.value)));
     let when = raw.when.as_ref().map(|when| ("when", text(&when.value)));
     let otherwise = raw.otherwise.as_ref();
@@ -108,7 +109,10 @@ fn more(item: &Item<'_>) -> Vec<(&'static str, String)> {
         let cell = Cell(otherwise.value.0.clone());
         ("otherwise", flow(&cell))
     });
-    [unit, when, otherwise].into_iter().flatten().collect()
+    [name, unit, when, otherwise]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn units(model: &Model) -> Vec<(&'static str, String)> {

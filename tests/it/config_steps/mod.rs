@@ -3,6 +3,7 @@
 mod hosts;
 mod means;
 mod one_mistake;
+mod runs;
 mod steps;
 mod units;
 
