@@ -117,8 +117,7 @@ impl Found<'_> {
         let plan = self.plan;
         let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
         for (step, Placed { device, reason }) in plan.steps.iter().zip(&self.placed) {
-            let model = plan.models.iter().any(|model| model.name == step.model);
-            let what = if model { "model" } else { "graph" };
+            let what = if step.has_model { "model" } else { "graph" };
             let name = &step.model;
             lines.push(format!("  {what} {name} runs on {device} ({reason})"));
         }

@@ -28,8 +28,8 @@ pub struct Plan {
     pub decode: DecodePlan,
     /// What a row is: the fields that messages bring, then those that steps on the host make.
     pub fields: Vec<Field>,
-    /// The densities of fields, as they are written, by the fields' names.
-    pub densities: Vec<(String, serde_json::Value)>,
+    /// The densities of fields, as they are written (YAML in one line), by the fields' names.
+    pub densities: Vec<(String, String)>,
     /// The steps on the host.
     pub hosts: Vec<HostPlan>,
     /// Keys of the input that are carried into the result as they are; each is a string series of
@@ -106,8 +106,10 @@ pub struct GoldenPlan {
 /// What a graph and its ends are called, for logs and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
-    /// The name in the file of the model in it; where there is none, of what it makes last.
+    /// What the file calls the run of the model in it; where there is none, what it makes last.
     pub model: String,
+    /// Whether there is a model in it.
+    pub has_model: bool,
     /// Where it runs.
     pub device: Device,
     /// Names of the graph's inputs.
@@ -142,8 +144,8 @@ pub struct ModelPlan {
     pub path: PathBuf,
     /// Where it runs.
     pub device: Device,
-    /// What else is said of it: `constants`, `batch_axis`, `input_units`, `output_units`.
-    pub more: Vec<(&'static str, serde_json::Value)>,
+    /// What else is said of it, as YAML in one line: `constants`, `batch_axis`, `input_units`, `output_units`.
+    pub more: Vec<(&'static str, String)>,
 }
 
 /// One entry of `steps`, with nothing left to defaults.
@@ -151,14 +153,14 @@ pub struct ModelPlan {
 pub struct ScriptStep {
     /// `model`, or the key of another step.
     pub key: String,
-    /// The model's name, or the parameters.
-    pub value: serde_json::Value,
+    /// The model's name, or the parameters, as YAML in one line.
+    pub value: String,
     /// What feeds each input, by the inputs' names.
     pub inputs: Vec<(String, Vec<String>)>,
     /// What the result is called; models name their own.
     pub output: Option<String>,
-    /// What else stands beside it: `unit`, `when`, `otherwise`.
-    pub more: Vec<(&'static str, serde_json::Value)>,
+    /// What else stands beside it, as YAML in one line: `name`, `unit`, `when`, `otherwise`.
+    pub more: Vec<(&'static str, String)>,
 }
 
 /// Where messages come from.

@@ -4,8 +4,6 @@ mod state;
 
 use std::{fmt::Write as _, path::Path};
 
-use serde_json::Value;
-
 use super::{
     plan::{DecodePlan, EncodePlan, GoldenPlan, Plan, SinkPlan, SourcePlan},
     raw::{Size, Time},
@@ -15,6 +13,7 @@ use crate::{
     decode::key::OrderBy,
     encode::OutputField,
     engine::OutputRef,
+    graph::yaml::{self, list, text},
     nats::{Auth, ServerOptions},
     sink::{file::FileTarget, nats::NatsTarget, template::Template},
 };
@@ -100,33 +99,8 @@ impl Lines {
     }
 }
 
-/// Text as YAML: plain where nothing can be misread, else as JSON, which YAML reads too.
-fn text(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
-        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
-            .contains(&text.to_ascii_lowercase().as_str());
-    if plain {
-        return text.to_owned();
-    }
-    // `${` would be filled in when it is read again.
-    let text = text.replace("${", "$${");
-    serde_json::to_string(&text).expect("text is JSON: this is a bug")
-}
-
-/// YAML reads JSON, but `${` would be filled in.
-fn json(value: &Value) -> String {
-    value.to_string().replace("${", "$${")
-}
-
 fn path(path: Option<&Path>) -> String {
     path.map_or("\"-\"".to_owned(), |path| text(&path.display().to_string()))
-}
-
-fn list(items: impl IntoIterator<Item = String>) -> String {
-    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 fn source(out: &mut Lines, source: &SourcePlan) {
@@ -214,7 +188,7 @@ fn sizes(shape: &[usize]) -> String {
     list(shape.iter().map(usize::to_string))
 }
 
-fn contract(field: &Field, density: Option<&Value>, decode: &DecodePlan) -> String {
+fn contract(field: &Field, density: Option<&String>, decode: &DecodePlan) -> String {
     let mut keys = vec![format!("dtype: {}", field.dtype)];
     // An empty shape is a single value; a raw tensor says so.
     if !field.shape.is_empty() || matches!(decode, DecodePlan::Tensor { .. }) {
@@ -224,7 +198,7 @@ fn contract(field: &Field, density: Option<&Value>, decode: &DecodePlan) -> Stri
         keys.push(format!("unit: {}", text(unit)));
     }
     if let Some(density) = density {
-        keys.push(format!("density: {}", json(density)));
+        keys.push(format!("density: {density}"));
     }
     if let Some([low, high]) = field.range {
         keys.push(format!("range: [{}, {}]", number(low), number(high)));
@@ -255,8 +229,7 @@ fn scalar(scalar: &Scalar) -> String {
     match scalar {
         Scalar::Integer(value) => value.to_string(),
         // With a point, so that it stays a float.
-        Scalar::Float(value) if value.is_finite() => format!("{value:?}"),
-        Scalar::Float(value) => number(*value),
+        Scalar::Float(value) => yaml::float(*value),
         Scalar::Bool(value) => value.to_string(),
         Scalar::String(value) => text(value),
     }
@@ -271,7 +244,7 @@ fn models(out: &mut Lines, plan: &Plan) {
         let more = model
             .more
             .iter()
-            .map(|(key, value)| format!(", {key}: {}", json(value)));
+            .map(|(key, value)| format!(", {key}: {value}"));
         let value = format!(
             "{{ path: {}, device: {}, workers: {}{} }}",
             path(Some(&model.path)),
@@ -286,11 +259,7 @@ fn models(out: &mut Lines, plan: &Plan) {
 fn steps(out: &mut Lines, plan: &Plan) {
     out.open(0, "steps");
     for step in &plan.script {
-        let value = match &step.value {
-            Value::String(value) => text(value),
-            value => json(value),
-        };
-        out.raw(1, &format!("- {}: {value}", step.key));
+        out.raw(1, &format!("- {}: {}", step.key, step.value));
         let names = |names: &[String]| list(names.iter().map(|name| text(name)));
         match step.inputs.as_slice() {
             [(name, columns)] if name == "input" && step.output.is_some() => {
@@ -309,7 +278,7 @@ fn steps(out: &mut Lines, plan: &Plan) {
             out.line(2, "output", &text(output));
         }
         for (key, value) in &step.more {
-            out.line(2, key, &json(value));
+            out.line(2, key, value);
         }
     }
 }
@@ -336,6 +305,9 @@ fn encode(out: &mut Lines, plan: &Plan) {
     out.open(2, "outputs");
     for field in fields {
         let comment = plan.outputs.get(field.series).map(|info| {
+            if field.element.is_some() {
+                return format!("  # {} {}", info.dtype, sizes(&[]));
+            }
             let labels = info
                 .labels
                 .as_ref()

@@ -37,6 +37,7 @@ pub mod sound;
 pub mod steps;
 pub mod tensor;
 mod walk;
+pub mod yaml;
 pub mod zipmap;
 
 pub use self::{

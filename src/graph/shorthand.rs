@@ -200,6 +200,23 @@ impl GraphBuilder {
         Value::new(name, Dtype::String, index.shape.clone())
     }
 
+    /// For each row the number of its text, in this type; NaN for a text that has none.
+    pub fn look_up(&mut self, text: &Value, numbers: &[(String, f64)], dtype: Dtype) -> Value {
+        let texts = numbers.iter().map(|(text, _)| text.clone()).collect();
+        let places = (0..signed(numbers.len())).collect();
+        let attributes = vec![
+            ("keys_strings", Attr::Texts(texts)),
+            ("values_int64s", Attr::Ints(places)),
+            ("default_int64", Attr::Int(signed(numbers.len()))),
+        ];
+        let index = self.ml_node("LabelEncoder", &[&text.name], attributes);
+        let numbers = numbers.iter().map(|(_, number)| *number);
+        let table: Vec<f64> = numbers.chain([f64::NAN]).collect();
+        let table = self.numbers(dtype, &[table.len()], &table);
+        let name = self.node("Gather", &[&table, &index], vec![("axis", Attr::Int(0))]);
+        Value::new(name, dtype, text.shape.clone())
+    }
+
     /// The value with a last dimension of one element more.
     pub fn unsqueeze(&mut self, value: &Value) -> Value {
         let shape = [value.shape.as_slice(), &[1]].concat();

@@ -17,6 +17,7 @@ mod compile;
 mod config;
 mod config_errors;
 mod config_files;
+mod config_resolved;
 mod config_steps;
 mod config_text;
 mod config_together;

@@ -25,6 +25,9 @@ macro_rules! step {
         pub(in crate::config) struct Step {
             /// Runs a model, by its name under `models`.
             pub(in crate::config) model: Option<At<String>>,
+            /// Beside `model`: what this run of it is called, its own name where left out. A model that
+            /// runs twice needs it: the outputs of a run are `NAME.output`.
+            pub(in crate::config) name: Option<At<String>>,
             /// What feeds each input of a model (or of a step with several inputs): a field, an
             /// output of an earlier step (`output` or `model.output`), or a list of them, which
             /// stand side by side as columns. An input of a model that is left out is fed by the

@@ -61,9 +61,36 @@ impl de::Error for Fault {
         Self::custom(format_args!("this must be {expected}"))
     }
 
+    fn invalid_value(value: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let whole = match value {
+            de::Unexpected::Signed(value) => Some(value.to_string()),
+            de::Unexpected::Unsigned(value) => Some(value.to_string()),
+            _ => None,
+        };
+        match whole.zip(bounds(&expected.to_string())) {
+            Some((value, [low, high])) => Self::custom(format_args!(
+                "{value} does not fit here\nwrite a whole number from {low} to {high}"
+            )),
+            None => Self::custom(format_args!("invalid value: {value}, expected {expected}")),
+        }
+    }
+
     fn missing_field(field: &'static str) -> Self {
         Self::Missing(field)
     }
+}
+
+/// The least and the greatest number of a type of whole numbers.
+fn bounds(dtype: &str) -> Option<[String; 2]> {
+    macro_rules! bounds {
+        ($($dtype:ident)*) => {
+            match dtype {
+                $(stringify!($dtype) => Some([$dtype::MIN.to_string(), $dtype::MAX.to_string()]),)*
+                _ => None,
+            }
+        };
+    }
+    bounds!(i8 i16 i32 i64 u8 u16 u32 u64 usize)
 }
 
 /// `the file`, or a key in backquotes.

@@ -41,7 +41,10 @@ impl Group {
             .model
             .as_ref()
             .map_or(Device::Auto, |model| model.device);
-        let plan = |inputs, (outputs, made)| step_plan(name.clone(), device, inputs, outputs, made);
+        let has_model = self.model.is_some();
+        let plan = |inputs, (outputs, made)| {
+            step_plan(name.clone(), has_model, device, inputs, outputs, made)
+        };
         match self.model.take() {
             // As its file has it.
             Some(model) if self.steps == 0 && self.graph.is_empty() => {

@@ -9,6 +9,7 @@ use crate::{
     },
     contract::{Dtype, Scalar},
     engine::ColumnRef,
+    graph::formula::ColumnDensity,
     units::{Density, Unit},
 };
 
@@ -105,10 +106,31 @@ impl<'r> Resolver<'r> {
         None
     }
 
-    /// The density of a field, where it is the same for every row.
-    pub(super) fn fixed_density(&self, column: &Column) -> Option<Density> {
-        let density = self.density_of(column)?;
-        Density::parse(&density.value.value.as_ref()?.value).ok()
+    /// The density of a field, where there is one and nothing is wrong with it.
+    pub(super) fn column_density(&self, column: &Column) -> Option<ColumnDensity> {
+        let RawDensity { value, by, of } = &self.density_of(column)?.value;
+        if let Some(text) = value {
+            return Density::parse(&text.value).ok().map(ColumnDensity::Fixed);
+        }
+        let by = by.as_ref()?;
+        let density = |kind: String| {
+            let density = match of {
+                None => Density::of_commodity(&kind.to_lowercase())?,
+                Some(of) => {
+                    let (_, text) = of.0.iter().find(|(name, _)| name.value == kind)?;
+                    Density::parse(&text.value).ok()?
+                }
+            };
+            Some((kind, density))
+        };
+        Some(ColumnDensity::By {
+            column: by.value.clone(),
+            of: self
+                .values_of(by)?
+                .into_iter()
+                .map(density)
+                .collect::<Option<_>>()?,
+        })
     }
 
     /// What the file says of the density of a field.
@@ -181,8 +203,8 @@ impl<'r> Resolver<'r> {
             .ok()
     }
 
-    /// The values of the text field by which densities are told.
-    fn kinds(&mut self, by: &At<String>) -> Option<Vec<String>> {
+    /// The values of the text field by which densities are told, where it is one that lists them.
+    fn values_of(&self, by: &At<String>) -> Option<Vec<String>> {
         let fields = self.raw.fields.as_ref()?;
         let field = fields
             .value
@@ -202,8 +224,14 @@ impl<'r> Resolver<'r> {
             };
             values.value.iter().filter_map(text).collect()
         });
-        if let Some(texts) = texts.filter(|texts| !texts.is_empty()) {
-            return Some(texts);
+        texts.filter(|texts| !texts.is_empty())
+    }
+
+    /// The values of the text field by which densities are told.
+    fn kinds(&mut self, by: &At<String>) -> Option<Vec<String>> {
+        let values = self.values_of(by);
+        if values.is_some() {
+            return values;
         }
         self.report(
             Report::new(format!(

@@ -257,7 +257,7 @@ impl Resolver<'_> {
         let text = written.value.as_str();
         let (base, element) = match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
             // An output's own name may have brackets in it.
-            Some((base, element)) if steps.find(text).is_none() => (base, Some(element)),
+            Some((base, element)) if !steps.is_known(text) => (base, Some(element)),
             _ => (text, None),
         };
         let Some(at) = steps.find(base) else {
@@ -288,8 +288,17 @@ impl Resolver<'_> {
         if !steps.all_opened() {
             return;
         }
+        if let Some(report) = steps.ambiguous(base) {
+            self.report(report.at_written(written.span.as_ref(), ""));
+            return;
+        }
         let names = steps.names();
         let known = || names.iter().map(String::as_str);
+        let field = steps.fields.iter().find(|(name, _)| name == base);
+        if let Some((_, derived)) = field {
+            self.field_as_output(base, *derived, written);
+            return;
+        }
         let report = Report::new(format!("there is no output `{base}`"));
         let there = format!("there are {}", listed(known()));
         let report = match &written.span {
@@ -297,6 +306,26 @@ impl Resolver<'_> {
             None => report.help(there),
         };
         self.report(report.maybe_help(nearest(base, known())));
+    }
+}
+
+impl Resolver<'_> {
+    /// A field is named where an output is wanted.
+    fn field_as_output(&mut self, name: &str, derived: bool, written: &At<String>) {
+        let keys = !matches!(
+            self.raw.decode.as_ref().map(|decode| &decode.value),
+            Some(Decode::Tensor(_) | Decode::Bytes(_))
+        );
+        let help = if derived {
+            "name what a model or another step makes of it; a step on the host makes fields"
+                .to_owned()
+        } else if keys && self.record().is_some() {
+            format!("carry it into the result as it came: `pass: [{name}]`")
+        } else {
+            "name what a model or another step makes of it".to_owned()
+        };
+        let report = Report::new(format!("`{name}` is a field, and no output"));
+        self.report(report.at_written(written.span.as_ref(), "").help(help));
     }
 }
 
@@ -321,6 +350,10 @@ fn element_index(element: &str, base: &str, info: &OutputInfo) -> Result<usize, 
     match element.parse::<usize>() {
         Ok(index) if index < width => Ok(index),
         Ok(_) => Err(Report::new(format!("`{base}` has no element {element}")).help(numbered())),
+        // More digits than a number of elements can have.
+        Err(_) if element.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(Report::new(format!("`{base}` has no element {element}")).help(numbered()))
+        }
         Err(_) => Err(Report::new(format!(
             "`{base}` has no labels, so `{element}` cannot name an element"
         ))

@@ -244,7 +244,7 @@ impl Resolver<'_> {
             }
             let outputs = model.declared.iter();
             earlier.extend(outputs.map(|output| Earlier::Model {
-                model: item.name,
+                model: item.run,
                 output,
             }));
         }

@@ -6,6 +6,7 @@ use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opene
 use crate::{
     block::Column,
     config::{node::Span, plan::StepPlan, report::Report},
+    contract::Scalar,
     engine::{ColumnRef, Device, EngineSpec, ModelSource, OutputInfo, OutputRef},
     graph::{self, GraphBuilder, GraphError, Value, proto},
 };
@@ -128,7 +129,17 @@ impl Resolver<'_> {
                 info.name, info.dtype
             ))
             .at(span, "the result of this step")
-            .help("write a value of that type, or leave `otherwise` out: then it is null"),
+            .help(format!(
+                "write {}, or leave `otherwise` out: then it is null",
+                if matches!(otherwise, Scalar::Float(_)) {
+                    format!(
+                        "a number that {} can hold, which is neither NaN nor infinite",
+                        info.dtype
+                    )
+                } else {
+                    "a value of that type".to_owned()
+                }
+            )),
         );
         None
     }
@@ -177,6 +188,7 @@ fn to_be_joined(source: &ModelSource) -> Result<proto::Model, GraphError> {
 /// A graph without the units of its outputs.
 pub(super) fn step_plan(
     model: String,
+    has_model: bool,
     device: Device,
     inputs: Vec<String>,
     outputs: Vec<String>,
@@ -184,6 +196,7 @@ pub(super) fn step_plan(
 ) -> StepPlan {
     StepPlan {
         model,
+        has_model,
         device,
         inputs,
         units: vec![None; outputs.len()],

@@ -29,7 +29,7 @@ impl Columns for Names<'_, '_> {
     fn find(&self, name: &str) -> Option<ColumnType> {
         let column = self.steps.column(name, self.fields)?;
         Some(ColumnType {
-            density: self.resolver.fixed_density(&column),
+            density: self.resolver.column_density(&column),
             dtype: column.dtype,
             shape: column.shape,
             labels: column.labels,
@@ -108,7 +108,7 @@ impl Resolver<'_> {
         let formula = step.formula.as_ref()?;
         let checked = self.checked(formula, step.text, fields, steps)?;
         let columns = steps.read_by(&checked, fields);
-        let (unit, conversion) = self.result_unit(item, checked.unit())?;
+        let (unit, conversion) = self.result_unit(item, &checked)?;
         self.check_name(step.output, &step.output_span, fields, steps)?;
         let all: Vec<&Column> = columns.iter().collect();
         let rows = self.rows(list, at, item, &all, fields, steps)?;
@@ -151,8 +151,19 @@ impl Resolver<'_> {
         // Known by name only, because the step could not be run; or its unit cannot be read.
         let lost = |name: &&str| match steps.column(name, fields) {
             Some(column) => column.misread,
-            None => steps.find(name).is_some(),
+            None => steps.is_known(name),
         };
+        let unsure = |name: &str| {
+            let report = steps
+                .ambiguous(name)
+                .filter(|_| fields.find(name).is_none())?;
+            let at = text.value.find(name).unwrap_or_default();
+            Some((report, at..at + name.len()))
+        };
+        if let Some((report, part)) = formula.names().into_iter().find_map(unsure) {
+            self.report(report.at(&self.inside(text, &part), ""));
+            return None;
+        }
         if formula.names().iter().any(lost) {
             return None;
         }
@@ -194,11 +205,20 @@ impl Resolver<'_> {
     fn result_unit(
         &mut self,
         item: &Item<'_>,
-        found: Option<&Unit>,
+        checked: &Checked,
     ) -> Option<(Option<Unit>, Affine)> {
+        let found = checked.unit();
         let Some(written) = item.raw.and_then(|raw| raw.unit.as_ref()) else {
             return Some((found.cloned(), Affine::IDENTITY));
         };
+        if checked.dtype() == Dtype::Bool {
+            self.report(
+                Report::new("the result of the formula is a truth value and has no unit")
+                    .at(&written.span(), "only numbers have units")
+                    .help("remove it"),
+            );
+            return None;
+        }
         let unit = self.unit(written)?;
         let Some(found) = found else {
             return Some((Some(unit), Affine::IDENTITY));

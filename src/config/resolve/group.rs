@@ -87,6 +87,11 @@ impl Group {
             .unwrap_or_default()
     }
 
+    /// Whether one of its values is called so.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values.iter().any(|value| value.name == name)
+    }
+
     /// Gives a value a name by which it can be wanted; says its number.
     pub(super) fn add(&mut self, name: &str, qualified: String, value: Value) -> usize {
         self.values.push(Named {

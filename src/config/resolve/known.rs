@@ -2,6 +2,7 @@
 
 use super::{fields::Fields, group::Group};
 use crate::{
+    config::report::Report,
     contract::Dtype,
     engine::{ColumnRef, OutputInfo, OutputRef},
     graph::formula::Checked,
@@ -16,6 +17,8 @@ pub(super) struct Steps {
     pub(super) last: std::ops::Range<usize>,
     /// The conditions that were met, by their texts.
     pub(super) conditions: Vec<(String, OutputRef)>,
+    /// The names of the fields; of those that a step makes, and not a message, with a `true`.
+    pub(super) fields: Vec<(String, bool)>,
     /// Fields that something takes.
     pub(super) used: Vec<bool>,
     /// State values that something takes.
@@ -39,6 +42,16 @@ pub(super) struct Known {
     unit: Option<Unit>,
     /// The conditions without which it is not there.
     conditions: Vec<OutputRef>,
+}
+
+impl Known {
+    /// The name that no other output has.
+    fn qualified(&self) -> String {
+        match &self.model {
+            Some(model) => format!("{model}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
 }
 
 /// A column that was found.
@@ -72,6 +85,9 @@ impl Steps {
             groups: Vec::new(),
             known: Vec::new(),
             conditions: Vec::new(),
+            fields: (fields.list.iter())
+                .map(|field| (field.name.clone(), field.derived))
+                .collect(),
             last: 0..0,
             used: fields.used.clone(),
             state_used: vec![false; fields.state.len()],
@@ -104,16 +120,46 @@ impl Steps {
         });
     }
 
-    /// Finds `output` or `model.output`; the latest step wins.
-    fn known(&self, name: &str) -> Option<&Known> {
-        let mut plain = self.known.iter().rev();
-        plain.find(|known| known.name == name).or_else(|| {
-            self.known.iter().rev().find(|known| {
-                let model = known.model.as_deref();
-                let rest = model.and_then(|model| name.strip_prefix(model)?.strip_prefix('.'));
-                rest == Some(known.name.as_str())
-            })
+    /// Everything that is called so: `output` or `model.output`.
+    fn called<'s, 'n>(&'s self, name: &'n str) -> impl Iterator<Item = &'s Known> + use<'s, 'n> {
+        self.known.iter().filter(move |known| {
+            let model = known.model.as_deref();
+            let rest = model.and_then(|model| name.strip_prefix(model)?.strip_prefix('.'));
+            known.name == name || rest == Some(known.name.as_str())
         })
+    }
+
+    /// What is called so, where that is one thing.
+    fn known(&self, name: &str) -> Option<&Known> {
+        let mut called = self.called(name);
+        called.next().filter(|_| called.next().is_none())
+    }
+
+    /// Whether anything is called so.
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        self.called(name).next().is_some()
+    }
+
+    /// What is wrong with a name that several things have, to be put where it stands.
+    pub(super) fn ambiguous(&self, name: &str) -> Option<Report> {
+        let called: Vec<&Known> = self.called(name).collect();
+        let [_, _, ..] = called.as_slice() else {
+            return None;
+        };
+        let (models, steps): (Vec<&Known>, Vec<&Known>) =
+            called.into_iter().partition(|known| known.model.is_some());
+        let names = models
+            .iter()
+            .map(|known| format!("`{}`", known.qualified()));
+        let names = names.collect::<Vec<_>>().join(" or ");
+        let report = Report::new(format!("several outputs are called `{name}`"));
+        Some(report.help(if steps.is_empty() {
+            format!("write {names}")
+        } else {
+            format!(
+                "write {names}; or, where the other step's was meant, give that another `output`"
+            )
+        }))
     }
 
     /// The results that have units.
@@ -122,7 +168,7 @@ impl Steps {
         self.known.iter().filter_map(with)
     }
 
-    /// Finds `output` or `model.output`; the latest step wins.
+    /// Finds `output` or `model.output`, where one thing is called so.
     pub(super) fn find(&self, name: &str) -> Option<OutputRef> {
         self.known(name).map(|known| known.at)
     }
@@ -167,10 +213,7 @@ impl Steps {
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.last_names().map(str::to_owned).collect();
         let earlier = self.known.get(..self.last.start).unwrap_or_default();
-        names.extend(earlier.iter().rev().map(|known| match &known.model {
-            Some(model) => format!("{model}.{}", known.name),
-            None => known.name.clone(),
-        }));
+        names.extend(earlier.iter().rev().map(Known::qualified));
         names
     }
 

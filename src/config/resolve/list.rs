@@ -39,6 +39,8 @@ pub(super) enum Kind<'a> {
 /// Runs a model.
 pub(super) struct ModelItem<'a> {
     pub(super) name: &'a str,
+    /// What this run of it is called.
+    pub(super) run: &'a str,
     pub(super) written: &'a Model,
     /// `None` where the model could not be opened.
     pub(super) opened: Option<&'a Opened>,
@@ -175,6 +177,7 @@ impl<'r> Resolver<'r> {
             ));
         }
         self.check_unused_models(&list);
+        self.check_runs(&mut list);
         list
     }
 
@@ -190,6 +193,7 @@ impl<'r> Resolver<'r> {
                 raw: None,
                 kind: Kind::Model(ModelItem {
                     name: &name.value,
+                    run: &name.value,
                     written,
                     opened: models.get(&name.value).and_then(Option::as_ref),
                 }),
@@ -242,6 +246,13 @@ impl<'r> Resolver<'r> {
         let written = raw.output.as_ref();
         let output = written.map_or(key, |output| output.value.as_str());
         let output_span = written.map_or_else(|| span.clone(), At::span);
+        if let (Some(name), false) = (&raw.name, matches!(said, Said::Model(_))) {
+            self.report(
+                Report::new("`name` is for a run of a `model`")
+                    .at(&name.span(), "")
+                    .help("what the result of this step is called is its `output`"),
+            );
+        }
         if let (Some(unit), false) = (&raw.unit, matches!(said, Said::Formula(_))) {
             self.report(
                 Report::new("`unit` is for the result of a `formula`")
@@ -297,6 +308,7 @@ impl<'r> Resolver<'r> {
                 raw: Some(raw),
                 kind: Kind::Model(ModelItem {
                     name: &name.value,
+                    run: raw.name.as_ref().map_or(&name.value, |name| &name.value),
                     written,
                     opened: models.get(&name.value).and_then(Option::as_ref),
                 }),

@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf, thread};
 
-use super::{Resolver, list::StepList};
+use super::{
+    Resolver,
+    list::{Kind, StepList},
+};
 use crate::{
     config::{
+        node::Span,
         raw::{At, Model, Named},
         report::Report,
     },
@@ -115,6 +119,43 @@ impl<'r> Resolver<'r> {
                 );
             }
         }
+    }
+
+    /// Each run of a model has a name of its own, so that its outputs can be told from those of another.
+    pub(super) fn check_runs(&mut self, list: &mut StepList<'_>) {
+        let before = self.reports.len();
+        let mut seen: Vec<(&str, Span)> = Vec::new();
+        for item in &list.items {
+            let Kind::Model(model) = &item.kind else {
+                continue;
+            };
+            let name = item.raw.and_then(|raw| raw.name.as_ref());
+            let span = name.map_or_else(|| item.span.clone(), At::span);
+            let fault = if model.run.trim().is_empty() {
+                Some("is empty")
+            } else if model.run.contains(['[', ']']) && name.is_some() {
+                Some("has brackets, which name elements")
+            } else {
+                None
+            };
+            if let Some(fault) = fault {
+                let report = Report::new(format!("the name of a run {fault}"));
+                self.report(report.at(&span, "").help("write `name: NAME`"));
+            } else if let Some((_, first)) = seen.iter().find(|(run, _)| *run == model.run) {
+                self.report(
+                    Report::new(format!("two runs of models are called `{}`", model.run))
+                        .at(&span, "")
+                        .also(first, "the first")
+                        .help(format!(
+                            "give this one a name of its own: `- {{ model: {}, name: NAME, … }}`; its outputs are `NAME.output` then",
+                            model.name
+                        )),
+                );
+            }
+            seen.push((model.run, span));
+        }
+        // Whoever names an output of theirs has no mistake of its own.
+        list.complete &= self.reports.len() == before;
     }
 
     /// How many engine threads there are. Every thread runs every step, so the models must agree.

@@ -22,7 +22,11 @@ impl Resolver<'_> {
         self.check_letters(name, span)?;
         let field = fields.find(name).map(|_| "a field");
         let field = field.or_else(|| fields.holds(name).then_some("a state value"));
-        let known = || steps.find(name).map(|_| "an output of an earlier step");
+        let known = || {
+            steps
+                .is_known(name)
+                .then_some("an output of an earlier step")
+        };
         let Some(other) = field.or_else(known) else {
             return Some(());
         };
@@ -90,11 +94,11 @@ impl Resolver<'_> {
     }
 }
 
-/// What the result of a step is called; the name of the model where it runs one.
+/// What the result of a step is called; where it runs a model, the run.
 pub(super) fn made_by(step: &At<Step>) -> &str {
     let raw = &step.value;
     if let Some(model) = &raw.model {
-        return &model.value;
+        return raw.name.as_ref().map_or(&model.value, |name| &name.value);
     }
     if let Some(output) = &raw.output {
         return &output.value;

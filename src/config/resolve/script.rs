@@ -1,6 +1,8 @@
 //! What is written, so that it can be written again.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use super::list::{Item, Kind, StepList};
 use crate::{
@@ -8,8 +10,10 @@ use crate::{
         plan::{ModelPlan, ScriptStep},
         raw::{At, Density, Feed, Model, Pipeline},
     },
-    contract::Scalar,
-    host::HostOptions,
+    graph::{
+        params::Cell,
+        yaml::{flow, text},
+    },
 };
 
 /// The steps as they are written, with nothing left to defaults.
@@ -38,7 +42,7 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
             }
             ScriptStep {
                 key: "model".to_owned(),
-                value: model.name.into(),
+                value: text(model.name),
                 inputs,
                 output: None,
                 more,
@@ -46,7 +50,7 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
         }
         Kind::Formula(step) => ScriptStep {
             key: "formula".to_owned(),
-            value: step.text.value.clone().into(),
+            value: text(&step.text.value),
             inputs,
             output: Some(step.output.to_owned()),
             more,
@@ -56,7 +60,7 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
             inputs.extend(input.map(|feed| ("input".to_owned(), names(feed))));
             ScriptStep {
                 key: step.key.to_owned(),
-                value: without_nulls(&step.options),
+                value: flow(&step.options),
                 inputs,
                 output: Some(step.output.to_owned()),
                 more,
@@ -76,14 +80,6 @@ fn script_step(item: &Item<'_>) -> ScriptStep {
     }
 }
 
-fn without_nulls(options: &HostOptions) -> Value {
-    let mut value = serde_json::to_value(options).unwrap_or_default();
-    if let Some(keys) = value.as_object_mut() {
-        keys.retain(|_, value| !value.is_null());
-    }
-    value
-}
-
 /// The models that the steps run, each once.
 pub(super) fn model_plans(list: &StepList<'_>) -> Vec<ModelPlan> {
     let mut plans: Vec<ModelPlan> = Vec::new();
@@ -101,83 +97,78 @@ pub(super) fn model_plans(list: &StepList<'_>) -> Vec<ModelPlan> {
     plans
 }
 
-fn more(item: &Item<'_>) -> Vec<(&'static str, Value)> {
+fn more(item: &Item<'_>) -> Vec<(&'static str, String)> {
     let Some(raw) = item.raw else {
         return Vec::new();
     };
-    let text = |written: &At<String>| Value::from(written.value.clone());
-    let unit = raw.unit.as_ref().map(|unit| ("unit", text(unit)));
-    let when = raw.when.as_ref().map(|when| ("when", text(when)));
+    let name = raw.name.as_ref().map(|name| ("name", text(&name.value)));
+    let unit = raw.unit.as_ref().map(|unit| ("unit", text(&unit.value)));
+    let when = raw.when.as_ref().map(|when| ("when", text(&when.value)));
     let otherwise = raw.otherwise.as_ref();
-    let otherwise = otherwise.map(|otherwise| ("otherwise", scalar(&otherwise.value.0)));
-    [unit, when, otherwise].into_iter().flatten().collect()
+    let otherwise = otherwise.map(|otherwise| {
+        let cell = Cell(otherwise.value.0.clone());
+        ("otherwise", flow(&cell))
+    });
+    [name, unit, when, otherwise]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-fn scalar(value: &Scalar) -> Value {
-    match value {
-        Scalar::Integer(value) => (*value).into(),
-        Scalar::Float(value) => (*value).into(),
-        Scalar::Bool(value) => (*value).into(),
-        Scalar::String(value) => value.clone().into(),
-    }
-}
-
-fn more_of_model(model: &Model) -> Vec<(&'static str, Value)> {
+fn more_of_model(model: &Model) -> Vec<(&'static str, String)> {
     let constants = model.constants.as_ref().map(|constants| {
         let lists = constants.0.iter().map(|(name, values)| {
-            let values: Vec<_> = values.value.0.iter().map(|value| scalar(&value.value.0)).collect();
-            (name.value.clone(), Value::from(values))
+            let values = values.value.0.iter().map(|value| Cell(value.value.0.clone()));
+            (name.value.as_str(), values.collect::<Vec<_>>())
         });
-        ("constants", Value::Object(lists.collect()))
+        ("constants", flow(&lists.collect::<BTreeMap<_, _>>()))
     });
     let axes = model.batch_axis.as_ref().map(|axes| {
         let axes = axes.0.iter();
-        let axes = axes.map(|(name, axis)| (name.value.clone(), axis.value.0.into()));
-        ("batch_axis", Value::Object(axes.collect()))
+        let axes = axes.map(|(name, axis)| (name.value.as_str(), axis.value.0));
+        ("batch_axis", flow(&axes.collect::<BTreeMap<_, _>>()))
     });
     let inputs = model.input_units.as_ref().map(|units| {
         let lists = units.0.iter().map(|(name, units)| {
-            let units: Vec<_> = units
-                .value
-                .0
-                .iter()
-                .map(|unit| unit.value.clone())
-                .collect();
-            (name.value.clone(), Value::from(units))
+            let units = units.value.0.iter().map(|unit| unit.value.as_str());
+            (name.value.as_str(), units.collect::<Vec<_>>())
         });
-        ("input_units", Value::Object(lists.collect()))
+        ("input_units", flow(&lists.collect::<BTreeMap<_, _>>()))
     });
     let outputs = model.output_units.as_ref();
-    let outputs = outputs.map(|units| ("output_units", texts(&units.0)));
-    [constants, axes, inputs, outputs].into_iter().flatten().collect()
+    let outputs = outputs.map(|units| ("output_units", flow(&texts(&units.0))));
+    [constants, axes, inputs, outputs]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-fn texts(named: &[(At<String>, At<String>)]) -> Value {
+fn texts(named: &[(At<String>, At<String>)]) -> BTreeMap<&str, &str> {
     let texts = named.iter();
-    Value::Object(
-        texts
-            .map(|(name, text)| (name.value.clone(), Value::from(text.value.clone())))
-            .collect(),
-    )
+    texts
+        .map(|(name, text)| (name.value.as_str(), text.value.as_str()))
+        .collect()
 }
 
 /// The densities of fields as they are written.
-pub(super) fn densities(raw: &Pipeline) -> Vec<(String, Value)> {
+pub(super) fn densities(raw: &Pipeline) -> Vec<(String, String)> {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        value: Option<&'a str>,
+        by: Option<&'a str>,
+        of: Option<BTreeMap<&'a str, &'a str>>,
+    }
     let fields = raw.fields.iter().flat_map(|fields| &fields.value.0);
     let written = fields.filter_map(|(name, field)| Some((name, field.value.density.as_ref()?)));
     written
         .map(|(name, density)| {
             let Density { value, by, of } = &density.value;
-            let mut keys = serde_json::Map::new();
-            for (key, text) in [("value", value), ("by", by)] {
-                if let Some(text) = text {
-                    keys.insert(key.to_owned(), text.value.clone().into());
-                }
-            }
-            if let Some(of) = of {
-                keys.insert("of".to_owned(), texts(&of.0));
-            }
-            (name.value.clone(), Value::Object(keys))
+            let written = Written {
+                value: value.as_ref().map(|value| value.value.as_str()),
+                by: by.as_ref().map(|by| by.value.as_str()),
+                of: of.as_ref().map(|of| texts(&of.0)),
+            };
+            (name.value.clone(), flow(&written))
         })
         .collect()
 }

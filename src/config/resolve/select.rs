@@ -60,8 +60,8 @@ impl Resolver<'_> {
         let mut left_out = Vec::new();
         list.items.retain(|item| match &item.kind {
             Kind::Model(model) => {
-                left_out.push(model.name.to_owned());
-                // The latest step of a name wins.
+                left_out.push(model.run.to_owned());
+                // What has the same name cannot be told from it.
                 let outputs = model.opened.iter().flat_map(|model| &model.declared);
                 outputs.for_each(|output| kept.retain(|kept| kept != output));
                 false
@@ -189,6 +189,11 @@ impl Resolver<'_> {
         series: &mut Series,
     ) -> Option<Chosen> {
         let base = name.split_once('[').map_or(name, |(base, _)| base);
+        let several = steps.ambiguous(name).or_else(|| steps.ambiguous(base));
+        if let Some(report) = several {
+            self.report(report);
+            return None;
+        }
         if steps.find(name).is_none() && steps.find(base).is_none() && steps.opened {
             let outputs = steps.names();
             let fields = fields.list.iter().map(|field| field.name.as_str());

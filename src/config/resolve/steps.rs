@@ -76,7 +76,14 @@ impl Resolver<'_> {
         fields: &Fields,
         steps: &mut Steps,
     ) -> Option<()> {
-        let rows = self.rows_of_model(list, at, item, step, fields, steps)?;
+        let Some(rows) = self.rows_of_model(list, at, item, step, fields, steps) else {
+            // Whoever uses its outputs has no mistake of its own.
+            match step.opened {
+                Some(model) => learn_names(step, model, steps),
+                None => steps.opened = false,
+            }
+            return None;
+        };
         let joins = |group: &Group| group.model.is_none() && group.rows == rows;
         if !steps.groups.last().is_some_and(joins) {
             self.open_group(list, at, rows, steps);
@@ -117,20 +124,20 @@ impl Resolver<'_> {
         let group = steps.groups.last_mut()?;
         let names = model.inputs.iter().map(|input| input.name.clone());
         group.model = Some(GroupModel {
-            name: step.name.to_owned(),
+            name: step.run.to_owned(),
             device: step.device(),
             source: model.source.clone(),
             feeds: names.zip(feeds.into_iter().map(|(feed, _)| feed)).collect(),
         });
         for info in outputs {
             let value = Value {
-                name: format!("{}/{}", step.name, info.name),
+                name: format!("{}/{}", step.run, info.name),
                 dtype: info.dtype,
                 shape: info.shape.clone(),
                 labels: info.labels.clone(),
             };
             let group = steps.groups.last_mut()?;
-            let qualified = format!("{}.{}", step.name, info.name);
+            let qualified = format!("{}.{}", step.run, info.name);
             let output = group.add(&info.name, qualified, value);
             let at = OutputRef {
                 step: number,
@@ -140,7 +147,7 @@ impl Resolver<'_> {
             let unit = self.output_unit(step, &info);
             // With a unit that cannot be read, whoever takes it has no mistake of its own.
             let info = unit.is_ok().then_some(info);
-            steps.learn(&name, Some(step.name), at, info, unit.ok().flatten());
+            steps.learn(&name, Some(step.run), at, info, unit.ok().flatten());
         }
         Some(())
     }
@@ -284,6 +291,6 @@ fn learn_names(step: &ModelItem<'_>, model: &Opened, steps: &mut Steps) {
             step: number,
             output,
         };
-        steps.learn(name, Some(step.name), at, None, None);
+        steps.learn(name, Some(step.run), at, None, None);
     }
 }

@@ -195,6 +195,11 @@ impl Resolver<'_> {
             return self.fed_by(feed, fields, steps);
         }
         let Some(column) = steps.column(port, fields) else {
+            if let Some(report) = steps.ambiguous(port) {
+                let label = format!("it would feed the input `{port}`");
+                self.report(report.at(&item.span, label));
+                return None;
+            }
             self.report(
                 Report::new(format!(
                     "nothing feeds the input `{port}` of the step `{}`",

@@ -61,7 +61,11 @@ impl Resolver<'_> {
 
     pub(super) fn unknown_feed(&mut self, feed: &At<String>, fields: &Fields, steps: &Steps) {
         // The output may be known by name only, because its step could not be run.
-        if !fields.complete || !steps.opened || steps.find(&feed.value).is_some() {
+        if let Some(report) = steps.ambiguous(&feed.value) {
+            self.report(report.at(&feed.span(), ""));
+            return;
+        }
+        if !fields.complete || !steps.opened || steps.is_known(&feed.value) {
             return;
         }
         if let Some(report) = self.too_early(&feed.value, &feed.span()) {
@@ -96,7 +100,12 @@ impl Resolver<'_> {
     ) {
         // `input` was meant to feed it, which is reported.
         let meant = item.raw.is_some_and(|raw| raw.input.is_some());
-        if !fields.complete || meant || steps.find(&input.name).is_some() {
+        if let Some(report) = steps.ambiguous(&input.name) {
+            let label = format!("it would feed the input `{}`", input.name);
+            self.report(report.at(&item.span, label));
+            return;
+        }
+        if !fields.complete || meant || steps.is_known(&input.name) {
             return;
         }
         let names = || fields.list.iter().map(|field| field.name.as_str());

@@ -9,7 +9,7 @@ use crate::{
     },
     contract::Dtype,
     engine::{ColumnRef, InputInfo, OutputInfo},
-    graph::{Attr, Value},
+    graph::Value,
     units::{Affine, ConversionError, Unit},
 };
 
@@ -328,9 +328,9 @@ impl Group {
                     factors,
                 } => {
                     let kind = self.import_text(name, *field);
-                    let factor = self.looked_up(&kind, factors, wide, &value.shape);
-                    let name = self.graph.node("Mul", &[&value.name, &factor], Vec::new());
-                    Value { name, ..value }
+                    let factor = self.graph.look_up(&kind, factors, wide);
+                    let factor = self.graph.reshape(&factor, &vec![1; value.shape.len()]);
+                    self.graph.with_constant("Mul", &value, &factor.name)
                 }
             };
             let value = self.graph.cast(&value, dtype);
@@ -354,34 +354,6 @@ impl Group {
             value = self.graph.with_constant("Add", &value, &offset);
         }
         value
-    }
-
-    /// For each row the factor of its kind; NaN where the kind has none, which the contract forbids.
-    fn looked_up(
-        &mut self,
-        kind: &Value,
-        factors: &[(String, f64)],
-        dtype: Dtype,
-        shape: &[usize],
-    ) -> String {
-        #[expect(clippy::cast_possible_truncation, reason = "the operator looks up f32")]
-        let values = factors.iter().map(|(_, factor)| *factor as f32).collect();
-        let attributes = vec![
-            (
-                "keys_strings",
-                Attr::Texts(factors.iter().map(|(kind, _)| kind.clone()).collect()),
-            ),
-            ("values_floats", Attr::Floats(values)),
-            ("default_float", Attr::Float(f32::NAN)),
-        ];
-        let name = self
-            .graph
-            .ml_node("LabelEncoder", &[&kind.name], attributes);
-        let factor = self
-            .graph
-            .cast(&Value::new(name, Dtype::F32, Vec::new()), dtype);
-        let ones = vec![1; shape.len()];
-        self.graph.reshape(&factor, &ones).name
     }
 }
 

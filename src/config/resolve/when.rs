@@ -6,6 +6,7 @@ use super::{
     group::Rows,
     known::{Column, Steps},
     list::{HostItem, Item, ModelItem, StepList},
+    names::made_by,
 };
 use crate::{
     config::{raw::At, report::Report},
@@ -98,8 +99,16 @@ impl Resolver<'_> {
         let own = if let Some((_, condition)) = known {
             *condition
         } else {
-            let condition =
-                self.make_condition(list, at, &checked, &columns, &conditions, text, steps)?;
+            let condition = self.make_condition(
+                list,
+                at,
+                &checked,
+                &columns,
+                &conditions,
+                text,
+                fields,
+                steps,
+            )?;
             steps.conditions.push((text.value.clone(), condition));
             condition
         };
@@ -137,6 +146,7 @@ impl Resolver<'_> {
         columns: &[Column],
         conditions: &[OutputRef],
         text: &At<String>,
+        fields: &Fields,
         steps: &mut Steps,
     ) -> Option<OutputRef> {
         let all: Vec<&Column> = columns.iter().collect();
@@ -145,7 +155,7 @@ impl Resolver<'_> {
             otherwise: None,
         };
         let number = self.group_for(list, at, &all, rows, steps);
-        let name = format!("when_{}", steps.conditions.len() + 1);
+        let name = self.condition_name(fields, steps);
         let group = steps.groups.get_mut(number)?;
         let value = match group.emit_formula(checked, columns, &name, number) {
             Ok(value) => group.graph.reshape(&value, &[]),
@@ -161,6 +171,21 @@ impl Resolver<'_> {
         })
     }
 
+    /// What the next condition is called in metrics and graphs: as nothing in the file is.
+    fn condition_name(&self, fields: &Fields, steps: &Steps) -> String {
+        let first = steps.conditions.len() + 1;
+        let taken = |name: &String| {
+            let models = self.named_models().iter();
+            let made = self.raw.steps.iter().flat_map(|steps| &steps.value);
+            fields.find(name).is_some()
+                || models.into_iter().any(|(model, _)| model.value == *name)
+                || made.into_iter().any(|step| made_by(step) == name)
+                || steps.groups.iter().any(|group| group.has(name))
+        };
+        let mut names = (first..).map(|number| format!("when_{number}"));
+        names.find(|name| !taken(name)).unwrap_or_default()
+    }
+
     /// Steps on the host run while rows are decoded, before anything is known of them.
     pub(super) fn check_host_when(&mut self, item: &Item<'_>, host: &HostItem<'_>) {
         let when = item.raw.and_then(|raw| raw.when.as_ref());
@@ -172,6 +197,18 @@ impl Resolver<'_> {
                 ))
                 .at(&when.span(), "")
                 .help("put the condition on the steps behind it"),
+            );
+            return;
+        }
+        let otherwise = item.raw.and_then(|raw| raw.otherwise.as_ref());
+        if let Some(otherwise) = otherwise {
+            self.report(
+                Report::new(format!(
+                    "`{}` runs on every row, and has no `otherwise`",
+                    host.key
+                ))
+                .at(&otherwise.span(), "")
+                .help("remove it: a field that may be missing has a `default`"),
             );
         }
     }

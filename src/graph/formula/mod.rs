@@ -29,7 +29,7 @@ use super::build::{GraphBuilder, Value};
 use crate::{contract::Dtype, units::Unit};
 
 pub use self::{
-    check::{ColumnType, Columns},
+    check::{ColumnDensity, ColumnType, Columns},
     error::FormulaError,
     parser::{MAX_DEPTH, MAX_LENGTH},
 };

@@ -179,6 +179,11 @@ pub(super) enum Op {
         column: usize,
         index: usize,
     },
+    /// The factor of a row's text in this column.
+    LookUp {
+        column: usize,
+        factors: Vec<(String, f64)>,
+    },
     Integer(i64),
     Float(f64),
     Bool(bool),

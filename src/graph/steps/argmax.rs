@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Argmax {
-    /// What each element stands for, one text for each.
+    /// What each element stands for, one text for each; several may stand for the same.
     pub labels: Option<Vec<String>>,
 }
 

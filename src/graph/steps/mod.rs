@@ -32,9 +32,12 @@ mod top_k;
 mod transpose;
 mod vote;
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
-use super::build::{GraphBuilder, Value};
+use super::{
+    build::{GraphBuilder, Value},
+    yaml,
+};
 use crate::contract::Dtype;
 
 pub use self::{
@@ -133,17 +136,13 @@ pub trait TensorStep: fmt::Debug + Parameters {
 
 /// What is written under the step's key.
 pub trait Parameters {
-    /// The parameters as they can be written again.
-    fn parameters(&self) -> serde_json::Value;
+    /// The parameters as YAML in one line.
+    fn parameters(&self) -> String;
 }
 
 impl<T: serde::Serialize> Parameters for T {
-    fn parameters(&self) -> serde_json::Value {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let serde_json::Value::Object(keys) = &mut value {
-            keys.retain(|_, value| !value.is_null());
-        }
-        value
+    fn parameters(&self) -> String {
+        yaml::flow(self)
     }
 }
 
@@ -295,7 +294,8 @@ fn scores(inputs: &[Value]) -> Result<&Value, Fault> {
     Ok(value)
 }
 
-/// One label for each element of the last dimension, where there are labels.
+/// One label for each element of the last dimension, where there are labels. Several may be the same: classes that go by
+/// one name.
 ///
 /// # Errors
 /// There are too few or too many.
@@ -314,6 +314,19 @@ fn class_labels<'a>(
         )
         .help("write one for each, in the order of the model's classes")),
         labels => Ok(labels),
+    }
+}
+
+/// Each label stands for one thing.
+///
+/// # Errors
+/// One is there twice.
+fn once(labels: &[String]) -> Result<(), Fault> {
+    let mut seen = HashSet::new();
+    match labels.iter().find(|label| !seen.insert(*label)) {
+        Some(label) => Err(Fault::key("labels", format!("has `{label}` twice"))
+            .help("so nobody could tell what it stands for: give each its own")),
+        None => Ok(()),
     }
 }
 

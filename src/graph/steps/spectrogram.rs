@@ -167,6 +167,17 @@ impl Spectrogram {
                 .help(format!("write a number from 1 to `n_fft`, {frame}")));
         }
         let hop = self.hop_length.unwrap_or(window / 4);
+        if hop == 0 && self.hop_length.is_none() {
+            let (key, given) = match self.win_length {
+                Some(_) => ("win_length", window),
+                None => ("n_fft", frame),
+            };
+            return Err(Fault::key(
+                key,
+                format!("is {given}, too short for `hop_length` to be a quarter of it"),
+            )
+            .help("write a `hop_length` of 1 or more"));
+        }
         if hop == 0 {
             return Err(Fault::key("hop_length", "is 0").help("write a number from 1 on"));
         }

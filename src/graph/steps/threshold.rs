@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Output, TensorStep, column_dims, comparable, numbers, per_column};
+use super::{Fault, Output, TensorStep, column_dims, comparable, numbers, once, per_column};
 use crate::{
     contract::Dtype,
     graph::{GraphBuilder, Value, params::OneOrMany},
@@ -48,6 +48,7 @@ impl TensorStep for Threshold {
         let Some(labels) = &self.labels else {
             return Ok(Output::only(mask));
         };
+        once(labels)?;
         let [below, reached] = labels.as_slice() else {
             let what = format!("has {} texts, and must have two", labels.len());
             return Err(Fault::key("labels", what)

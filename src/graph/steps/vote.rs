@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Output, TensorStep, alike, model_weights};
+use super::{Fault, Output, TensorStep, alike, model_weights, once};
 use crate::{
     contract::Dtype,
     graph::{Attr, GraphBuilder, Value, build::signed},
@@ -67,6 +67,7 @@ impl Vote {
                     .help("list all texts that the models may say"))
             }
             (Some(labels), Dtype::String) => {
+                once(labels)?;
                 let attributes = vec![
                     ("keys_strings", Attr::Texts(labels.clone())),
                     (

@@ -14,11 +14,14 @@ steps: [{{ model: m, inputs: {{ X: {feeds} }} }}]",
     )
 }
 
+/// In one message, since messages may overtake each other.
 fn rows(middle: &str, rows: &[Value]) -> Vec<Value> {
-    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
-    let ran = run(middle, &lines);
+    let ran = run(middle, &[Value::from(rows.to_vec()).to_string()]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    ran.results
+    match ran.results.as_slice() {
+        [Value::Array(results)] => results.clone(),
+        other => panic!("no list: {other:?}"),
+    }
 }
 
 fn assert_y(result: &Value, expected: [f64; 2]) {
@@ -124,6 +127,47 @@ fn a_formula_takes_the_density_of_a_field() {
     let found = results[0]["t"].as_f64().unwrap();
     let expected = 27.0 * 0.048 * 0.453_592_37 / 0.404_687_260_987_426;
     assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+}
+
+/// A density that another field says: as a formula and as a model's input, in both types of floats, and by the
+/// densities of the file as well as by the standard ones.
+#[test]
+fn a_formula_takes_the_density_that_another_field_says() {
+    for (of, oats) in [
+        ("", 32.0),
+        (
+            ", of: { Barley: \"48 [lb_av]/[bu_us]\", oats: \"34.5 [lb_av]/[bu_us]\" }",
+            34.5,
+        ),
+    ] {
+        let fields = format!(
+            "{{ a: {{ dtype: f64, unit: \"[bu_us]/[acr_us]\", density: {{ by: crop{of} }} }}, v: {{ shape: [2], unit: \"[bu_us]\", density: {{ by: crop{of} }} }}, crop: {{ dtype: string, values: [Barley, oats] }} }}"
+        );
+        let steps = "steps:\n  - { formula: \"unit(a, 't/har') * unit(2, 'EUR/t')\", output: worth, unit: EUR/har }\n  - { formula: \"number(v, 'kg') + 1\", output: mass }\nencode: { json: { outputs: { worth: worth, mass: mass } } }";
+        let results = rows(
+            &format!("fields: {fields}\n{steps}"),
+            &[
+                json!({ "a": 27, "v": [1, 2], "crop": "Barley" }),
+                json!({ "a": 27, "v": [1, 2], "crop": "oats" }),
+            ],
+        );
+        for (result, pounds) in results.iter().zip([48.0, oats]) {
+            let kilos = pounds * 0.453_592_37;
+            let worth = 27.0 * kilos / 1000.0 / 0.404_687_260_987_426 * 2.0;
+            let found = result["worth"].as_f64().expect("a number");
+            assert!(
+                (found - worth).abs() < 1e-12 * worth,
+                "{found} is not {worth}"
+            );
+            for (element, times) in [(0, 1.0), (1, 2.0)] {
+                let (found, mass) = (
+                    result["mass"][element].as_f64().expect("a number"),
+                    kilos * times + 1.0,
+                );
+                assert!((found - mass).abs() < 1e-5, "{found} is not {mass}");
+            }
+        }
+    }
 }
 
 /// The cells of the lines of a Markdown table with this head.

@@ -2,6 +2,8 @@
 
 mod hosts;
 mod means;
+mod one_mistake;
+mod runs;
 mod steps;
 mod units;
 

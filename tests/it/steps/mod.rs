@@ -323,7 +323,9 @@ fn what_is_written_can_be_written_again() {
     for (path, sheet) in sheets() {
         for case in &sheet.cases {
             let written = read(&sheet.step, &case.params).unwrap().parameters();
-            let again = read(&sheet.step, &written)
+            let yaml = serde_saphyr::from_str(&written)
+                .unwrap_or_else(|error| panic!("{}: {written}: {error}", path.display()));
+            let again = read(&sheet.step, &yaml)
                 .unwrap_or_else(|error| panic!("{}: {written}: {error}", path.display()))
                 .parameters();
             assert_eq!(written, again, "{}", path.display());

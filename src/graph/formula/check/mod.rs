@@ -44,7 +44,21 @@ pub struct ColumnType {
     /// The unit of its values, where one is given.
     pub unit: Option<Unit>,
     /// Mass per volume of what it counts: `unit(x, 'kg/har')` makes a mass of a volume by it.
-    pub density: Option<Density>,
+    pub density: Option<ColumnDensity>,
+}
+
+/// The density of what a column counts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ColumnDensity {
+    /// The same in every row.
+    Fixed(Density),
+    /// Told by a column of text.
+    By {
+        /// That column.
+        column: String,
+        /// The density for each of its values.
+        of: Vec<(String, Density)>,
+    },
 }
 
 impl ColumnType {
@@ -344,6 +358,10 @@ fn element_index(
     match element.parse::<usize>() {
         Ok(index) if index < width => Ok(index),
         Ok(_) => Err(error(format!("`{name}` has no element {element}")).help(numbered())),
+        // More digits than a number of elements can have.
+        Err(_) if element.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(error(format!("`{name}` has no element {element}")).help(numbered()))
+        }
         Err(_) => Err(error(format!(
             "`{name}` has no labels, so `{element}` cannot name an element"
         ))

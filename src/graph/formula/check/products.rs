@@ -3,14 +3,25 @@
 use std::ops::Range;
 
 use super::{
-    Checker, FormulaError, Measure, Op, Operand, Typed,
+    Checker, ColumnDensity, FormulaError, Measure, Op, Operand, Typed,
     literals::Number,
     measure::{Scaling, conversion, needed},
 };
 use crate::{
     graph::formula::ast::Arithmetic,
-    units::{Affine, Unit},
+    units::{Affine, Density, Unit},
 };
+
+/// How a value comes into another unit.
+enum By {
+    /// The same way in every row.
+    Same(Affine),
+    /// By a factor for each text of a column, given by its place in the list of those that are used.
+    Text {
+        column: usize,
+        factors: Vec<(String, f64)>,
+    },
+}
 
 impl Checker<'_> {
     pub(super) fn measure_of_product(
@@ -135,27 +146,65 @@ impl Checker<'_> {
     /// Between a volume and a mass by the density of the column, where it has one; any other
     /// conversion needs none.
     fn by_density(
-        &self,
+        &mut self,
         operand: &Operand,
         from: &Unit,
         to: &Unit,
-    ) -> Result<Affine, FormulaError> {
+    ) -> Result<By, FormulaError> {
         let needs = from
             .conversion(to)
             .is_err_and(|error| error.needs_density());
         let density = match &self.get(operand).op {
-            Op::Column(at) if needs => self
+            Op::Column(at) | Op::Element { column: at, .. } if needs => self
                 .used
                 .get(*at)
-                .and_then(|used| used.column.density.as_ref()),
+                .and_then(|used| used.column.density.clone()),
             _ => None,
         };
-        match density {
-            Some(density) => density
+        let affine = |density: &Density| {
+            density
                 .conversion(from, to)
-                .map_err(|wrong| FormulaError::new(operand.span.clone(), wrong.to_string())),
-            None => conversion(from, to, &operand.span),
+                .map_err(|wrong| FormulaError::new(operand.span.clone(), wrong.to_string()))
+        };
+        match density {
+            Some(ColumnDensity::Fixed(density)) => affine(&density).map(By::Same),
+            Some(ColumnDensity::By { column, of }) => {
+                let factor = |(kind, density): &(String, Density)| {
+                    Ok((kind.clone(), affine(density)?.factor))
+                };
+                let factors = of.iter().map(factor).collect::<Result<_, FormulaError>>()?;
+                let column = self.column(&column, &operand.span)?;
+                Ok(By::Text { column, factors })
+            }
+            None => conversion(from, to, &operand.span).map(By::Same),
         }
+    }
+
+    /// The operand times the factor of each row's text.
+    fn times(
+        &mut self,
+        operand: &Operand,
+        column: usize,
+        factors: Vec<(String, f64)>,
+    ) -> Result<Operand, FormulaError> {
+        let ty = self.ty(operand).to_float();
+        let operand = self.coerce(operand, ty)?;
+        let factor = self.push(Typed {
+            op: Op::LookUp { column, factors },
+            inputs: Vec::new(),
+            ty,
+            shape: Vec::new(),
+            measure: Measure::Plain,
+        });
+        let product = Typed {
+            op: Op::Arithmetic(Arithmetic::Multiply),
+            inputs: vec![operand.id, factor],
+            ..self.get(&operand).clone()
+        };
+        Ok(Operand {
+            id: self.push(product),
+            span: operand.span,
+        })
     }
 
     /// `number(x, 'unit')` and `unit(x, 'unit')`: the value in this unit, as a plain number or
@@ -175,15 +224,16 @@ impl Checker<'_> {
         };
         let unit = Unit::parse(text)
             .map_err(|wrong| FormulaError::new(wanted.span.clone(), wrong.to_string()))?;
-        let by = match self.measure(operand) {
+        let by = match self.measure(operand).clone() {
             Measure::Of {
                 unit: own,
                 difference: true,
             } => own
                 .difference_conversion(&unit)
+                .map(By::Same)
                 .map_err(|wrong| FormulaError::new(operand.span.clone(), wrong.to_string()))?,
-            Measure::Of { unit: own, .. } => self.by_density(operand, own, &unit)?,
-            _ if keep => Affine::IDENTITY,
+            Measure::Of { unit: own, .. } => self.by_density(operand, &own, &unit)?,
+            _ if keep => By::Same(Affine::IDENTITY),
             _ => {
                 return Err(FormulaError::new(
                     operand.span.clone(),
@@ -209,10 +259,15 @@ impl Checker<'_> {
             Measure::of(Unit::one())
         };
         let mut operand = operand.clone();
-        if let Some(by) = needed(by) {
-            let ty = self.ty(&operand).to_float();
-            operand = self.coerce(&operand, ty)?;
-            operand = self.scale(&operand, by);
+        match by {
+            By::Same(by) => {
+                if let Some(by) = needed(by) {
+                    let ty = self.ty(&operand).to_float();
+                    operand = self.coerce(&operand, ty)?;
+                    operand = self.scale(&operand, by);
+                }
+            }
+            By::Text { column, factors } => operand = self.times(&operand, column, factors)?,
         }
         // A node of its own, since the column may be used elsewhere as it is.
         let node = Typed {

@@ -103,8 +103,11 @@ impl Emitter<'_> {
     /// Dimensions of a node's result.
     fn rank(&self, node: &Typed) -> usize {
         let input = |id: &usize| self.done[*id].as_ref().map_or(0, |emitted| emitted.rank);
-        let constant = !matches!(node.op, Op::Column(_) | Op::Element { .. })
-            && node.inputs.iter().all(|id| input(id) == 0);
+        let reads = matches!(
+            node.op,
+            Op::Column(_) | Op::Element { .. } | Op::LookUp { .. }
+        );
+        let constant = !reads && node.inputs.iter().all(|id| input(id) == 0);
         if constant { 0 } else { 1 + node.shape.len() }
     }
 
@@ -144,6 +147,15 @@ impl Emitter<'_> {
                 column: place,
                 index,
             } => self.column(*place, Some(*index), column)?,
+            Op::LookUp {
+                column: place,
+                factors,
+            } => {
+                let text = self.column(*place, None, column)?;
+                let text = Value::new(text, Dtype::String, Vec::new());
+                let factor = self.graph.look_up(&text, factors, node.ty.dtype());
+                factor.name
+            }
             Op::Integer(value) => self.whole(*value),
             Op::Float(value) => self.number(node.ty, *value),
             Op::Bool(value) => self.number(Ty::Bool, f64::from(u8::from(*value))),
