@@ -2,6 +2,7 @@
 //! acknowledgements exist.
 
 pub mod cpu;
+pub mod cuda;
 pub mod isolate;
 pub mod raw;
 
