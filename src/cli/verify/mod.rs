@@ -74,7 +74,7 @@ fn device(text: &str) -> Result<Device, String> {
 fn load(device: Device, model: &Path) -> Result<Box<dyn RawModel>, RawError> {
     Ok(match device {
         Device::Cuda(number) => Box::new(CudaRaw::load(model, number)?),
-        Device::Auto if probe::library().is_ok() => Box::new(CudaRaw::load(model, 0)?),
+        Device::Auto if probe::present().is_ok() => Box::new(CudaRaw::load(model, 0)?),
         Device::Auto | Device::Cpu => Box::new(CpuRaw::load(model)?),
     })
 }

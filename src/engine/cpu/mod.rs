@@ -65,7 +65,7 @@ impl CpuEngine {
         let mut steps: Vec<Step> = Vec::with_capacity(spec.steps.len());
         for (index, step) in spec.steps.iter().enumerate() {
             let wanted = wanted(spec, index);
-            let step = Step::load(step, wanted, taken, &steps)?;
+            let step = Step::load(step, wanted, taken, &steps, spec.max_rows.max(1))?;
             steps.push(step);
         }
         let outputs = (spec.outputs.iter().enumerate())

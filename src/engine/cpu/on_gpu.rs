@@ -41,7 +41,7 @@ pub(super) fn place(
         Device::Cpu => return Ok((None, Placed::new(Device::Cpu, "asked for"))),
         Device::Cuda(number) => (number, true),
         Device::Auto => {
-            if let Err(missing) = probe::library() {
+            if let Err(missing) = probe::present() {
                 let why = format!("there is no GPU that can be used: {missing}");
                 return Ok((None, Placed::new(Device::Cpu, why)));
             }

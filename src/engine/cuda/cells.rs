@@ -6,7 +6,7 @@ use crate::{block::Column, graph::tensor::Element};
 
 /// Writes the given elements, little-endian, to the beginning of `to`, and gives the number of bytes.
 /// Text, blobs, and what does not fit are not written.
-pub(super) fn write(column: &Column, elements: Range<usize>, to: &mut [u8]) -> usize {
+pub(in crate::engine) fn write(column: &Column, elements: Range<usize>, to: &mut [u8]) -> usize {
     match column {
         Column::F32(values) => put(values.get(elements), to, f32::to_le_bytes),
         Column::F64(values) => put(values.get(elements), to, f64::to_le_bytes),
@@ -37,7 +37,7 @@ fn put<T: Copy, const SIZE: usize>(
 ///
 /// # Errors
 /// The column cannot hold them, or an index has no label; in words that follow an output's name.
-pub(super) fn append(
+pub(in crate::engine) fn append(
     to: &mut Column,
     element: Element,
     labels: Option<&[String]>,

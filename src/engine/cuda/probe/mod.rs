@@ -132,6 +132,14 @@ pub fn probe() -> Probe {
     }
 }
 
+/// Whether there is a driver that can be used, with a GPU.
+///
+/// # Errors
+/// What is missing.
+pub fn present() -> Result<(), Missing> {
+    library().map(|_| ())
+}
+
 /// The driver's library, loaded and initialised once in a process.
 ///
 /// # Errors

@@ -1,0 +1,349 @@
+//! Products of matrices.
+
+use super::{
+    Lowered, Missing,
+    call::{Call, signed},
+    elementwise::converted,
+    emit::{Emitter, Work},
+    fuse::{Expression, class_of, spread},
+    value::{Value, broadcast},
+};
+use crate::{
+    engine::cuda::launch::{
+        Spot,
+        gemm::{Activation, Gemm, Matrix},
+        pointwise::{Op, joined},
+    },
+    graph::tensor::Element,
+};
+
+/// One side of a product: strides of rows and columns, and of each batch dimension.
+#[derive(Debug, Clone)]
+struct Side {
+    at: Spot,
+    row: i64,
+    col: i64,
+    batch: Vec<i64>,
+}
+
+/// `alpha * A B`, where the last two dimensions are the matrices' and those before are broadcast.
+struct Product {
+    alpha: f32,
+    /// Whether the last two dimensions of A and of B change places.
+    transposed: [bool; 2],
+}
+
+/// `MatMul`.
+pub(in super::super) fn matmul(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
+    let product = Product {
+        alpha: 1.0,
+        transposed: [false, false],
+    };
+    let made = product.of(emitter, call.input(0)?, call.input(1)?)?;
+    Ok(vec![made])
+}
+
+/// `FusedMatMul` and its older name `TransposeMatMul`.
+pub(in super::super) fn fused(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
+    let product = Product {
+        alpha: call.float("alpha", 1.0),
+        transposed: [call.flag("transA", false), call.flag("transB", false)],
+    };
+    let a = batch_transposed(emitter, call.input(0)?, call.flag("transBatchA", false))?;
+    let b = batch_transposed(emitter, call.input(1)?, call.flag("transBatchB", false))?;
+    Ok(vec![product.of(emitter, &a, &b)?])
+}
+
+/// `transBatch`: the first dimension becomes the last but one.
+fn batch_transposed(
+    emitter: &mut Emitter,
+    value: &Value,
+    transposed: bool,
+) -> Result<Value, Missing> {
+    if !transposed {
+        return Ok(value.clone());
+    }
+    let last = value.rank().checked_sub(1).ok_or_else(|| Missing::new("product of single numbers"))?;
+    let order: Vec<usize> = (1..last).chain([0, last]).collect();
+    super::views::permuted(emitter, value, &order)
+}
+
+/// A matrix as two dimensions, with the one that a vector lacks.
+fn padded(value: &Value, vector: [usize; 2]) -> Value {
+    let [rows, columns] = vector;
+    match value.rank() {
+        1 => value.reshaped(&[rows, columns]).unwrap_or_else(|| value.clone()),
+        _ => value.clone(),
+    }
+}
+
+impl Product {
+    fn of(&self, emitter: &mut Emitter, a: &Value, b: &Value) -> Result<Value, Missing> {
+        if a.rank() == 0 || b.rank() == 0 {
+            return Err(Missing::new("product of single numbers"));
+        }
+        let (row, column) = (a.rank() == 1, b.rank() == 1);
+        let (a, b) = (padded(a, [1, a.dim(0)]), padded(b, [b.dim(0), 1]));
+        let [m, k] = ends(&a, self.transposed[0]);
+        let [other, n] = ends(&b, self.transposed[1]);
+        if k != other {
+            return Err(Missing::new(format!("product of {k} columns and {other} rows")));
+        }
+        let outer = |value: &Value| value.dims.len() - 2;
+        let batch = broadcast([
+            a.dims.get(..outer(&a)).unwrap_or_default(),
+            b.dims.get(..outer(&b)).unwrap_or_default(),
+        ])?;
+        let element = a.element;
+        if Gemm::kernel(element).is_none() || b.element != element {
+            return Err(Missing::new(format!("product of {} and {}", element.name(), b.element.name())));
+        }
+        let mut dims = batch.clone();
+        dims.extend([m, n]);
+        let made = emitter.make(element, &dims);
+        if made.len() > 0 {
+            let sides = self.sides(emitter, &a, &b, &batch)?;
+            self.emit(emitter, sides, &batch, [m, n, k], &made)?;
+        }
+        let keep = |at: usize| !(row && at == batch.len() || column && at == batch.len() + 1);
+        let kept: Vec<usize> = (dims.iter().enumerate())
+            .filter(|(at, _)| keep(*at))
+            .map(|(_, dim)| *dim)
+            .collect();
+        Ok(made.reshaped(&kept).unwrap_or(made))
+    }
+
+    fn sides(
+        &self,
+        emitter: &mut Emitter,
+        a: &Value,
+        b: &Value,
+        batch: &[usize],
+    ) -> Result<[Side; 2], Missing> {
+        let [first, second] = self.transposed;
+        Ok([
+            side(emitter, a, first, batch)?,
+            side(emitter, b, second, batch)?,
+        ])
+    }
+
+    /// Emits it, with batch dimensions joined, and with the batches as rows where B is the same for all.
+    fn emit(
+        &self,
+        emitter: &mut Emitter,
+        [mut a, mut b]: [Side; 2],
+        batch: &[usize],
+        [mut m, n, k]: [usize; 3],
+        made: &Value,
+    ) -> Result<(), Missing> {
+        let mut batch = batch.to_vec();
+        let rows = (batch.iter().copied().chain([m])).collect::<Vec<_>>();
+        let strides: Vec<i64> = a.batch.iter().copied().chain([a.row]).collect();
+        if b.batch.iter().all(|stride| *stride == 0) {
+            let (size, one) = joined(&rows, &[&strides]);
+            if let ([rows], Some([row])) = (size.as_slice(), one.first().map(Vec::as_slice)) {
+                (m, a.row) = (*rows, *row);
+                batch.clear();
+                a.batch.clear();
+                b.batch.clear();
+            } else if size.is_empty() {
+                batch.clear();
+                a.batch.clear();
+                b.batch.clear();
+            }
+        }
+        let (size, strides) = joined(&batch, &[&a.batch, &b.batch]);
+        let [a_batch, b_batch] = strides.as_slice() else {
+            return Err(Missing::new("batches of it"));
+        };
+        let pair = |sizes: &[i64]| match *sizes {
+            [] => Ok([0, 0]),
+            [inner] => Ok([inner, 0]),
+            [outer, inner] => Ok([inner, outer]),
+            _ => Err(Missing::new("product of matrices with more than two dimensions of batches")),
+        };
+        let batches = match *size.as_slice() {
+            [] => [1, 1],
+            [inner] => [inner, 1],
+            [outer, inner] => [inner, outer],
+            _ => return Err(Missing::new("product of matrices with more than two dimensions of batches")),
+        };
+        let each = signed(m * n);
+        let (to, _) = emitter.view(made)?;
+        let gemm = Gemm {
+            element: made.element,
+            m,
+            n,
+            k,
+            batches,
+            a: Matrix { at: a.at, row: a.row, col: a.col, batch: pair(a_batch)? },
+            b: Matrix { at: b.at, row: b.row, col: b.col, batch: pair(b_batch)? },
+            c: None,
+            d: Matrix {
+                at: to,
+                row: signed(n),
+                col: 1,
+                batch: [each, each.saturating_mul(signed(batches[0]))],
+            },
+            alpha: self.alpha,
+            beta: 0.0,
+            activation: Activation::None,
+        };
+        gemm.launch()?;
+        emitter.push_work(Work::Gemm(gemm), Some(made));
+        Ok(())
+    }
+}
+
+/// Rows and columns of the last two dimensions.
+fn ends(value: &Value, transposed: bool) -> [usize; 2] {
+    let rank = value.rank();
+    let [rows, columns] = [value.dim(rank - 2), value.dim(rank - 1)];
+    if transposed { [columns, rows] } else { [rows, columns] }
+}
+
+fn side(
+    emitter: &mut Emitter,
+    value: &Value,
+    transposed: bool,
+    batch: &[usize],
+) -> Result<Side, Missing> {
+    let (at, strides) = emitter.view(value)?;
+    let outer = value.rank() - 2;
+    let (own, last) = (
+        strides.get(..outer).unwrap_or_default(),
+        strides.get(outer..).unwrap_or_default(),
+    );
+    let &[row, col] = last else {
+        return Err(Missing::new("product of these"));
+    };
+    let (row, col) = if transposed { (col, row) } else { (row, col) };
+    Ok(Side {
+        at,
+        row,
+        col,
+        batch: spread(batch, value.dims.get(..outer).unwrap_or_default(), own),
+    })
+}
+
+/// `Gemm` and `FusedGemm`: `alpha * op(A) op(B) + beta * C`, and an activation.
+pub(in super::super) fn gemm(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
+    let (a, b) = (call.input(0)?, call.input(1)?);
+    let product = Product {
+        alpha: call.float("alpha", 1.0),
+        transposed: [call.flag("transA", false), call.flag("transB", false)],
+    };
+    let mut made = product.of(emitter, a, b)?;
+    if let Some(c) = call.optional(2)?.filter(|c| c.len() > 0) {
+        emitter.used_once(&made);
+        let beta = f64::from(call.float("beta", 1.0));
+        let mut c = converted(emitter, c, a.element)?;
+        #[expect(clippy::float_cmp, reason = "one is what exporters write")]
+        if beta != 1.0 {
+            let mut program = Expression::new(class_of([&c.element]));
+            let args = [program.input(&c), program.constant(beta)];
+            let result = program.op(Op::Mul, &args);
+            c = emitter.express(program, &c.dims, &[(result, c.element)])?.remove(0);
+        }
+        let mut program = Expression::new(class_of([&made.element]));
+        let args = [program.operand(&made), program.operand(&c)];
+        let result = program.op(Op::Add, &args);
+        made = emitter.express_one(program, result, a.element)?;
+    }
+    if let Some(op) = activation(call)? {
+        emitter.used_once(&made);
+        made = activated(emitter, &made, op)?;
+    }
+    Ok(vec![made])
+}
+
+/// An activation by the name that ONNX Runtime's optimiser gives it.
+pub(super) fn activation(call: &Call<'_>) -> Result<Option<(Op, [f64; 2])>, Missing> {
+    let params = call.floats("activation_params").unwrap_or_default();
+    let param = |at: usize, name: &str, default: f32| {
+        f64::from(match params.get(at) {
+            Some(value) => *value,
+            None => call.float(name, default),
+        })
+    };
+    let (alpha, beta, gamma) = ("activation_alpha", "activation_beta", "activation_gamma");
+    Ok(Some(match call.text("activation", "").as_str() {
+        "" => return Ok(None),
+        "Relu" => (Op::Relu, [0.0; 2]),
+        "Tanh" => (Op::Tanh, [0.0; 2]),
+        "Sigmoid" => (Op::Sigmoid, [0.0; 2]),
+        "Softplus" => (Op::Softplus, [0.0; 2]),
+        "Softsign" => (Op::Softsign, [0.0; 2]),
+        "HardSwish" => (Op::HardSwish, [0.0; 2]),
+        "LeakyRelu" => (Op::LeakyRelu, [param(0, alpha, 0.01), 0.0]),
+        "Elu" => (Op::Elu, [param(0, alpha, 1.0), 0.0]),
+        "Selu" => (Op::Selu, [param(0, alpha, 1.673_263_2), param(1, gamma, 1.050_701)]),
+        "ThresholdedRelu" => (Op::ThresholdedRelu, [param(0, alpha, 1.0), 0.0]),
+        "HardSigmoid" => (Op::HardSigmoid, [param(0, alpha, 0.2), param(1, beta, 0.5)]),
+        "Clip" => (Op::Clip, [param(0, alpha, f32::MIN), param(1, beta, f32::MAX)]),
+        other => return Err(Missing::new(format!("activation {other}"))),
+    }))
+}
+
+/// The value through an activation.
+pub(super) fn activated(
+    emitter: &mut Emitter,
+    value: &Value,
+    (op, constants): (Op, [f64; 2]),
+) -> Result<Value, Missing> {
+    let mut program = Expression::new(class_of([&value.element]));
+    let arg = program.input(value);
+    let result = program.with(op, &[arg], constants);
+    emitter.express_one(program, result, value.element)
+}
+
+/// `x W + b` on rows, from known coefficients `[outputs, inputs]`: what linear models are.
+pub(super) fn linear(
+    emitter: &mut Emitter,
+    x: &Value,
+    coefficients: &[f32],
+    intercepts: &[f32],
+    outputs: usize,
+) -> Result<Value, Missing> {
+    let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+    let x = converted(emitter, x, Element::Float32)?;
+    let columns = x.dim(1);
+    if coefficients.len() != outputs * columns {
+        return Err(Missing::new(format!(
+            "way to use {} coefficients for {columns} columns and {outputs} outputs",
+            coefficients.len()
+        )));
+    }
+    let w = Value::of_floats(&wide(coefficients), vec![outputs, columns], Element::Float32);
+    let product = Product {
+        alpha: 1.0,
+        transposed: [false, true],
+    };
+    let made = product.of(emitter, &x, &w)?;
+    if intercepts.is_empty() {
+        return Ok(made);
+    }
+    if intercepts.len() != outputs {
+        return Err(Missing::new("way to use these intercepts"));
+    }
+    emitter.used_once(&made);
+    let b = Value::of_floats(&wide(intercepts), vec![outputs], Element::Float32);
+    let mut program = Expression::new(class_of([&made.element]));
+    let args = [program.operand(&made), program.operand(&b)];
+    let result = program.op(Op::Add, &args);
+    emitter.express_one(program, result, Element::Float32)
+}
+
+/// `op(x) op(w)` of two matrices, with nothing behind it; for recurrent networks.
+pub(super) fn plain(
+    emitter: &mut Emitter,
+    a: &Value,
+    b: &Value,
+    b_transposed: bool,
+) -> Result<Value, Missing> {
+    let product = Product {
+        alpha: 1.0,
+        transposed: [false, b_transposed],
+    };
+    product.of(emitter, a, b)
+}

@@ -1,0 +1,159 @@
+//! What the device does for one bucket of rows: launches in their order, on places in memory.
+//!
+//! A plan knows nothing of a driver. It can be written down, compared and tested on any machine.
+
+use std::fmt::{self, Write as _};
+
+use bytes::Bytes;
+
+use crate::graph::tensor::Element;
+
+/// Every buffer in an arena and every constant begins at a multiple of this many bytes.
+pub const ALIGNMENT: usize = 256;
+
+/// Where a value lies. Offsets are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In one of [`Plan::constants`].
+    Constant {
+        /// Which.
+        index: usize,
+        /// How far into it.
+        offset: usize,
+    },
+    /// In the arena, which holds what is made on the way.
+    Arena(usize),
+    /// In one of [`Plan::inputs`].
+    Input {
+        /// Which.
+        index: usize,
+        /// How far into it.
+        offset: usize,
+    },
+    /// In one of [`Plan::outputs`].
+    Output {
+        /// Which.
+        index: usize,
+        /// How far into it.
+        offset: usize,
+    },
+    /// One `i32` that is 0 before the first launch; kernels set it where an index is out of range.
+    Fault,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, offset) = match self {
+            Self::Constant { index, offset } => (format!("constant {index}"), *offset),
+            Self::Arena(offset) => return write!(f, "arena+{offset}"),
+            Self::Input { index, offset } => (format!("input {index}"), *offset),
+            Self::Output { index, offset } => (format!("output {index}"), *offset),
+            Self::Fault => return f.write_str("fault"),
+        };
+        f.write_str(&what)?;
+        if offset > 0 {
+            write!(f, "+{offset}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One kernel, launched once. `P` is how addresses are named; only lowering has another than [`Place`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launch<P = Place> {
+    /// The kernel's name in the module.
+    pub kernel: &'static str,
+    /// Blocks along x, y and z.
+    pub grid: [u32; 3],
+    /// Threads of a block along x, y and z.
+    pub block: [u32; 3],
+    /// Dynamic shared memory, in bytes.
+    pub shared: u32,
+    /// The kernel's one argument, a struct of `kernels/args.cuh`; every address in it is zero.
+    pub params: Vec<u8>,
+    /// Where in `params` (bytes) which address goes, 8 bytes each.
+    pub addresses: Vec<(usize, P)>,
+    /// `name (Op)` of the node that it is for, for messages.
+    pub node: String,
+}
+
+/// What is done in one go.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A launch.
+    Kernel(Launch),
+}
+
+/// An input or an output of the whole plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot {
+    /// The graph's name for it.
+    pub name: String,
+    /// The type of its elements.
+    pub element: Element,
+    /// Its shape, rows first; the rows are those of the bucket.
+    pub dims: Vec<usize>,
+    /// Where the model gives strings: the elements are then indices into these.
+    pub labels: Option<Vec<String>>,
+}
+
+impl Slot {
+    /// Its size.
+    pub fn bytes(&self) -> usize {
+        self.dims.iter().product::<usize>() * self.element.bits().div_ceil(8)
+    }
+}
+
+/// Bytes that are uploaded once. Equal ones are there only once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constant {
+    /// The elements, little-endian.
+    pub bytes: Bytes,
+}
+
+/// What runs for one bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// In the graph's order.
+    pub inputs: Vec<Slot>,
+    /// In the graph's order.
+    pub outputs: Vec<Slot>,
+    /// What kernels read and nothing writes.
+    pub constants: Vec<Constant>,
+    /// Bytes of the arena.
+    pub arena: usize,
+    /// In the order they run; each sees what those before it wrote.
+    pub steps: Vec<Step>,
+}
+
+impl fmt::Display for Plan {
+    /// The plan as text, a line for each launch.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, slots) in [("input", &self.inputs), ("output", &self.outputs)] {
+            for (at, slot) in slots.iter().enumerate() {
+                let element = slot.element.name();
+                write!(f, "{what} {at}: {} {element}{:?}", slot.name, slot.dims)?;
+                match &slot.labels {
+                    Some(labels) => writeln!(f, " of {labels:?}")?,
+                    None => writeln!(f)?,
+                }
+            }
+        }
+        let bytes: usize = (self.constants.iter().map(|held| held.bytes.len())).sum();
+        writeln!(f, "constants: {} of {bytes} bytes", self.constants.len())?;
+        writeln!(f, "arena: {} bytes", self.arena)?;
+        for Step::Kernel(launch) in &self.steps {
+            let mut places = String::new();
+            for (at, place) in &launch.addresses {
+                write!(places, " @{at}={place}")?;
+            }
+            let ([x, y, z], [threads, ..]) = (launch.grid, launch.block);
+            write!(f, "{} <<<{x},{y},{z} x {threads}", launch.kernel)?;
+            if launch.shared > 0 {
+                write!(f, ", {} shared", launch.shared)?;
+            }
+            writeln!(f, ">>>{places}  {}", launch.node)?;
+        }
+        Ok(())
+    }
+}
