@@ -23,6 +23,7 @@ mod config_together;
 mod consumers;
 mod create_streams;
 mod cuda;
+mod doctor;
 mod engine;
 mod engine_bad;
 mod engine_library;
