@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use crate::{
-    cli::{err, forebay, out},
-    support::fake_cuda,
-};
+use crate::cli::{err, forebay, out};
+#[cfg(target_os = "linux")]
+use crate::support::fake_cuda;
 
 /// The report as JSON, with the driver that this names; and the exit code.
 fn doctor(driver: &str, more: &[(&str, &str)]) -> (Value, i32) {
@@ -53,6 +52,7 @@ fn without_cuda_all_that_is_needed_is_there() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn with_a_driver_its_devices_are_listed() {
     let library = fake_cuda::library().to_str().unwrap();

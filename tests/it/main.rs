@@ -22,6 +22,8 @@ mod config_text;
 mod config_together;
 mod consumers;
 mod create_streams;
+// There is no CUDA elsewhere.
+#[cfg(target_os = "linux")]
 mod cuda;
 mod doctor;
 mod engine;

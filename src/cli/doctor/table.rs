@@ -23,7 +23,9 @@ pub(super) fn render(findings: &[Finding]) -> String {
         let version = finding.version.as_deref().unwrap_or_default();
         let place = finding.path.as_ref().map(|path| path.display().to_string());
         let mut lines = vec![];
-        lines.extend(place.or_else(|| finding.details.clone().filter(|_| finding.why.is_none())));
+        // Of what is not there it says nothing.
+        let details = (finding.details.clone()).filter(|_| finding.status != Status::Missing);
+        lines.extend(place.or(details));
         lines.extend(finding.why.as_ref().map(|why| why.replace('\n', "\n    ")));
         lines.extend(
             finding

@@ -240,11 +240,11 @@ fn minor(path: &Path) -> Option<u32> {
 
 /// The version of a library that was found: what its name says, or the version of its symbols.
 pub fn version(path: &Path) -> Option<String> {
+    const MARK: &[u8] = b"VERS_1.";
     let name = path.file_name()?.to_string_lossy().into_owned();
     if let Some(version) = name.strip_prefix(FILE).filter(|rest| rest.len() > 1) {
         return Some(version.trim_start_matches('.').to_owned());
     }
-    const MARK: &[u8] = b"VERS_1.";
     let bytes = fs::read(path).ok()?;
     let at = bytes.windows(MARK.len()).position(|part| part == MARK)?;
     let digits = (bytes.iter().skip(at + 5))

@@ -2,12 +2,7 @@
 #define GPU_HOST_SHIM 1
 #include "fake.h"
 
-#if __has_include("kernels.cu")
 #include "kernels.cu"
-#else
-#include "canary.cu"
-#include "move.cu"
-#endif
 
 #include <csetjmp>
 #include <csignal>

