@@ -4,7 +4,7 @@
 // some, a field `pad` says so, and `static_assert`s below hold the sizes. Pointers are device addresses. Counts are elements
 // unless a name says bytes. A count of zero is allowed: the kernel then does nothing.
 //
-// How a kernel is launched (grid, block, dynamic shared memory) stands in the comment above it, in its .cu file.
+// How a kernel is launched (grid, block, dynamic shared memory) stands at the head of its .cu file.
 #pragma once
 
 #if defined(GPU_HOST_SHIM)
@@ -136,8 +136,7 @@ struct PadArgs {
 // ---- gather.cu: `gather`: to[o, i, n] = from[o, index[i], n]. Negative indices count from the end. An index out of range
 // sets *fault to 1 + i (the largest such i, at most 2^31 - 1), reads nothing and writes zero. `index_type` is i32 or i64.
 struct GatherArgs {
-    const void *from;
-    const void *index;
+    const void *from, *index;
     void *to;
     int32_t *fault;
     int64_t outer, axis, indices, inner;
@@ -146,8 +145,7 @@ struct GatherArgs {
 // `gather_elements`: to[o, j, n] = from[o, index[o, j, n], n], where o and n count the index's own dimensions around the axis:
 // a `from` that is larger in them is cut first (`move`). *fault is 1 + the offset in the index.
 struct GatherElementsArgs {
-    const void *from;
-    const void *index;
+    const void *from, *index;
     void *to;
     int32_t *fault;
     int64_t outer, from_axis, to_axis, inner;
@@ -156,8 +154,7 @@ struct GatherElementsArgs {
 // `gather_nd`: `depth` indices select a slice of `slice` elements; batch dimensions are folded into `batches`.
 // to[b, t, s] = from[b * from_batch + sum over d of index[b, t, d] * stride[d] + s].
 struct GatherNdArgs {
-    const void *from;
-    const void *index;
+    const void *from, *index;
     void *to;
     int32_t *fault;
     int64_t batches, tuples, slice, from_batch;
@@ -167,8 +164,7 @@ struct GatherNdArgs {
 // `one_hot`: to[o, d, n] = index[o, n] == d ? on : off. Negative indices count from the end; any other gives a row of `off`.
 // off_on: two elements. bytes = of the values. `index_type` may also be f32 (truncated).
 struct OneHotArgs {
-    const void *index;
-    const void *off_on;
+    const void *index, *off_on;
     void *to;
     int64_t outer, depth, inner;
     int32_t index_type, bytes;
@@ -217,8 +213,7 @@ struct CumSumArgs {
 // null) x becomes scale * x + mask[row, axis position], of the same type, where row = o / mask_repeat, modulo mask_rows unless
 // that is 0; without one, scale * x.
 struct SoftmaxArgs {
-    const void *from;
-    const void *mask;
+    const void *from, *mask;
     void *to;
     int64_t outer, axis, inner, mask_repeat;
     float scale;
@@ -366,8 +361,7 @@ struct ClassScoresArgs {
 struct MapArgs {
     const void *from;
     void *to;
-    const void *keys;
-    const void *values;
+    const void *keys, *values;
     int64_t count;
     int32_t entries, from_type, to_type, pad;
     uint64_t fallback;

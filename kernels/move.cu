@@ -23,11 +23,11 @@ extern "C" __global__ void __launch_bounds__(256) fill(const FillArgs args) {
 }
 
 // Where an index that may lie outside of 0..size takes its element from.
-__device__ __forceinline__ int64_t inside(int64_t index, int64_t size, int32_t mode) {
+__device__ __forceinline__ int32_t inside(int32_t index, int32_t size, int32_t mode) {
     if (index >= 0 && index < size) return index;
     if (mode == 1) return index < 0 ? 0 : size - 1;
-    const int64_t period = mode == 2 ? (size > 1 ? 2 * (size - 1) : 1) : size;
-    int64_t at = index % period;
+    const int32_t period = mode == 2 ? (size > 1 ? 2 * (size - 1) : 1) : size;
+    int32_t at = index % period;
     if (at < 0) at += period;
     return mode == 2 && at >= size ? period - at : at;
 }
@@ -37,8 +37,8 @@ extern "C" __global__ void __launch_bounds__(256) pad(const __grid_constant__ Pa
 #pragma unroll
         for (int d = MAX_RANK - 1; d >= 0; d--) {
             if (d >= args.rank) continue;
-            const int64_t index = take_index(rest, args.to_size[d]);
-            from += inside(index - args.before[d], args.from_size[d], args.mode) * stride;
+            const int32_t index = take_index(rest, args.to_size[d]);
+            from += int64_t(inside(index - args.before[d], args.from_size[d], args.mode)) * stride;
             stride *= args.from_size[d];
         }
         store_bits(args.to, i, args.bytes, load_bits(args.from, from, args.bytes));

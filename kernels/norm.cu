@@ -65,12 +65,14 @@ template <class T, class C> __device__ __forceinline__ void normalize_rows(const
         const T *from = static_cast<const T *>(args.from) + start;
         T *to = static_cast<T *>(args.to) + start;
         C norm = args.kind == 0 ? C(-INFINITY) : C(0);
+#pragma unroll 1
         for (int64_t i = lane; i < args.axis; i += 32) {
             const C x = Compute<C>::read(from[i * args.inner]);
             norm = args.kind == 0 ? Max()(norm, x) : args.kind == 1 ? norm + fabs(x) : norm + x * x;
         }
         norm = args.kind == 0 ? warp_reduce(norm, Max()) : warp_reduce(norm, Sum());
         if (args.kind == 2) norm = sqrt(norm);
+#pragma unroll 1
         for (int64_t i = lane; i < args.axis; i += 32) {
             const C x = Compute<C>::read(from[i * args.inner]);
             const C y = norm != C(0) ? x / norm : args.zero ? C(0) : x;

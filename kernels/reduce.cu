@@ -50,31 +50,31 @@ template <class C> struct Team {
     template <class F> __device__ __forceinline__ C joined(C v, F f) const { return scratch ? block_reduce(v, f, scratch) : warp_reduce(v, f); }
 };
 
-template <class C> __device__ __forceinline__ C reduce_one(const ReduceArgs &args, int64_t start, const Team<C> &team) {
+template <class C> __device__ __forceinline__ C at(const ReduceArgs &args, int64_t start, int64_t i) {
+    return load<C>(args.from, start + offset_of(i, args.reduced_rank, args.reduced_size, args.reduced_stride), args.type);
+}
+template <class C> __device__ __forceinline__ C reduce_one(const ReduceArgs &args, int32_t kind, int64_t start, const Team<C> &team) {
     using A = Arithmetic<C>;
-    auto at = [&](int64_t i) {
-        return load<C>(args.from, start + offset_of(i, args.reduced_rank, args.reduced_size, args.reduced_stride), args.type);
-    };
-    if (args.kind == REDUCE_MAX || args.kind == REDUCE_MIN || args.kind == REDUCE_PROD) {
-        C v = args.kind == REDUCE_MAX ? A::lowest() : args.kind == REDUCE_MIN ? A::largest() : C(1);
-        for (int64_t i = team.first; i < args.reduced; i += team.step) {
-            const C x = at(i);
-            v = args.kind == REDUCE_MAX ? Max()(v, x) : args.kind == REDUCE_MIN ? Min()(v, x) : Product()(v, x);
+    Adder<C> adder;
+    C v = kind == REDUCE_MAX ? A::lowest() : kind == REDUCE_MIN ? A::largest() : C(1);
+#pragma unroll 1 // the load alone is a switch over all types
+    for (int64_t i = team.first; i < args.reduced; i += team.step) {
+        const C x = at<C>(args, start, i);
+        switch (kind) {
+        case REDUCE_MAX: v = Max()(v, x); break;
+        case REDUCE_MIN: v = Min()(v, x); break;
+        case REDUCE_PROD: v = Product()(v, x); break;
+        case REDUCE_SUM_SQUARE: case REDUCE_L2: adder.add(Product()(x, x)); break;
+        case REDUCE_L1: adder.add(A::magnitude(x)); break;
+        default: adder.add(x); break;
         }
-        if (args.kind == REDUCE_MAX) return team.joined(v, Max());
-        if (args.kind == REDUCE_MIN) return team.joined(v, Min());
-        return team.joined(v, Product());
     }
-    return team.joined([&] {
-        Adder<C> adder;
-        for (int64_t i = team.first; i < args.reduced; i += team.step) {
-            const C x = at(i);
-            adder.add(args.kind == REDUCE_SUM_SQUARE || args.kind == REDUCE_L2 ? Product()(x, x)
-                      : args.kind == REDUCE_L1                                 ? A::magnitude(x)
-                                                                               : x);
-        }
-        return adder.sum;
-    }(), Sum());
+    switch (kind) {
+    case REDUCE_MAX: return team.joined(v, Max());
+    case REDUCE_MIN: return team.joined(v, Min());
+    case REDUCE_PROD: return team.joined(v, Product());
+    default: return team.joined(adder.sum, Sum());
+    }
 }
 
 // What is done with the sum at the end.
@@ -95,20 +95,18 @@ template <> __device__ __forceinline__ int64_t finish(const ReduceArgs &args, in
     }
 }
 // log(sum of e^x) = largest + log(sum of e^(x - largest)).
-template <class C> __device__ __forceinline__ C log_sum_exp(ReduceArgs args, int64_t start, const Team<C> &team) {
-    args.kind = REDUCE_MAX;
-    C largest = reduce_one(args, start, team);
+template <class C> __device__ __forceinline__ C log_sum_exp(const ReduceArgs &args, int64_t start, const Team<C> &team) {
+    const C largest = reduce_one(args, REDUCE_MAX, start, team);
     const C shift = largest - largest != C(0) ? C(0) : largest; // an infinity cannot be subtracted
     Adder<C> adder;
-    for (int64_t i = team.first; i < args.reduced; i += team.step)
-        adder.add(exp(load<C>(args.from, start + offset_of(i, args.reduced_rank, args.reduced_size, args.reduced_stride), args.type) - shift));
+#pragma unroll 1
+    for (int64_t i = team.first; i < args.reduced; i += team.step) adder.add(exp(at<C>(args, start, i) - shift));
     return shift + log(team.joined(adder.sum, Sum()));
 }
-template <> __device__ __forceinline__ int64_t log_sum_exp(ReduceArgs args, int64_t start, const Team<int64_t> &team) {
+template <> __device__ __forceinline__ int64_t log_sum_exp(const ReduceArgs &args, int64_t start, const Team<int64_t> &) {
     double sum = 0;
-    for (int64_t i = 0; i < args.reduced; i++)
-        sum += exp(double(load<int64_t>(args.from, start + offset_of(i, args.reduced_rank, args.reduced_size, args.reduced_stride), args.type)));
-    (void)team;
+#pragma unroll 1
+    for (int64_t i = 0; i < args.reduced; i++) sum += exp(double(at<int64_t>(args, start, i)));
     return FromFloat<int64_t, double>::of(log(sum));
 }
 
@@ -120,7 +118,7 @@ template <class C> __device__ __forceinline__ void reduce_all(const ReduceArgs &
     const Team<C> team = by_warp ? Team<C>{threadIdx.x % 32, 32, nullptr} : Team<C>{threadIdx.x, blockDim.x, scratch};
     for (int64_t output = first; output < args.outputs; output += step) {
         const int64_t start = offset_of(output, args.kept_rank, args.kept_size, args.kept_stride);
-        const C v = args.kind == REDUCE_LOG_SUM_EXP ? log_sum_exp<C>(args, start, team) : finish<C>(args, reduce_one(args, start, team));
+        const C v = args.kind == REDUCE_LOG_SUM_EXP ? log_sum_exp<C>(args, start, team) : finish<C>(args, reduce_one(args, args.kind, start, team));
         if (team.first == 0) store<C>(args.to, output, args.type, v);
     }
 }

@@ -51,12 +51,14 @@ template <class T, class C> struct Row {
     // What the threads `first`, `first + step`, ... see of the row.
     __device__ __forceinline__ Running<C> look(int64_t first, int64_t step) const {
         Running<C> r{C(-INFINITY), C(0)};
+#pragma unroll 1 // here and below: four types of this code, four times unrolled, would be most of the whole fatbin
         for (int64_t i = first; i < args.axis; i += step) r = join(r, Running<C>{at(i), C(1)});
         return r;
     }
     __device__ __forceinline__ void write(Running<C> r, int64_t first, int64_t step) const {
         // inf - inf: as everywhere else, one infinity leaves no number in the row.
         const C shift = r.largest == C(INFINITY) ? C(NAN) : args.log ? log(r.sum) : C(1) / r.sum;
+#pragma unroll 1
         for (int64_t i = first; i < args.axis; i += step) {
             const C x = at(i) - r.largest;
             to[i * args.inner] = Compute<C>::template write<T>(args.log ? x - shift : exp(x) * shift);
@@ -65,27 +67,25 @@ template <class T, class C> struct Row {
 };
 
 template <class T, class C> __device__ __forceinline__ void softmax_rows(const SoftmaxArgs &args, C *largest, C *sums) {
-    const int64_t rows = args.outer * args.inner;
+    const bool by_warp = args.axis <= 1024;
     const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    if (args.axis <= 1024) {
-        for (int64_t row = int64_t(blockIdx.x) * warps + warp; row < rows; row += int64_t(gridDim.x) * warps) {
-            const Row<T, C> here(args, row);
-            here.write(warp_join(here.look(lane, 32)), lane, 32);
-        }
-        return;
-    }
-    for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
+    const int64_t rows = args.outer * args.inner, row_step = by_warp ? int64_t(gridDim.x) * warps : gridDim.x;
+    const int64_t first = by_warp ? lane : threadIdx.x, step = by_warp ? 32 : blockDim.x;
+    for (int64_t row = by_warp ? int64_t(blockIdx.x) * warps + warp : blockIdx.x; row < rows; row += row_step) {
         const Row<T, C> here(args, row);
-        Running<C> r = warp_join(here.look(threadIdx.x, blockDim.x));
-        if (lane == 0) {
-            largest[warp] = r.largest;
-            sums[warp] = r.sum;
+        Running<C> r = warp_join(here.look(first, step));
+        if (!by_warp) {
+            if (lane == 0) {
+                largest[warp] = r.largest;
+                sums[warp] = r.sum;
+            }
+            __syncthreads();
+            r = {largest[0], sums[0]};
+#pragma unroll 1
+            for (unsigned w = 1; w < warps; w++) r = join(r, Running<C>{largest[w], sums[w]});
+            __syncthreads(); // before the next row's are written
         }
-        __syncthreads();
-        r = {largest[0], sums[0]};
-        for (unsigned w = 1; w < warps; w++) r = join(r, Running<C>{largest[w], sums[w]});
-        __syncthreads(); // before the next row's are written
-        here.write(r, threadIdx.x, blockDim.x);
+        here.write(r, first, step);
     }
 }
 

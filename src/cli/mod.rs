@@ -5,6 +5,7 @@ pub mod check;
 pub mod compile;
 pub mod completions;
 pub mod demo;
+pub mod doctor;
 mod exit;
 pub mod latency;
 pub mod new;
@@ -59,6 +60,7 @@ pub(crate) use examples;
         "                                               run a file's rows through it",
         "forebay send rows.jsonl --subject rows.a       publish a file's lines",
         "forebay tail 'scores.>'                        print what comes out",
+        "forebay doctor                                 see what this machine has and lacks",
     ),
 )]
 pub struct Cli {
@@ -123,6 +125,9 @@ pub enum Command {
     /// Watch a real model score real rows that stream through a NATS server of its own
     #[command(after_help = demo::examples())]
     Demo(demo::Args),
+    /// Say what this machine has of what forebay can use, what is missing, and what that costs
+    #[command(after_help = doctor::examples())]
+    Doctor(doctor::Args),
     /// Publish the lines of a file to a subject
     #[command(after_help = send::examples())]
     Send(send::Args),
@@ -165,6 +170,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::New(args) => new::new(args, globals),
         Command::Verify(args) => verify::verify(&args, globals),
         Command::Demo(args) => block_on(demo::demo(args, globals)),
+        Command::Doctor(args) => doctor::doctor(&args, globals),
         Command::Send(args) => send::send(&args, globals),
         Command::Tail(args) => block_on(tail::tail(args)),
         Command::Transform(args) => transform::transform(args, globals),

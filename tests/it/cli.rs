@@ -30,6 +30,7 @@ fn help_says_what_each_command_does() {
         "new",
         "verify",
         "demo",
+        "doctor",
         "send",
         "tail",
         "transform",

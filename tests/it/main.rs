@@ -23,7 +23,10 @@ mod config_text;
 mod config_together;
 mod consumers;
 mod create_streams;
+// There is no CUDA elsewhere.
+#[cfg(target_os = "linux")]
 mod cuda;
+mod doctor;
 mod engine;
 mod engine_bad;
 mod engine_library;

@@ -148,7 +148,7 @@ impl Drop for OwnServer {
 }
 
 /// `FOREBAY_NATS_SERVER`, what `make setup` fetched, or the one on the PATH.
-fn find() -> Result<PathBuf, Failure> {
+pub(in crate::cli) fn find() -> Result<PathBuf, Failure> {
     if let Some(path) = env::var_os("FOREBAY_NATS_SERVER").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         return if path.is_file() {

@@ -238,6 +238,21 @@ fn minor(path: &Path) -> Option<u32> {
     name.strip_prefix(FILE)?.split('.').nth(2)?.parse().ok()
 }
 
+/// The version of a library that was found: what its name says, or the version of its symbols.
+pub fn version(path: &Path) -> Option<String> {
+    const MARK: &[u8] = b"VERS_1.";
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    if let Some(version) = name.strip_prefix(FILE).filter(|rest| rest.len() > 1) {
+        return Some(version.trim_start_matches('.').to_owned());
+    }
+    let bytes = fs::read(path).ok()?;
+    let at = bytes.windows(MARK.len()).position(|part| part == MARK)?;
+    let digits = (bytes.iter().skip(at + 5))
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+        .map(|byte| char::from(*byte));
+    Some(digits.collect())
+}
+
 /// Whether a file can be the library of this machine, as far as its name and first bytes tell.
 fn check(path: &Path) -> Result<(), String> {
     if let Some(minor) = minor(path).filter(|minor| *minor < ort::MINOR_VERSION) {

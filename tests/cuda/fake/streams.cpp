@@ -20,7 +20,7 @@ bool is_ready(const Stream &stream) {
 Stream *choose() {
     Stream *first = nullptr;
     for (auto &stream : streams) {
-        if (random_bits() % 24 == 0) stream->rank = random_bits();
+        if (random_bits() % 200 == 0) stream->rank = random_bits();
         if (is_ready(*stream) && (!first || stream->rank > first->rank)) first = stream.get();
     }
     return first;

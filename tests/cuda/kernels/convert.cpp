@@ -8,7 +8,7 @@ template <class From, class To> static void try_convert(std::vector<From> from, 
     context = "convert " + std::to_string(int(TypeOf<From>::value)) + " to " + std::to_string(int(TypeOf<To>::value));
     Buffer<From> a(from.size(), 1);
     Buffer<To> b(from.size(), 1);
-    memcpy(static_cast<void *>(a.data), from.data(), from.size() * sizeof(From));
+    for (size_t i = 0; i < from.size(); i++) a[i] = from[i];
     run(convert, 1, 256, 0, ConvertArgs{a.data, b.data, int64_t(from.size()), TypeOf<From>::value, TypeOf<To>::value});
     for (size_t i = 0; i < from.size(); i++)
         if (memcmp(&b[i], &expected[i], sizeof(To)) != 0) failure("element %zu is %.17g, expected %.17g", i, value_of(b[i]), value_of(expected[i]));

@@ -1,5 +1,10 @@
 //! The device layer on the fake: what is right comes out right in every order, what cannot be right is refused.
 
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
 use forebay::engine::cuda::device::{Argument, Caching, CudaError, Device, Launch, Priority};
 
 use super::ring::{IMAGE, Ring, move_args, transpose};
@@ -267,6 +272,73 @@ fn case_outlives() {
     drop(output);
     drop(graph);
     drop(stream);
+}
+
+#[test]
+fn devices_are_told_apart() {
+    let outcome = fake_cuda::run("cuda::device::case_two_devices", &[("FAKE_DEVICES", "2")]);
+    assert!(outcome.passed, "{outcome:?}");
+}
+
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+fn case_two_devices() {
+    let (first, second) = (Device::open(0).unwrap(), Device::open(1).unwrap());
+    let stream = first.stream(Priority::Normal).unwrap();
+    let elsewhere = second.memory(8).unwrap();
+    let mut refusals = Refusals::default();
+    refusals.add(Device::open(2));
+    refusals.add(stream.fill(&elsewhere, 0..8, 0));
+    refusals.add(stream.copy(&elsewhere, 0..8, &first.memory(8).unwrap(), 0));
+    refusals.add(stream.wait(&second.event().unwrap()));
+    refusals.check("cuda_refused_devices");
+}
+
+#[test]
+fn the_host_and_a_graph_on_two_threads_never_use_the_same_memory_at_once() {
+    for seed in ["1", "2", "3"] {
+        let outcome = fake_cuda::run("cuda::device::case_two_threads", &[("FAKE_SEED", seed)]);
+        assert!(outcome.passed, "{outcome:?}");
+        assert_eq!(outcome.report["violations"], serde_json::json!([]));
+    }
+}
+
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+fn case_two_threads() {
+    const BYTES: usize = 64 * 1024;
+    let device = Device::open(0).unwrap();
+    let stream = device.stream(Priority::Normal).unwrap();
+    let memory = device.memory(BYTES).unwrap();
+    let mut pinned = device.pinned(BYTES, Caching::WriteCombined).unwrap();
+    let graph = stream
+        .capture(|stream| stream.copy_up(&pinned, 0..BYTES, &memory, 0))
+        .unwrap();
+    let (written, launched) = (AtomicU32::new(0), AtomicU32::new(0));
+    let enough = || written.load(Relaxed) >= 50 && launched.load(Relaxed) >= 50;
+    let started = Instant::now();
+    let go_on = || !enough() && started.elapsed() < Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        let (written, launched, memory) = (&written, &launched, &memory);
+        scope.spawn(move || {
+            let mut bytes = vec![0; BYTES];
+            while go_on() {
+                if graph.launch(&stream).is_err() {
+                    continue;
+                }
+                stream.download(memory, 0, &mut bytes).unwrap();
+                assert!(bytes.iter().all(|byte| *byte == bytes[0]), "torn");
+                launched.fetch_add(1, Relaxed);
+            }
+        });
+        while go_on() {
+            if let Ok(mut write) = pinned.write() {
+                write.fill(u8::try_from(written.load(Relaxed) % 251).unwrap());
+                written.fetch_add(1, Relaxed);
+            }
+        }
+    });
+    assert!(enough(), "{written:?} written, {launched:?} launched");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support::fake_cuda;
 /// Runs the ring with what the fake is told to leave out, in many orders; some must come out wrong. The driver's
 /// calls are those of the fifth batch, so that what an earlier one left behind is not what is wanted.
 fn must_show(skip: &str) {
-    const SEEDS: u32 = 20;
+    const SEEDS: u32 = 16;
     let wrong = |seed: &u32| {
         let environment = [("FAKE_SEED", &*seed.to_string()), ("FAKE_SKIP", skip)];
         let outcome = fake_cuda::run("cuda::device::case_ring", &environment);
@@ -20,8 +20,7 @@ fn must_show(skip: &str) {
         !outcome.passed
     };
     let shown = (0..SEEDS).filter(wrong).count();
-    println!("{skip}: wrong in {shown} of {SEEDS} orders");
-    assert!(shown >= 3, "{skip}: wrong in {shown} of {SEEDS} orders");
+    assert!(shown >= 2, "{skip}: wrong in {shown} of {SEEDS} orders");
 }
 
 #[test]
@@ -177,6 +176,7 @@ fn every_call_may_fail_and_nothing_panics() {
 
 #[test]
 #[ignore = "a case of another test, in a process of its own"]
+#[allow(clippy::print_stdout, reason = "the test that runs it reads that")]
 fn case_any_failure() {
     let error = Device::open(0)
         .and_then(|device| Ring::new(&device, 1)?.run(1))

@@ -100,6 +100,30 @@ fn build() -> PathBuf {
     library
 }
 
+/// The program that does what none may do, linked to the fake.
+pub(crate) fn check_program() -> PathBuf {
+    let library = library();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = root.join("tests/cuda/fake/check/check.cpp");
+    let hash = hash_of(&[source.clone(), root.join("kernels/args.cuh")]);
+    let built = library.parent().unwrap();
+    let program = built.join(format!("check-{hash:016x}"));
+    let lock = fs::File::create(built.join("lock")).unwrap();
+    lock.lock().unwrap();
+    if !program.exists() {
+        let being_made = built.join("check-new");
+        let mut compiler = Command::new("g++");
+        compiler.args(["-std=c++17", "-O1", "-Wall", "-Wextra", "-I"]);
+        compiler
+            .arg(root.join("kernels"))
+            .arg("-o")
+            .arg(&being_made);
+        finish(start(compiler.arg(&source).arg(library)));
+        fs::rename(being_made, &program).unwrap();
+    }
+    program
+}
+
 fn start(command: &mut Command) -> std::process::Child {
     let started = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     started.unwrap_or_else(|error| {

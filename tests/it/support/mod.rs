@@ -6,6 +6,7 @@
 pub(crate) mod cluster;
 pub(crate) mod examples;
 #[allow(dead_code, reason = "one of the binaries that share it needs it")]
+#[cfg(target_os = "linux")]
 pub(crate) mod fake_cuda;
 pub(crate) mod identities;
 pub(crate) mod line;

@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 use cudarc::driver::sys::{self, CUresult};
 
-use super::error::CudaError;
+use super::error::{CudaError, NOT_READY};
 
 /// Declares the functions that may be called, and with them the list that [`verify`] goes through.
 macro_rules! functions {
@@ -117,6 +117,10 @@ fn check(call: &'static str, result: CUresult) -> Result<(), CudaError> {
         return Ok(());
     }
     let call = call.trim_end_matches("_v2");
+    if result == CUresult::CUDA_ERROR_NOT_READY {
+        // What a loop asks for; nobody reads the words.
+        return Err(CudaError::driver(call, NOT_READY, "", ""));
+    }
     let words = |ask: unsafe fn(CUresult, *mut *const c_char) -> CUresult| {
         let mut text: *const c_char = std::ptr::null();
         // SAFETY: `text` is a place for one pointer; `verify` has seen both functions.

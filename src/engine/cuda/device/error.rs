@@ -27,7 +27,7 @@ enum Cause {
 /// After the comments of CUDA's `cuda.h` ("the process must be terminated and relaunched"), and those
 /// where the device or the context is gone.
 const FATAL: &[u32] = &[
-    4, 46, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 800, 999,
+    4, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 911, 999,
 ];
 
 const OUT_OF_MEMORY: u32 = 2;
@@ -154,6 +154,6 @@ mod tests {
     fn an_error_of_the_context_is_told_from_one_of_the_call() {
         let of = |code| CudaError::driver("cuStreamSynchronize", code, "", "").is_lost();
         assert!(of(700) && of(719) && of(214) && of(999));
-        assert!(!of(1) && !of(2) && !of(500) && !of(701) && !of(900));
+        assert!(!of(1) && !of(2) && !of(500) && !of(701) && !of(800) && !of(900));
     }
 }

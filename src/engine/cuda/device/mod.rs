@@ -77,7 +77,7 @@ impl fmt::Debug for Context {
 }
 
 impl Device {
-    /// Opens the device with this number.
+    /// Opens the device with this number. What two openings make cannot be used together: open it once, and clone.
     ///
     /// # Errors
     /// There is no driver that can be used, no such device, the device is too old, or it cannot be opened.

@@ -15,6 +15,8 @@
 mod driver;
 mod extras;
 mod library;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::{env, fmt, path::PathBuf, sync::OnceLock};

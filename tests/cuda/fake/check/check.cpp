@@ -1,0 +1,207 @@
+// What the fake driver must see, each as a case: `check NAME`. The program does what none may do, and ends well where
+// the driver answered as it should; what was a violation is in the fake's report.
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "args.cuh"
+
+extern "C" {
+int cuInit(unsigned);
+int cuMemAlloc_v2(uint64_t *, size_t);
+int cuMemFree_v2(uint64_t);
+int cuMemHostAlloc(void **, size_t, unsigned);
+int cuMemFreeHost(void *);
+int cuMemcpyHtoDAsync_v2(uint64_t, const void *, size_t, void *);
+int cuMemcpyDtoHAsync_v2(void *, uint64_t, size_t, void *);
+int cuMemsetD8Async(uint64_t, unsigned char, size_t, void *);
+int cuStreamCreateWithPriority(void **, unsigned, int);
+int cuStreamDestroy_v2(void *);
+int cuStreamSynchronize(void *);
+int cuStreamWaitEvent(void *, void *, unsigned);
+int cuStreamBeginCapture_v2(void *, int);
+int cuStreamEndCapture(void *, void **);
+int cuEventCreate(void **, unsigned);
+int cuEventDestroy_v2(void *);
+int cuEventRecord(void *, void *);
+int cuEventQuery(void *);
+int cuModuleLoadData(void **, const void *);
+int cuModuleGetFunction(void **, void *, const char *);
+int cuLaunchKernel(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **);
+int cuGraphInstantiateWithFlags(void **, void *, unsigned long long);
+int cuGraphLaunch(void *, void *);
+int cuGraphExecDestroy(void *);
+size_t forebay_args_size(const char *);
+}
+
+static int failures = 0;
+#define EXPECT(call, wanted)                                                                                                 \
+    do {                                                                                                                     \
+        long got = long(call);                                                                                               \
+        if (got != long(wanted)) failures++, printf("line %d: %s is %ld, not %ld\n", __LINE__, #call, got, long(wanted));    \
+    } while (0)
+
+static void *stream, *other;
+static uint64_t memory; // 252 bytes: the last four of 256 are not ours
+static char *pinned;    // 256 bytes
+constexpr size_t BYTES = 252;
+
+static void *kernel(const char *name) {
+    void *module = nullptr, *function = nullptr;
+    EXPECT(cuModuleLoadData(&module, "\x50\xED\x55\xBA"), 0);
+    EXPECT(cuModuleGetFunction(&function, module, name), 0);
+    return function;
+}
+// Writes the canary's pattern: `count` numbers of four bytes.
+static int canary(uint64_t to, uint32_t count, unsigned shared = 0) {
+    CanaryArgs args = {reinterpret_cast<uint32_t *>(to), count, 0};
+    void *params[] = {&args};
+    return cuLaunchKernel(kernel("canary"), 1, 1, 1, 64, 1, 1, shared, stream, params, nullptr);
+}
+
+static void fresh_memory_is_no_zeros() {
+    unsigned char bytes[BYTES];
+    EXPECT(cuMemcpyDtoHAsync_v2(bytes, memory, BYTES, stream), 0);
+    for (unsigned char byte : bytes) EXPECT(byte, 0xFF);
+}
+static void work_waits() {
+    EXPECT(cuMemsetD8Async(memory, 7, 1, stream), 0);
+    EXPECT(*reinterpret_cast<unsigned char *>(memory), 0xFF); // nothing has run
+    EXPECT(cuStreamSynchronize(stream), 0);
+    EXPECT(*reinterpret_cast<unsigned char *>(memory), 7);
+}
+static void pageable_copies_are_staged_and_pinned_are_not() {
+    char pageable = 1;
+    pinned[0] = 1;
+    EXPECT(cuMemcpyHtoDAsync_v2(memory, &pageable, 1, stream), 0);
+    EXPECT(cuMemcpyHtoDAsync_v2(memory + 1, pinned, 1, stream), 0);
+    pageable = pinned[0] = 2;
+    EXPECT(cuStreamSynchronize(stream), 0);
+    EXPECT(*reinterpret_cast<char *>(memory), 1);
+    EXPECT(*reinterpret_cast<char *>(memory + 1), 2);
+}
+static void copy_outside() {
+    EXPECT(cuMemcpyHtoDAsync_v2(memory, pinned, BYTES + 1, stream), 0);
+    EXPECT(cuStreamSynchronize(stream), 999);
+    EXPECT(cuMemsetD8Async(memory, 0, 1, stream), 999); // everything fails from then on
+}
+static void pinned_freed_too_early() {
+    EXPECT(cuMemcpyHtoDAsync_v2(memory, pinned, 4, stream), 0);
+    EXPECT(cuMemFreeHost(pinned), 0);
+    EXPECT(cuStreamSynchronize(stream), 999);
+}
+static void freed_twice() {
+    EXPECT(cuMemFree_v2(memory), 0);
+    EXPECT(cuMemFree_v2(memory), 999);
+}
+static void freed_is_not_a_beginning() { EXPECT(cuMemFree_v2(memory + 4), 999); }
+static void kernel_on_freed_memory() {
+    EXPECT(cuMemFree_v2(memory), 0);
+    EXPECT(canary(memory, 1), 0);
+    EXPECT(cuStreamSynchronize(stream), 700);
+}
+static void kernel_far_outside() {
+    EXPECT(canary(memory, 65), 0);
+    EXPECT(cuStreamSynchronize(stream), 700);
+}
+static void kernel_just_outside() {
+    EXPECT(canary(memory, 64), 0); // 256 bytes into 252
+    EXPECT(cuStreamSynchronize(stream), 0);
+    EXPECT(cuMemFree_v2(memory), 999);
+}
+static void kernel_on_nothing() {
+    EXPECT(canary(0, 1), 0);
+    EXPECT(cuStreamSynchronize(stream), 700);
+}
+static void stream_after_its_end() {
+    EXPECT(cuStreamDestroy_v2(stream), 0);
+    EXPECT(cuMemsetD8Async(memory, 0, 1, stream), 999);
+}
+static void event_after_its_end() {
+    void *event;
+    EXPECT(cuEventCreate(&event, 2), 0);
+    EXPECT(cuEventRecord(event, stream), 0);
+    EXPECT(cuStreamWaitEvent(other, event, 0), 0); // who waits already still gets it
+    EXPECT(cuEventDestroy_v2(event), 0);
+    EXPECT(cuStreamSynchronize(other), 0);
+    EXPECT(cuEventQuery(event), 999);
+}
+static void launches_that_no_device_takes() {
+    EXPECT(canary(memory, 1, 48 * 1024), 0);
+    EXPECT(canary(memory, 1, 48 * 1024 + 1), 1);
+    void *module, *function;
+    EXPECT(cuModuleLoadData(&module, "not kernels"), 200);
+    EXPECT(cuModuleLoadData(&module, "\x50\xED\x55\xBA"), 0);
+    EXPECT(cuModuleGetFunction(&function, module, "no_such_kernel"), 500);
+    EXPECT(forebay_args_size("canary"), sizeof(CanaryArgs));
+    EXPECT(forebay_args_size("no_such_kernel"), 0);
+}
+static void *graph_of_a_fill() {
+    void *graph = nullptr, *executable = nullptr;
+    EXPECT(cuStreamBeginCapture_v2(stream, 1), 0);
+    EXPECT(cuMemsetD8Async(memory, 9, 1, stream), 0);
+    EXPECT(cuStreamEndCapture(stream, &graph), 0);
+    EXPECT(cuGraphInstantiateWithFlags(&executable, graph, 0), 0);
+    return executable;
+}
+static void graphs_run_when_launched() {
+    void *graph = graph_of_a_fill();
+    EXPECT(cuStreamSynchronize(stream), 0);
+    EXPECT(*reinterpret_cast<unsigned char *>(memory), 0xFF);
+    EXPECT(cuGraphLaunch(graph, other), 0); // on any stream
+    EXPECT(cuStreamSynchronize(other), 0);
+    EXPECT(*reinterpret_cast<unsigned char *>(memory), 9);
+    EXPECT(cuGraphExecDestroy(graph), 0);
+}
+static void graph_gone_while_it_runs() {
+    void *graph = graph_of_a_fill();
+    EXPECT(cuGraphLaunch(graph, stream), 0);
+    EXPECT(cuGraphExecDestroy(graph), 999);
+}
+static void graph_of_memory_that_is_gone() {
+    void *graph = graph_of_a_fill();
+    EXPECT(cuMemFree_v2(memory), 0);
+    EXPECT(cuGraphLaunch(graph, stream), 0);
+    EXPECT(cuStreamSynchronize(stream), 999);
+}
+static void recording_is_broken_by_what_may_not_be() {
+    void *graph, *event;
+    uint64_t more;
+    EXPECT(cuEventCreate(&event, 2), 0);
+    EXPECT(cuStreamBeginCapture_v2(stream, 1), 0);
+    EXPECT(cuMemAlloc_v2(&more, 1), 900);
+    EXPECT(cuStreamEndCapture(stream, &graph), 901);
+    EXPECT(cuStreamBeginCapture_v2(stream, 1), 0);
+    EXPECT(cuStreamWaitEvent(stream, event, 0), 905);
+    EXPECT(cuStreamEndCapture(stream, &graph), 901);
+    EXPECT(cuStreamEndCapture(stream, &graph), 903);
+}
+
+#define NAMED(name) {#name, name}
+static const struct { const char *name; void (*run)(); } CASES[] = {
+    NAMED(fresh_memory_is_no_zeros), NAMED(work_waits), NAMED(pageable_copies_are_staged_and_pinned_are_not),
+    NAMED(copy_outside), NAMED(pinned_freed_too_early), NAMED(freed_twice), NAMED(freed_is_not_a_beginning),
+    NAMED(kernel_on_freed_memory), NAMED(kernel_far_outside), NAMED(kernel_just_outside), NAMED(kernel_on_nothing),
+    NAMED(stream_after_its_end), NAMED(event_after_its_end), NAMED(launches_that_no_device_takes),
+    NAMED(graphs_run_when_launched), NAMED(graph_gone_while_it_runs), NAMED(graph_of_memory_that_is_gone),
+    NAMED(recording_is_broken_by_what_may_not_be),
+};
+
+int main(int count, char **words) {
+    if (count < 2) { // the names, for whoever runs them
+        for (auto &one : CASES) puts(one.name);
+        return 0;
+    }
+    for (auto &one : CASES) {
+        if (strcmp(one.name, words[1])) continue;
+        EXPECT(cuInit(0), 0);
+        EXPECT(cuStreamCreateWithPriority(&stream, 1, 0), 0);
+        EXPECT(cuStreamCreateWithPriority(&other, 1, 0), 0);
+        EXPECT(cuMemAlloc_v2(&memory, BYTES), 0);
+        EXPECT(cuMemHostAlloc(reinterpret_cast<void **>(&pinned), 256, 0), 0);
+        one.run();
+        return failures > 0;
+    }
+    return 2;
+}
