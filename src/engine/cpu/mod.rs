@@ -6,6 +6,7 @@
 //! - `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
+//! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
 
 pub mod catalog;
 mod collect;
@@ -13,6 +14,7 @@ mod explain;
 mod gather;
 pub mod library;
 mod model;
+pub mod optimized;
 pub mod raw;
 mod step;
 

@@ -1,0 +1,175 @@
+//! A model as ONNX Runtime's optimiser leaves it for one shape of its inputs: constants folded, shapes static, what
+//! belongs together in one operator. It is what other devices start from.
+
+use std::{
+    env, fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use ort::{
+    logging::LogLevel,
+    session::{Session, builder::GraphOptimizationLevel},
+};
+
+use super::{explain, library};
+use crate::{
+    engine::{ModelError, ModelSource},
+    graph::{
+        self,
+        proto::{Dimension, Graph, Kind, Model, Shape, Size, ValueInfo},
+        zipmap::{self, Labels},
+    },
+};
+
+/// What the optimiser gave.
+#[derive(Debug, Clone)]
+pub struct Optimized {
+    /// The model; every input has a fixed shape.
+    pub model: Model,
+    /// The keys of outputs that were maps (ZipMap); they are tensors now.
+    pub labels: Labels,
+}
+
+/// Optimises the model for inputs of these shapes, in the order of the graph's inputs (constants that may be
+/// overridden are none), rows first.
+///
+/// # Errors
+/// The model cannot be read, has another number of inputs or dimensions, does not take these shapes, or is one that
+/// ONNX Runtime refuses.
+pub fn optimized(source: &ModelSource, dims: &[Vec<usize>]) -> Result<Optimized, ModelError> {
+    let path = source.path.as_path();
+    let file = if let Some(graph) = &source.graph {
+        graph.clone()
+    } else {
+        explain::check_file(path)?;
+        let read = fs::read(path);
+        read.map_err(|error| explain::about(path, &format!("it cannot be read: {error}")))?
+            .into()
+    };
+    let said = |error: graph::GraphError| explain::about(path, &error.to_string());
+    let mut model = graph::parse(file).map_err(said)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    graph::inline_external(&mut model, folder).map_err(said)?;
+    let labels = zipmap::unzip(&mut model);
+    if let Some(graph) = &mut model.graph {
+        fix(graph, dims).map_err(|why| explain::about(path, &why))?;
+    }
+    let model = run(path, &graph::to_bytes(&model))?;
+    Ok(Optimized { model, labels })
+}
+
+/// Fixes the shapes of the inputs, and takes away those that the file declares for anything else: they are not to
+/// be trusted, and hold names of dimensions that are numbers now.
+fn fix(graph: &mut Graph, dims: &[Vec<usize>]) -> Result<(), String> {
+    let constants = &graph.initializer;
+    let is_constant = |input: &ValueInfo| constants.iter().any(|held| held.name == input.name);
+    let mut free: Vec<&mut ValueInfo> = (graph.input.iter_mut())
+        .filter(|input| !is_constant(input))
+        .collect();
+    if free.len() != dims.len() {
+        return Err(format!(
+            "it has {} inputs, and shapes for {} were given",
+            free.len(),
+            dims.len()
+        ));
+    }
+    for (input, dims) in free.iter_mut().zip(dims) {
+        let kind = input.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        let Some(Kind::Tensor(tensor)) = kind else {
+            return Err(format!("its input `{}` is not a tensor", input.name));
+        };
+        let declared = tensor.shape.as_ref().map(|shape| shape.dim.len());
+        if declared.is_some_and(|rank| rank != dims.len()) {
+            return Err(format!(
+                "its input `{}` has {} dimensions, not the {} of {dims:?}",
+                input.name,
+                declared.unwrap_or(0),
+                dims.len()
+            ));
+        }
+        let fixed = |dim: &usize| Dimension {
+            denotation: None,
+            value: i64::try_from(*dim).ok().map(Size::Value),
+        };
+        tensor.shape = Some(Shape {
+            dim: dims.iter().map(fixed).collect(),
+        });
+    }
+    graph.value_info.clear();
+    for output in &mut graph.output {
+        let kind = output.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        if let Some(Kind::Tensor(tensor)) = kind {
+            tensor.shape = None;
+        }
+    }
+    Ok(())
+}
+
+/// Lets ONNX Runtime optimise the file and reads what it wrote.
+fn run(path: &Path, file: &[u8]) -> Result<Model, ModelError> {
+    let environment = library::loaded()?;
+    let folder = Folder::new().map_err(|error| {
+        explain::about(
+            path,
+            &format!("no temporary folder could be made to optimise it in: {error}"),
+        )
+    })?;
+    let written = folder.0.join("optimized.onnx");
+    let opened = catch_unwind(AssertUnwindSafe(|| -> ort::Result<Session> {
+        Session::builder(&environment)?
+            // One level more would bring the CPU's own layouts of memory.
+            .with_optimization_level(GraphOptimizationLevel::Level2)?
+            .with_optimized_model_path(&written)?
+            .with_intra_threads(1)?
+            .with_inter_threads(1)?
+            .with_log_level(LogLevel::Error)?
+            .commit_from_memory(file)
+    }));
+    match opened {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(explain::load_failure(path, &error)),
+        Err(_) => {
+            return Err(explain::about(
+                path,
+                "its inputs or outputs are of a kind that forebay does not know",
+            ));
+        }
+    }
+    let bytes = fs::read(&written).map_err(|error| {
+        explain::about(
+            path,
+            &format!("ONNX Runtime wrote no optimised model: {error}"),
+        )
+    })?;
+    graph::parse(Bytes::from(bytes)).map_err(|error| explain::about(path, &error.to_string()))
+}
+
+/// A folder of its own, which goes when it is dropped.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> std::io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!(
+            "forebay-optimize-{}-{}",
+            process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = env::temp_dir().join(name);
+        fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::debug!("{} stays behind: {error}", self.0.display());
+        }
+    }
+}
