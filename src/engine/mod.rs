@@ -4,6 +4,7 @@
 pub mod cpu;
 pub mod cuda;
 pub mod isolate;
+mod python;
 pub mod raw;
 
 use std::path::{Path, PathBuf};

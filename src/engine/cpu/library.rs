@@ -6,7 +6,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     fmt::Write as _,
     fs,
     io::Read as _,
@@ -16,7 +15,7 @@ use std::{
 
 use ort::{environment::Environment, logging::LogLevel};
 
-use crate::engine::ModelError;
+use crate::engine::{ModelError, python};
 
 /// Names the library before all other places.
 pub const VARIABLE: &str = "FOREBAY_ONNXRUNTIME";
@@ -54,16 +53,6 @@ impl Surroundings {
     /// Those of this process; `flag` is what the command line names.
     pub fn of_process(flag: Option<&Path>) -> Self {
         let folder = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let mut python: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"]
-            .into_iter()
-            .filter_map(folder)
-            .map(PathBuf::from)
-            .collect();
-        python.extend(python_of_path(folder("PATH")));
-        if let Some(home) = folder("HOME") {
-            python.push(Path::new(&home).join(".local"));
-        }
-        python.push("/usr/local".into());
         let mut system: Vec<PathBuf> = folder("LD_LIBRARY_PATH")
             .map(|path| env::split_paths(&path).collect())
             .unwrap_or_default();
@@ -82,7 +71,7 @@ impl Surroundings {
             variable: folder(VARIABLE).map(PathBuf::from),
             executable: env::current_exe().ok(),
             current_dir: env::current_dir().ok(),
-            python: unique(python),
+            python: unique(python::environments()),
             system: unique(system),
         }
     }
@@ -112,38 +101,13 @@ impl Surroundings {
     }
 }
 
-/// The Python installation whose `python3` is first in `PATH`; for pyenv, all that it has.
-fn python_of_path(path: Option<OsString>) -> Vec<PathBuf> {
-    let first = path
-        .and_then(|path| env::split_paths(&path).find(|folder| folder.join("python3").exists()));
-    let Some(root) = first.as_deref().and_then(Path::parent) else {
-        return Vec::new();
-    };
-    let mut versions: Vec<PathBuf> = fs::read_dir(root.join("versions"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    versions.sort();
-    if versions.is_empty() {
-        versions.push(root.to_path_buf());
-    }
-    versions
-}
-
 /// Where a Python installation keeps the library of its `onnxruntime` package.
 fn python_capi(root: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(root.join("lib"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("python3"))
-        .flat_map(|entry| ["site-packages", "dist-packages"].map(|name| entry.path().join(name)))
+    let mut found: Vec<PathBuf> = python::packages(root)
+        .iter()
         .map(|packages| packages.join("onnxruntime/capi"))
         .filter(|capi| capi.is_dir())
         .collect();
-    found.sort();
     if found.is_empty() {
         // Not there, and listed as such.
         found.push(root.join("lib/python3*/site-packages/onnxruntime/capi"));

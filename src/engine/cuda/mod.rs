@@ -1,9 +1,13 @@
-//! Models on an NVIDIA GPU.
+//! Models on NVIDIA GPUs.
 //!
-//! - [`plan`] is what runs for one bucket: launches on places
-//! - `launch` has a file for each family of kernels and writes what they take
+//! - [`probe`] says which of CUDA's libraries are there, and calls nothing that could panic
+//! - [`device`] is the one door to the driver: memory, streams, events, kernels, graphs
 //! - [`lower`](mod@lower) turns an optimised ONNX graph into a plan
+//! - `launch` has a file for each family of kernels and writes what they take
+//! - [`plan`] is what runs for one bucket: launches on places
 
+pub mod device;
 mod launch;
 pub mod lower;
 pub mod plan;
+pub mod probe;

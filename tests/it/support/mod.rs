@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "one of the binaries that share it needs it")]
 pub(crate) mod cluster;
 pub(crate) mod examples;
+#[allow(dead_code, reason = "one of the binaries that share it needs it")]
+pub(crate) mod fake_cuda;
 pub(crate) mod identities;
 pub(crate) mod line;
 pub(crate) mod offline;

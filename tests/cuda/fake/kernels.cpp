@@ -1,0 +1,133 @@
+// Modules and kernels. Every kernel of kernels/ is compiled in, through the shim, and found by its name.
+#define GPU_HOST_SHIM 1
+#include "fake.h"
+
+#if __has_include("kernels.cu")
+#include "kernels.cu"
+#else
+#include "canary.cu"
+#include "move.cu"
+#endif
+
+#include <csetjmp>
+#include <csignal>
+
+namespace {
+template <class Args, void (*KERNEL)(const Args)>
+const char *run_kernel(const void *args, unsigned grid[3], unsigned block[3], size_t shared) {
+    Args copy;
+    memcpy(&copy, args, sizeof copy);
+    return shim::launch(KERNEL, dim3(grid[0], grid[1], grid[2]), dim3(block[0], block[1], block[2]), shared, copy);
+}
+#define ENTRY(name, Args) {#name, sizeof(Args), 48 * 1024, run_kernel<Args, name>},
+Kernel table[] = {FOREBAY_KERNELS(ENTRY)};
+
+// A kernel that touches what it must not ends there, and the device is lost, as on a real one.
+sigjmp_buf way_out;
+volatile sig_atomic_t running = 0;
+void *volatile touched = nullptr;
+struct sigaction before[2];
+void on_fault(int signal, siginfo_t *info, void *) {
+    if (running) {
+        touched = info->si_addr;
+        siglongjmp(way_out, 1);
+    }
+    // Not ours: let whoever was there before have it, when the instruction runs again.
+    sigaction(signal, &before[signal == SIGBUS], nullptr);
+}
+void watch() {
+    static bool watching = false;
+    if (watching) return;
+    watching = true;
+    struct sigaction action = {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSEGV, &action, &before[0]);
+    sigaction(SIGBUS, &action, &before[1]);
+}
+
+CUresult run(const Kernel &kernel, const std::vector<char> &args, unsigned grid[3], unsigned block[3], size_t shared) {
+    watch();
+    shim::seed = random_bits() % 1000;
+    note_kernel(kernel.name);
+    if (sigsetjmp(way_out, 1)) {
+        running = 0;
+        violation("the kernel %s touched an address %s", kernel.name, place_name(where_is(touched, 0)));
+        return sticky = ILLEGAL_ADDRESS;
+    }
+    running = 1;
+    const char *error = kernel.run(args.data(), grid, block, shared);
+    running = 0;
+    if (!error) return SUCCESS;
+    violation("the kernel %s: %s", kernel.name, error);
+    return sticky = LAUNCH_FAILED;
+}
+char module; // its address is the only module
+} // namespace
+
+Kernel *find_kernel(const char *name) {
+    for (auto &kernel : table)
+        if (!strcmp(kernel.name, name)) return &kernel;
+    return nullptr;
+}
+void seed_kernels(uint64_t seed) { shim::random_state = seed; }
+
+// For tests of the Rust side: the size of a kernel's arguments, 0 for no kernel.
+extern "C" __attribute__((visibility("default"))) size_t forebay_args_size(const char *name) {
+    Kernel *kernel = find_kernel(name);
+    return kernel ? kernel->bytes : 0;
+}
+
+API cuModuleLoadData(void **handle, const void *image) {
+    ENTER_NOT_RECORDING;
+    const unsigned char fat_binary[] = {0x50, 0xED, 0x55, 0xBA}; // what is in it does not matter here
+    if (memcmp(image, fat_binary, 4)) return INVALID_IMAGE;
+    *handle = &module;
+    return SUCCESS;
+}
+API cuModuleUnload(void *handle) {
+    ENTER_NOT_RECORDING;
+    return handle == &module ? SUCCESS : violation("cuModuleUnload of no module");
+}
+API cuModuleGetFunction(void **function, void *handle, const char *name) {
+    ENTER;
+    if (handle != &module) return violation("cuModuleGetFunction of no module");
+    *function = find_kernel(name);
+    return *function ? SUCCESS : NOT_FOUND;
+}
+API cuFuncGetParamInfo(void *function, size_t index, size_t *offset, size_t *bytes) {
+    ENTER;
+    if (index) return INVALID_VALUE;
+    *offset = 0;
+    *bytes = static_cast<Kernel *>(function)->bytes;
+    return SUCCESS;
+}
+API cuFuncGetAttribute(int *value, int attribute, void *) {
+    ENTER;
+    if (attribute != 0) return violation("cuFuncGetAttribute: the fake does not know attribute %d", attribute);
+    *value = 256; // as the kernels' launch bounds say
+    return SUCCESS;
+}
+API cuFuncSetAttribute(void *function, int attribute, int value) {
+    ENTER;
+    if (attribute != 8) return violation("cuFuncSetAttribute: the fake does not know attribute %d", attribute);
+    if (value < 0 || value > 227 * 1024) return INVALID_VALUE;
+    static_cast<Kernel *>(function)->shared_limit = size_t(value);
+    return SUCCESS;
+}
+API cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                   void *handle, void **params, void **extra) {
+    ENTER;
+    Stream *stream = stream_of(handle);
+    if (!stream) return sticky;
+    const Kernel &kernel = *static_cast<Kernel *>(function);
+    if (!gx || !gy || !gz || gx > 0x7fffffffu || gy > 65535 || gz > 65535) return INVALID_VALUE;
+    if (!bx || !by || !bz || uint64_t(bx) * by * bz > 256 || bz > 64) return INVALID_VALUE;
+    if (shared > kernel.shared_limit || !params || extra) return INVALID_VALUE;
+    auto first = static_cast<const char *>(params[0]);
+    std::vector<char> args(first, first + kernel.bytes);
+    return push(stream, [=] {
+        unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};
+        return run(kernel, args, grid, block, shared);
+    });
+}

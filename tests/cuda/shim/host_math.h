@@ -1,0 +1,59 @@
+// The arithmetic that device code names and C++ does not have, for host_shim.h.
+#pragma once
+
+static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
+static inline int __popc(unsigned v) { return __builtin_popcount(v); }
+static inline int __ffs(int v) { return __builtin_ffs(v); }
+static inline int __clz(int v) { return v ? __builtin_clz(unsigned(v)) : 32; }
+static inline int __float_as_int(float v) { int r; memcpy(&r, &v, 4); return r; }
+static inline unsigned __float_as_uint(float v) { unsigned r; memcpy(&r, &v, 4); return r; }
+static inline float __int_as_float(int v) { float r; memcpy(&r, &v, 4); return r; }
+static inline float __uint_as_float(unsigned v) { float r; memcpy(&r, &v, 4); return r; }
+static inline long long __double_as_longlong(double v) { long long r; memcpy(&r, &v, 8); return r; }
+static inline double __longlong_as_double(long long v) { double r; memcpy(&r, &v, 8); return r; }
+
+// ---- f16 in software, rounded to nearest even. kernels/common.cuh names these on the host and PTX on the device.
+static inline float shim_half_to_float(uint16_t h) {
+    uint32_t sign = uint32_t(h & 0x8000u) << 16, exponent = h >> 10 & 31, mantissa = h & 0x3FF, bits;
+    if (exponent == 31) bits = sign | 0x7F800000 | mantissa << 13;
+    else if (exponent) bits = sign | (exponent + 112) << 23 | mantissa << 13;
+    else bits = sign | __float_as_uint(float(mantissa) * 5.9604644775390625e-8f);
+    return __uint_as_float(bits);
+}
+static inline uint16_t shim_float_to_half(float f) {
+    uint32_t x = __float_as_uint(f), sign = x >> 16 & 0x8000;
+    x &= 0x7FFFFFFF;
+    if (x > 0x7F800000) return uint16_t(0x7FFF); // as cvt.rn.f16.f32 does
+    if (x >= 0x477FF000) return uint16_t(sign | 0x7C00);
+    // Below the smallest normal number: adding 0.5 leaves the rounded mantissa in the low bits.
+    if (x < 0x38800000) return uint16_t(sign | (__float_as_uint(__uint_as_float(x) + 0.5f) - 0x3F000000));
+    uint32_t odd = x >> 13 & 1;
+    return uint16_t(sign | (x + 0xC8000FFF + odd) >> 13);
+}
+
+// ---- mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 as a meeting of the warp. Who holds which element is in the PTX ISA,
+// "Matrix Fragments for mma.m16n8k16": A row = lane / 4 (+ 8 in registers 1 and 3), column = lane % 4 * 2 (+ 8 in 2 and 3);
+// B column = lane / 4, row = lane % 4 * 2 (+ 8 in register 1); D as A's rows, columns lane % 4 * 2.
+static inline void shim_mma_m16n8k16(float *d, const uint32_t *a, const uint32_t *b) {
+    uint32_t as[32][4], bs[32][2];
+    auto exchange = [](uint32_t low, uint32_t high, auto &&keep) {
+        shim::meet(~0u, uint64_t(low) | uint64_t(high) << 32, shim::SHUFFLE);
+        for (unsigned l = 0; l < 32; l++) keep(l, uint32_t(shim::value_of(l)), uint32_t(shim::value_of(l) >> 32));
+    };
+    exchange(a[0], a[1], [&](unsigned l, uint32_t low, uint32_t high) { as[l][0] = low; as[l][1] = high; });
+    exchange(a[2], a[3], [&](unsigned l, uint32_t low, uint32_t high) { as[l][2] = low; as[l][3] = high; });
+    exchange(b[0], b[1], [&](unsigned l, uint32_t low, uint32_t high) { bs[l][0] = low; bs[l][1] = high; });
+    auto part = [](uint32_t pair, int which) { return shim_half_to_float(uint16_t(which ? pair >> 16 : pair)); };
+    int lane = int(shim::lane());
+    for (int i = 0; i < 4; i++) {
+        int row = lane / 4 + (i >= 2 ? 8 : 0), column = lane % 4 * 2 + i % 2;
+        float sum = d[i];
+        for (int k = 0; k < 16; k++) {
+            int pair = k % 8 / 2, upper = k / 8;
+            float x = part(as[row % 8 * 4 + pair][row / 8 + upper * 2], k % 2);
+            sum += x * part(bs[column * 4 + pair][upper], k % 2);
+        }
+        d[i] = sum;
+    }
+}

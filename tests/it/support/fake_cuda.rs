@@ -1,0 +1,186 @@
+//! A CUDA driver for machines without a GPU, built from `tests/cuda/fake` once for each state of its sources; and
+//! processes that have it as their driver.
+//!
+//! A process loads a driver once, so each case runs in a process of its own: this test binary again, with one test that
+//! is ignored otherwise.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fs,
+    hash::{Hash, Hasher},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+const FLAGS: &[&str] = &[
+    "-std=c++17",
+    "-O1",
+    "-g1",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unknown-pragmas",
+];
+/// cudarc asks for this name first, and finds the library that is loaded already.
+const LINK_FLAGS: &[&str] = &["-shared", "-Wl,-soname,libcuda.so"];
+
+/// The fake's file, absolute, with the name of the real one.
+pub(crate) fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(build)
+}
+
+fn build() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fake = root.join("tests/cuda/fake");
+    let shared = hash_of(&[fake.join("fake.h")]);
+    let kernels = hash_of(
+        &[
+            files(&root.join("kernels")),
+            files(&root.join("tests/cuda/shim")),
+        ]
+        .concat(),
+    );
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fake-cuda");
+    fs::create_dir_all(&built).unwrap();
+    // Tests run in many processes; one builds, the others wait.
+    let lock = fs::File::create(built.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let mut objects = Vec::new();
+    let mut compilers = Vec::new();
+    for source in files(&fake) {
+        if source.extension().is_none_or(|kind| kind != "cpp") {
+            continue;
+        }
+        let stem = source.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut hash = hash_of(std::slice::from_ref(&source)) ^ shared;
+        if stem == "kernels" {
+            hash ^= kernels;
+        }
+        let object = built.join(format!("{stem}-{hash:016x}.o"));
+        if !object.exists() {
+            let being_made = object.with_extension("new");
+            let mut compiler = Command::new("g++");
+            compiler
+                .args(FLAGS)
+                .arg("-c")
+                .arg(&source)
+                .arg("-o")
+                .arg(&being_made);
+            for folder in ["tests/cuda/fake", "tests/cuda/shim", "kernels"] {
+                compiler.arg("-I").arg(root.join(folder));
+            }
+            compilers.push((start(&mut compiler), being_made, object.clone()));
+        }
+        objects.push(object);
+    }
+    for (compiler, being_made, object) in compilers {
+        finish(compiler);
+        fs::rename(being_made, object).unwrap();
+    }
+    let mut all = DefaultHasher::new();
+    objects.hash(&mut all);
+    let folder = built.join(format!("{:016x}", all.finish()));
+    let library = folder.join("libcuda.so.1");
+    if !library.exists() {
+        fs::create_dir_all(&folder).unwrap();
+        let being_made = folder.join("new");
+        let mut linker = Command::new("g++");
+        finish(start(
+            linker
+                .args(LINK_FLAGS)
+                .arg("-o")
+                .arg(&being_made)
+                .args(&objects),
+        ));
+        fs::rename(being_made, &library).unwrap();
+    }
+    library
+}
+
+fn start(command: &mut Command) -> std::process::Child {
+    let started = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    started.unwrap_or_else(|error| {
+        panic!(
+            "g++ does not start ({error}): the tests of the CUDA engine build a driver of their own with it; \
+             install it (Debian: apt-get install g++)"
+        )
+    })
+}
+
+fn finish(child: std::process::Child) {
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.is_empty(),
+        "g++ on the fake of libcuda: {said}"
+    );
+}
+
+/// The files of a folder, sorted, without those of its folders.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .collect();
+    found.sort();
+    found
+}
+
+fn hash_of(files: &[PathBuf]) -> u64 {
+    let mut hash = DefaultHasher::new();
+    (FLAGS, LINK_FLAGS).hash(&mut hash);
+    for file in files {
+        (file.file_name(), fs::read(file).unwrap()).hash(&mut hash);
+    }
+    hash.finish()
+}
+
+/// What a case said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Whether no test in it failed.
+    pub(crate) passed: bool,
+    /// What it said between the lines of the test harness.
+    pub(crate) stdout: String,
+    #[allow(dead_code, reason = "shown where a test fails")]
+    pub(crate) stderr: String,
+    /// The fake's report.
+    pub(crate) report: serde_json::Value,
+}
+
+/// Runs an ignored test of this binary in a process of its own, whose driver is the fake.
+pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
+    let report = tempfile::NamedTempFile::new().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            test,
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env("FOREBAY_LIBCUDA", library())
+        .env("FAKE_REPORT", report.path())
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        stdout.contains("running 1 test"),
+        "no test {test}: {stdout}{stderr}"
+    );
+    let written = fs::read(report.path()).unwrap();
+    Outcome {
+        passed: output.status.success(),
+        report: serde_json::from_slice(&written)
+            .unwrap_or_else(|error| panic!("no report of the fake ({error}): {stdout}{stderr}")),
+        stdout,
+        stderr,
+    }
+}
