@@ -6,6 +6,7 @@
 //! - `feed` says what an input is fed with, `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
+//! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
 
 pub mod catalog;
 mod collect;
@@ -15,7 +16,7 @@ mod gather;
 pub mod library;
 mod model;
 mod on_gpu;
-pub(super) mod optimized;
+pub mod optimized;
 mod parity;
 pub mod raw;
 mod step;

@@ -2,7 +2,7 @@
 
 use super::{
     model::Model,
-    optimized::{optimized, whole},
+    optimized::Whole,
     parity,
 };
 use crate::engine::{
@@ -106,7 +106,8 @@ fn plans(
     wanted: &[usize],
     max_rows: usize,
 ) -> Result<Vec<(usize, Plan)>, String> {
-    let whole = whole(&model.source)?;
+    let said = |error: ModelError| error.to_string();
+    let whole = Whole::read(&model.source).map_err(said)?;
     let outputs: Vec<&str> = (wanted.iter())
         .filter_map(|place| Some(model.outputs.get(*place)?.name.as_str()))
         .collect();
@@ -116,13 +117,10 @@ fn plans(
     };
     let mut plans = Vec::with_capacity(rows.len());
     for rows in rows.into_iter().rev() {
-        let inputs: Vec<(&str, Vec<usize>)> = (model.inputs.iter().zip(shapes))
-            .map(|(input, shape)| {
-                let dims = std::iter::once(rows).chain(shape.iter().copied());
-                (input.name.as_str(), dims.collect())
-            })
+        let dims: Vec<Vec<usize>> = (shapes.iter())
+            .map(|shape| std::iter::once(rows).chain(shape.iter().copied()).collect())
             .collect();
-        let optimized = optimized(&whole, &inputs, &outputs)?;
+        let optimized = whole.optimized(&dims, Some(&outputs)).map_err(said)?;
         let plan = lower(&optimized).map_err(LoadError::from).map_err(|error| error.to_string())?;
         // Each row has its place in every input and output.
         let slots = plan.inputs.iter().chain(&plan.outputs);

@@ -1,13 +1,15 @@
-//! Graphs as ONNX Runtime's optimiser leaves them: constants folded, operators fused, every shape known.
+//! A model as ONNX Runtime's optimiser leaves it for one shape of its inputs: constants folded, shapes static, what
+//! belongs together in one operator. It is what other devices start from.
 
 use std::{
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     process,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
 use ort::{
     logging::LogLevel,
     session::{Session, builder::GraphOptimizationLevel},
@@ -15,119 +17,208 @@ use ort::{
 
 use super::{explain, library};
 use crate::{
-    engine::ModelSource,
+    engine::{ModelError, ModelSource},
     graph::{
         self,
-        proto::{Dimension, Kind, Model, Shape, Size},
-        zipmap,
+        proto::{Dimension, Graph, Kind, Model, Shape, Size, ValueInfo},
+        zipmap::{self, Labels},
     },
 };
 
-/// The model of a source in one piece: with all its weights, and without maps.
+/// What the optimiser gave.
+#[derive(Debug, Clone)]
+pub struct Optimized {
+    /// The model; every input has a fixed shape.
+    pub model: Model,
+    /// The keys of outputs that were maps (ZipMap); they are tensors now.
+    pub labels: Labels,
+}
+
+/// Optimises the model for inputs of these shapes, in the order of the graph's inputs (constants that may be
+/// overridden are none), rows first.
 ///
 /// # Errors
-/// It cannot be read; in words.
-pub(in crate::engine) fn whole(source: &ModelSource) -> Result<Model, String> {
-    let mut model = match &source.graph {
-        Some(built) => graph::parse(built.clone()),
-        None => graph::read(&source.path),
+/// The model cannot be read, has another number of inputs or dimensions, does not take these shapes, or is one that
+/// ONNX Runtime refuses.
+pub fn optimized(source: &ModelSource, dims: &[Vec<usize>]) -> Result<Optimized, ModelError> {
+    let whole = Whole::read(source)?;
+    Ok(Optimized {
+        model: whole.optimized(dims, None)?,
+        labels: whole.labels,
+    })
+}
+
+/// A model with all its weights and without maps, to be optimised for several shapes.
+#[derive(Debug)]
+pub(in crate::engine) struct Whole {
+    path: PathBuf,
+    model: Model,
+    labels: Labels,
+}
+
+impl Whole {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(in crate::engine) fn read(source: &ModelSource) -> Result<Self, ModelError> {
+        let path = source.path.as_path();
+        let file = if let Some(graph) = &source.graph {
+            graph.clone()
+        } else {
+            explain::check_file(path)?;
+            let read = fs::read(path);
+            read.map_err(|error| explain::about(path, &format!("it cannot be read: {error}")))?
+                .into()
+        };
+        let said = |error: graph::GraphError| explain::about(path, &error.to_string());
+        let mut model = graph::parse(file).map_err(said)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        graph::inline_external(&mut model, folder).map_err(said)?;
+        let labels = zipmap::unzip(&mut model);
+        Ok(Self {
+            path: source.path.clone(),
+            model,
+            labels,
+        })
     }
-    .map_err(|error| error.what)?;
-    let folder = source.path.parent().unwrap_or(Path::new("."));
-    graph::inline_external(&mut model, folder).map_err(|error| error.what)?;
-    zipmap::unzip(&mut model);
-    Ok(model)
+
+    /// Its graph.
+    pub(in crate::engine) fn graph(&self) -> Option<&Graph> {
+        self.model.graph.as_ref()
+    }
+
+    /// As [`optimized`], for some of its outputs, in that order; `None` are all.
+    ///
+    /// # Errors
+    /// As [`optimized`].
+    pub(in crate::engine) fn optimized(
+        &self,
+        dims: &[Vec<usize>],
+        outputs: Option<&[&str]>,
+    ) -> Result<Model, ModelError> {
+        let mut model = self.model.clone();
+        if let Some(graph) = &mut model.graph {
+            if let Some(names) = outputs {
+                let all = std::mem::take(&mut graph.output);
+                graph.output = (names.iter())
+                    .filter_map(|name| all.iter().find(|output| output.name == *name).cloned())
+                    .collect();
+            }
+            fix(graph, dims).map_err(|why| explain::about(&self.path, &why))?;
+        }
+        run(&self.path, &graph::to_bytes(&model))
+    }
 }
 
-/// The model for inputs of exactly these shapes, in the graph's order, and for these outputs.
-///
-/// Only what any device can run is fused (level "extended"): further optimisations lay memory out for CPUs.
-///
-/// # Errors
-/// ONNX Runtime does not take the model with such inputs; in words.
-pub(in crate::engine) fn optimized(
-    model: &Model,
-    inputs: &[(&str, Vec<usize>)],
-    outputs: &[&str],
-) -> Result<Model, String> {
-    let mut model = model.clone();
-    if let Some(graph) = &mut model.graph {
-        for (name, dims) in inputs {
-            let named = graph.input.iter_mut().find(|input| input.name == *name);
-            if let Some(Kind::Tensor(tensor)) = named
-                .and_then(|input| input.r#type.as_mut())
-                .and_then(|ty| ty.value.as_mut())
-            {
-                tensor.shape = Some(shape(dims));
-            }
+/// Fixes the shapes of the inputs, and takes away those that the file declares for anything else: they are not to
+/// be trusted, and hold names of dimensions that are numbers now.
+fn fix(graph: &mut Graph, dims: &[Vec<usize>]) -> Result<(), String> {
+    let constants = &graph.initializer;
+    let is_constant = |input: &ValueInfo| constants.iter().any(|held| held.name == input.name);
+    let mut free: Vec<&mut ValueInfo> = (graph.input.iter_mut())
+        .filter(|input| !is_constant(input))
+        .collect();
+    if free.len() != dims.len() {
+        return Err(format!(
+            "it has {} inputs, and shapes for {} were given",
+            free.len(),
+            dims.len()
+        ));
+    }
+    for (input, dims) in free.iter_mut().zip(dims) {
+        let kind = input.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        let Some(Kind::Tensor(tensor)) = kind else {
+            return Err(format!("its input `{}` is not a tensor", input.name));
+        };
+        let declared = tensor.shape.as_ref().map(|shape| shape.dim.len());
+        if declared.is_some_and(|rank| rank != dims.len()) {
+            return Err(format!(
+                "its input `{}` has {} dimensions, not the {} of {dims:?}",
+                input.name,
+                declared.unwrap_or(0),
+                dims.len()
+            ));
         }
-        let all = std::mem::take(&mut graph.output);
-        graph.output = (outputs.iter())
-            .filter_map(|name| all.iter().find(|output| output.name == *name).cloned())
-            .collect();
-        for output in &mut graph.output {
-            // It follows from the inputs; what the file says may be wrong.
-            if let Some(Kind::Tensor(tensor)) = (output.r#type.as_mut()).and_then(|ty| ty.value.as_mut())
-            {
-                tensor.shape = None;
-            }
+        let fixed = |dim: &usize| Dimension {
+            denotation: None,
+            value: i64::try_from(*dim).ok().map(Size::Value),
+        };
+        tensor.shape = Some(Shape {
+            dim: dims.iter().map(fixed).collect(),
+        });
+    }
+    graph.value_info.clear();
+    for output in &mut graph.output {
+        let kind = output.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        if let Some(Kind::Tensor(tensor)) = kind {
+            tensor.shape = None;
         }
     }
-    let folder = Folder::new()?;
-    let file = folder.0.join("optimized.onnx");
-    optimize(&graph::to_bytes(&model), &file)?;
-    graph::read(&file).map_err(|error| error.what)
+    Ok(())
 }
 
-fn shape(dims: &[usize]) -> Shape {
-    let dims = dims.iter().map(|size| Dimension {
-        value: Some(Size::Value(i64::try_from(*size).unwrap_or(i64::MAX))),
-        ..Dimension::default()
-    });
-    Shape { dim: dims.collect() }
-}
-
-fn optimize(model: &[u8], to: &Path) -> Result<(), String> {
-    let environment = library::loaded().map_err(|error| error.message)?;
+/// Lets ONNX Runtime optimise the file and reads what it wrote.
+fn run(path: &Path, file: &[u8]) -> Result<Model, ModelError> {
+    let environment = library::loaded()?;
+    let folder = Folder::new().map_err(|error| {
+        explain::about(
+            path,
+            &format!("no temporary folder could be made to optimise it in: {error}"),
+        )
+    })?;
+    let written = folder.0.join("optimized.onnx");
     let opened = catch_unwind(AssertUnwindSafe(|| -> ort::Result<Session> {
         Session::builder(&environment)?
+            // One level more would bring the CPU's own layouts of memory.
             .with_optimization_level(GraphOptimizationLevel::Level2)?
+            .with_optimized_model_path(&written)?
             .with_intra_threads(1)?
             .with_inter_threads(1)?
             .with_log_level(LogLevel::Error)?
-            .with_optimized_model_path(to)?
-            .commit_from_memory(model)
+            .commit_from_memory(file)
     }));
     match opened {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(explain::clean(error.message())),
-        Err(_) => Err("an input or output is of a kind that forebay does not know".to_owned()),
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => return Err(explain::load_failure(path, &error)),
+        Err(_) => {
+            return Err(explain::about(
+                path,
+                "its inputs or outputs are of a kind that forebay does not know",
+            ));
+        }
     }
+    let bytes = fs::read(&written).map_err(|error| {
+        explain::about(
+            path,
+            &format!("ONNX Runtime wrote no optimised model: {error}"),
+        )
+    })?;
+    graph::parse(Bytes::from(bytes)).map_err(|error| explain::about(path, &error.to_string()))
 }
 
-/// A temporary folder that only we can read; gone when this is dropped.
+/// A folder of its own, which goes when it is dropped.
+#[derive(Debug)]
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self, String> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("forebay-{}-{number}", process::id()));
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        // Not `create_dir_all`: a folder that is there already may be somebody's trap.
-        builder
-            .create(&path)
-            .map_err(|error| format!("the temporary folder {} cannot be made: {error}", path.display()))?;
-        Ok(Self(path))
+    fn new() -> std::io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!(
+            "forebay-optimize-{}-{}",
+            process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = env::temp_dir().join(name);
+        fs::create_dir(&folder)?;
+        Ok(Self(folder))
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!("{} was not removed: {error}", self.0.display());
+            tracing::debug!("{} stays behind: {error}", self.0.display());
         }
     }
 }

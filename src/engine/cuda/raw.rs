@@ -8,7 +8,7 @@ use super::{gpu::Gpu, lower::lower, model::Model, model::RunError, plan::Slot};
 use crate::{
     engine::{
         ModelSource,
-        cpu::optimized::{optimized, whole},
+        cpu::optimized::Whole,
         raw::{Kind, Port, RawError, RawModel, Value},
     },
     graph::{
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct CudaRaw {
     gpu: Arc<Gpu>,
-    model: proto::Model,
+    model: Whole,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
 }
@@ -33,8 +33,8 @@ impl CudaRaw {
     /// There is no such GPU, or the file cannot be read.
     pub fn load(path: &Path, number: usize) -> Result<Self, RawError> {
         let gpu = Gpu::open(number).map_err(|error| RawError::Failed(error.to_string()))?;
-        let model = whole(&ModelSource::file(path)).map_err(RawError::Failed)?;
-        let Some(graph) = &model.graph else {
+        let model = Whole::read(&ModelSource::file(path)).map_err(|error| RawError::Failed(error.to_string()))?;
+        let Some(graph) = model.graph() else {
             return Err(RawError::Failed("it has no graph".to_owned()));
         };
         let constant = |input: &&ValueInfo| !graph.initializer.iter().any(|it| it.name == input.name);
@@ -80,11 +80,12 @@ impl RawModel for CudaRaw {
                 ))),
             })
             .collect::<Result<_, _>>()?;
-        let shapes: Vec<(&str, Vec<usize>)> = (fed.iter())
-            .map(|(name, raw)| (*name, raw.shape.clone()))
+        let shapes: Vec<Vec<usize>> = (self.inputs.iter())
+            .filter_map(|port| fed.iter().find(|(name, _)| *name == port.name))
+            .map(|(_, raw)| raw.shape.clone())
             .collect();
-        let names: Vec<&str> = self.outputs.iter().map(|port| port.name.as_str()).collect();
-        let optimized = optimized(&self.model, &shapes, &names).map_err(RawError::Failed)?;
+        let optimized = self.model.optimized(&shapes, None);
+        let optimized = optimized.map_err(|error| RawError::Failed(error.to_string()))?;
         let plan = lower(&optimized).map_err(|why| RawError::NotSupported(why.to_string()))?;
         // The whole is one row here.
         let mut model = Model::load(&self.gpu, &[(1, plan)]).map_err(|error| RawError::Failed(error.to_string()))?;

@@ -119,14 +119,22 @@ impl Gemm {
             params.long(matrix.batch[0]).long(matrix.batch[1]);
         }
         let [slope, ..] = self.activation.constants();
-        params.float(self.alpha).float(self.beta).float(slope).int(0);
+        params
+            .float(self.alpha)
+            .float(self.beta)
+            .float(slope)
+            .int(0);
         let grid = [
             (self.m as u64).div_ceil(TILE),
             (self.n as u64).div_ceil(TILE),
             // The kernels walk through what is beyond.
             ((inner * outer) as u64).min(65_535),
         ];
-        let threads = if self.element == Element::Float16 { 128 } else { THREADS };
+        let threads = if self.element == Element::Float16 {
+            128
+        } else {
+            THREADS
+        };
         params.launch(kernel, grid, threads, 0)
     }
 }

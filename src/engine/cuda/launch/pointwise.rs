@@ -99,7 +99,11 @@ pub(crate) fn joined(dims: &[usize], strides: &[&[i64]]) -> (Vec<usize>, Vec<Vec
         if *dim == 1 {
             continue;
         }
-        let here = || strides.iter().map(|stride| stride.get(at).copied().unwrap_or(0));
+        let here = || {
+            strides
+                .iter()
+                .map(|stride| stride.get(at).copied().unwrap_or(0))
+        };
         let step = i64::try_from(*dim).unwrap_or(i64::MAX);
         let one = (joined.iter().zip(here()))
             .all(|(before, here)| before.last().copied() == here.checked_mul(step));
@@ -195,7 +199,9 @@ impl Program {
             params.raw(&[byte(from)?]);
         }
         params.int(0);
-        let (inputs, outputs) = strides.split_at_checked(self.inputs.len()).ok_or(TooLarge)?;
+        let (inputs, outputs) = strides
+            .split_at_checked(self.inputs.len())
+            .ok_or(TooLarge)?;
         let outputs_at = self.outputs.iter().map(|(_, operand)| operand);
         operands(&mut params, self.inputs.iter().zip(inputs), MAX_INPUTS)?;
         operands(&mut params, outputs_at.zip(outputs), MAX_OUTPUTS)?;

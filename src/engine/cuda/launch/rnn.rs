@@ -22,11 +22,7 @@ pub(crate) struct Cell {
 }
 
 /// A step of an LSTM; `c` is rewritten in place.
-pub(crate) fn lstm(
-    cell: Cell,
-    peephole: Option<Spot>,
-    c: Spot,
-) -> Result<Launch<Spot>, TooLarge> {
+pub(crate) fn lstm(cell: Cell, peephole: Option<Spot>, c: Spot) -> Result<Launch<Spot>, TooLarge> {
     Params::default()
         .at(cell.x_gates)
         .at(cell.h_gates)

@@ -30,7 +30,11 @@ pub(crate) struct Trees {
 
 impl Trees {
     pub(crate) fn launch(&self) -> Result<Launch<Spot>, TooLarge> {
-        let kernel = if self.double { "trees_f64" } else { "trees_f32" };
+        let kernel = if self.double {
+            "trees_f64"
+        } else {
+            "trees_f32"
+        };
         let width = if self.double { 8 } else { 4 };
         let threads = THREADS as usize;
         let sums = threads * self.targets * width;

@@ -17,7 +17,13 @@ pub(super) struct Life {
 /// The offset of each buffer, and the size of the arena, all multiples of [`ALIGNMENT`].
 pub(super) fn arrange(lives: &[Life]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..lives.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(lives.get(*at).map(|life| (life.bytes, life.last - life.first))));
+    order.sort_by_key(|at| {
+        std::cmp::Reverse(
+            lives
+                .get(*at)
+                .map(|life| (life.bytes, life.last - life.first)),
+        )
+    });
     let mut offsets = vec![0; lives.len()];
     // What has a place: offset, end, life; by offset.
     let mut placed: Vec<(usize, usize, Life)> = Vec::with_capacity(lives.len());
@@ -90,7 +96,11 @@ mod tests {
     #[test]
     fn a_chain_needs_two_buffers() {
         let chain: Vec<Life> = (0..10)
-            .map(|at| Life { bytes: 1000, first: at, last: at + 1 })
+            .map(|at| Life {
+                bytes: 1000,
+                first: at,
+                last: at + 1,
+            })
             .collect();
         assert_eq!(arrange(&chain).1, 2048);
     }

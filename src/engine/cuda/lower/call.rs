@@ -41,14 +41,18 @@ impl<'n> Call<'n> {
     pub(super) fn known_ints(&self, at: usize, what: &str) -> Result<Option<Vec<i64>>, Missing> {
         self.given(at)
             .map(|value| {
-                (value.ints()).ok_or_else(|| Missing::new(format!("{what} that the model computes")))
+                (value.ints())
+                    .ok_or_else(|| Missing::new(format!("{what} that the model computes")))
             })
             .transpose()
     }
 
     /// Whether anything is asked of this output.
     pub(super) fn wants(&self, at: usize) -> bool {
-        self.node.output.get(at).is_some_and(|name| !name.is_empty())
+        self.node
+            .output
+            .get(at)
+            .is_some_and(|name| !name.is_empty())
     }
 
     pub(super) fn attribute(&self, name: &str) -> Option<&'n Attribute> {
@@ -56,7 +60,9 @@ impl<'n> Call<'n> {
     }
 
     pub(super) fn int(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name).and_then(|held| held.i).unwrap_or(default)
+        self.attribute(name)
+            .and_then(|held| held.i)
+            .unwrap_or(default)
     }
 
     pub(super) fn flag(&self, name: &str, default: bool) -> bool {
@@ -64,7 +70,9 @@ impl<'n> Call<'n> {
     }
 
     pub(super) fn float(&self, name: &str, default: f32) -> f32 {
-        self.attribute(name).and_then(|held| held.f).unwrap_or(default)
+        self.attribute(name)
+            .and_then(|held| held.f)
+            .unwrap_or(default)
     }
 
     pub(super) fn ints(&self, name: &str) -> Option<&'n [i64]> {

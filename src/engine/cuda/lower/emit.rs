@@ -77,14 +77,23 @@ impl Emitter {
 
     /// A node gave this value a name. Where it is a view of one of the node's inputs, that use did not read anything;
     /// that counts once for each node (`first`).
-    pub(super) fn bind(&mut self, name: &str, value: &Value, inputs: &[Option<Value>], first: bool) {
+    pub(super) fn bind(
+        &mut self,
+        name: &str,
+        value: &Value,
+        inputs: &[Option<Value>],
+        first: bool,
+    ) {
         let Some(buffer) = buffer_of(value) else {
             return;
         };
         let uses = self.uses.get(name).copied().unwrap_or(0);
         let reads = self.reads.entry(buffer).or_default();
         *reads += uses;
-        let viewed = inputs.iter().flatten().any(|input| buffer_of(input) == Some(buffer));
+        let viewed = inputs
+            .iter()
+            .flatten()
+            .any(|input| buffer_of(input) == Some(buffer));
         if first && viewed {
             *reads = reads.saturating_sub(1);
         }
@@ -119,10 +128,9 @@ impl Emitter {
         }
         match &value.home {
             Home::At(spot, strides) => Ok((*spot, strides.clone())),
-            Home::Known(bytes) => Ok((
-                self.upload(bytes),
-                super::value::dense_strides(&value.dims),
-            )),
+            Home::Known(bytes) => {
+                Ok((self.upload(bytes), super::value::dense_strides(&value.dims)))
+            }
             Home::Texts(_) => Err(Missing::new("strings")),
         }
     }

@@ -106,7 +106,14 @@ impl Emitter {
                 Work::Gemm(gemm) => gemm.launch(),
                 Work::Conv(conv) => conv.launch(),
             };
-            launches.push(launch.map(|launch| Launch { node: node.clone(), ..launch }).map_err(|missing| about(&node, missing.into()))?);
+            launches.push(
+                launch
+                    .map(|launch| Launch {
+                        node: node.clone(),
+                        ..launch
+                    })
+                    .map_err(|missing| about(&node, missing.into()))?,
+            );
         }
         let mut lives: Vec<(usize, Life)> = Vec::new();
         let mut place_of: HashMap<usize, usize> = HashMap::new();

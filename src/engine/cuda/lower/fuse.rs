@@ -2,8 +2,9 @@
 //! convolutions where the kernels can do that.
 
 use super::{
-    Missing, patterns,
+    Missing,
     emit::{Draft, Emitter, Work, buffer_of},
+    patterns,
     value::{Home, Value, broadcast, dense_strides},
 };
 use crate::{
@@ -77,7 +78,10 @@ impl Expression {
     pub(super) fn operand(&mut self, value: &Value) -> Arg {
         let same = |held: &Value| match (&held.home, &value.home) {
             (Home::At(one, strides), Home::At(other, others)) => {
-                one == other && strides == others && held.dims == value.dims && held.element == value.element
+                one == other
+                    && strides == others
+                    && held.dims == value.dims
+                    && held.element == value.element
             }
             _ => false,
         };
@@ -111,7 +115,10 @@ impl Expression {
 
     pub(super) fn constant(&mut self, value: f64) -> Arg {
         if self.class == Class::I64 {
-            #[expect(clippy::cast_possible_truncation, reason = "integers' programs count in integers")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "integers' programs count in integers"
+            )]
             return self.integer(value as i64);
         }
         self.with(Op::Constant, &[], [value, 0.0])
@@ -140,7 +147,10 @@ impl Emitter {
         at_least: &[usize],
         results: &[(Arg, Element)],
     ) -> Result<Vec<Value>, Missing> {
-        let shapes = expression.inputs.iter().map(|(value, _)| value.dims.as_slice());
+        let shapes = expression
+            .inputs
+            .iter()
+            .map(|(value, _)| value.dims.as_slice());
         let dims = broadcast(shapes.chain([at_least]))?;
         let made: Vec<(Arg, Value)> = (results.iter())
             .map(|(from, element)| (*from, self.make(*element, &dims)))
@@ -171,7 +181,14 @@ impl Emitter {
         for (from, value) in results {
             let (at, stride) = self.view(value)?;
             let element = value.element;
-            outputs.push((*from, Operand { at, element, stride }));
+            outputs.push((
+                *from,
+                Operand {
+                    at,
+                    element,
+                    stride,
+                },
+            ));
         }
         let program = Program {
             class: expression.class,
@@ -259,7 +276,12 @@ impl Emitter {
     }
 
     /// The program with the one that makes its input `at` in it.
-    fn joined(&self, program: &Program, reads: &[usize], at: usize) -> Option<(usize, Program, Vec<usize>)> {
+    fn joined(
+        &self,
+        program: &Program,
+        reads: &[usize],
+        at: usize,
+    ) -> Option<(usize, Program, Vec<usize>)> {
         let input = program.inputs.get(at)?;
         let (maker, draft) = self.maker(input.at, *reads.get(at)?)?;
         let Work::Program(before, before_reads) = &draft.work else {

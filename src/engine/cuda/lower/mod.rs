@@ -158,7 +158,11 @@ impl Lowering {
             })?;
             self.values.insert(tensor.name.clone(), Value::known(&raw));
         }
-        match graph.sparse_initializer.first().and_then(|sparse| sparse.values.as_ref()) {
+        match graph
+            .sparse_initializer
+            .first()
+            .and_then(|sparse| sparse.values.as_ref())
+        {
             Some(sparse) => Err(Uncovered {
                 node: sparse.name.clone(),
                 op: "constant".to_owned(),
@@ -174,7 +178,8 @@ impl Lowering {
             if self.values.contains_key(&input.name) {
                 continue;
             }
-            let (element, dims) = fixed(input).map_err(|missing| at_edge(input, "input", missing))?;
+            let (element, dims) =
+                fixed(input).map_err(|missing| at_edge(input, "input", missing))?;
             let value = Value::dense_at(element, &dims, Base::Input(slots.len()));
             self.values.insert(input.name.clone(), value);
             slots.push(Slot {
@@ -204,7 +209,8 @@ impl Lowering {
             inputs,
             opset,
         };
-        self.emitter.begin(format!("{} ({})", called(node), operator(node)));
+        self.emitter
+            .begin(format!("{} ({})", called(node), operator(node)));
         let made = (op.lower)(&mut self.emitter, &call)?;
         let mut made = made.into_iter();
         for (at, name) in node.output.iter().enumerate() {

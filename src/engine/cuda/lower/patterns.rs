@@ -156,7 +156,11 @@ fn epilogue(program: &Program, at: usize) -> Option<Epilogue> {
         match (step.op, other) {
             (Op::Mul | Op::Div, Some(other)) if made.added.is_none() => {
                 let factor = constant(program, other)?;
-                let factor = if step.op == Op::Div { 1.0 / factor } else { factor };
+                let factor = if step.op == Op::Div {
+                    1.0 / factor
+                } else {
+                    factor
+                };
                 made.scale = Some(made.scale.unwrap_or(1.0) * factor);
             }
             (Op::Add, Some(Arg::In(other))) if made.added.is_none() && other != at => {
@@ -173,7 +177,10 @@ fn epilogue(program: &Program, at: usize) -> Option<Epilogue> {
 }
 
 fn activation(step: &Instruction) -> Option<Activation> {
-    #[expect(clippy::cast_possible_truncation, reason = "these come from single precision")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "these come from single precision"
+    )]
     let [one, other] = step.constants.map(|bits| f64::from_bits(bits.0) as f32);
     Some(match step.op {
         Op::Relu => Activation::Relu,
@@ -236,7 +243,10 @@ fn scaled(gemm: &mut Gemm, scale: Option<f64>) -> Option<()> {
         if gemm.c.is_some() {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the kernels take it in single precision")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the kernels take it in single precision"
+        )]
         let scale = scale as f32;
         gemm.alpha *= scale;
     }
@@ -280,7 +290,8 @@ fn behind_conv(conv: &Conv, program: &Program, epilogue: &Epilogue, to: &Matrix)
         if operand.element != Element::Float32 {
             return None;
         }
-        let dense = super::fuse::spread(&program.dims, &program.dims, &dense_strides(&program.dims));
+        let dense =
+            super::fuse::spread(&program.dims, &program.dims, &dense_strides(&program.dims));
         let image: usize = program.dims.iter().skip(2).product();
         let own = program.dims.first() == Some(&conv.n)
             && program.dims.get(1) == Some(&conv.filters)
@@ -304,8 +315,14 @@ fn behind_conv(conv: &Conv, program: &Program, epilogue: &Epilogue, to: &Matrix)
 impl Emitter {
     /// The product or convolution that makes an input of the program, with the program behind it; and which step it
     /// was. `made` is what the program gives.
-    pub(super) fn behind(&self, program: &Program, reads: &[usize], made: &Value) -> Option<(usize, Work)> {
-        let dense = super::fuse::spread(&program.dims, &program.dims, &dense_strides(&program.dims));
+    pub(super) fn behind(
+        &self,
+        program: &Program,
+        reads: &[usize],
+        made: &Value,
+    ) -> Option<(usize, Work)> {
+        let dense =
+            super::fuse::spread(&program.dims, &program.dims, &dense_strides(&program.dims));
         let super::value::Home::At(at, _) = made.home else {
             return None;
         };

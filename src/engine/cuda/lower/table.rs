@@ -6,7 +6,7 @@ use super::{
     emit::Emitter,
     ops::{
         bits, classifiers, conv, elementwise as each, features, gather, joins, matmul, norm, pool,
-        reduce, resize, rnn, shape, softmax, trees, views,
+        reduce, resize, rnn, shape, softmax, tree_tables, trees, views,
     },
 };
 use crate::engine::cuda::launch::{pointwise::Op, reduce::Kind};
@@ -164,7 +164,7 @@ table! {
     "", "LpNormalization", 1, "float, double, float16", "", norm::lp;
 
     "", "Identity", 1, ANY, "", views::identity;
-    "", "Dropout", 7, ANY, "no mask as output", views::identity;
+    "", "Dropout", 7, ANY, "inference only; no mask as output", views::dropout;
     "", "Reshape", 1, ANY, "a known shape", views::reshape;
     "", "Flatten", 1, ANY, "", views::flatten;
     "", "Squeeze", 1, ANY, "", views::squeeze;
@@ -219,7 +219,7 @@ table! {
 
     ML, "TreeEnsembleRegressor", 1, "float, double", "", trees::regressor;
     ML, "TreeEnsembleClassifier", 1, "float, double, int32, int64", "at least two classes, each of which every row has a weight for or none", classifiers::trees;
-    ML, "TreeEnsemble", 5, "float, double", "no membership in sets; no tree that is a single leaf", trees::ensemble;
+    ML, "TreeEnsemble", 5, "float, double", "no membership in sets; no tree that is a single leaf", tree_tables::ensemble;
     ML, "LinearRegressor", 1, NUMBER, "", classifiers::regressor;
     ML, "LinearClassifier", 1, NUMBER, "intercepts for each class", classifiers::linear;
     ML, "Scaler", 1, NUMBER, "", features::scaler;

@@ -89,16 +89,27 @@ impl Value {
         Self {
             element: Element::Int64,
             dims,
-            home: Home::Known(values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            home: Home::Known(
+                values
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect(),
+            ),
             labels: None,
         }
     }
 
     /// Known numbers, as `element` (float or double).
     pub(super) fn of_floats(values: &[f64], dims: Vec<usize>, element: Element) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "asked for single precision")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "asked for single precision"
+        )]
         let bytes = if element == Element::Float64 {
-            values.iter().flat_map(|value| value.to_le_bytes()).collect()
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect()
         } else {
             (values.iter())
                 .flat_map(|value| (*value as f32).to_le_bytes())
@@ -165,7 +176,10 @@ impl Value {
     pub(super) fn ints(&self) -> Option<Vec<i64>> {
         match self.values()? {
             Values::Int(values) => Some(values),
-            Values::Uint(values) => values.into_iter().map(|value| value.try_into().ok()).collect(),
+            Values::Uint(values) => values
+                .into_iter()
+                .map(|value| value.try_into().ok())
+                .collect(),
             Values::Bool(values) => Some(values.into_iter().map(i64::from).collect()),
             _ => None,
         }

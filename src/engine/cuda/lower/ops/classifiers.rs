@@ -51,7 +51,11 @@ impl Labels {
                 labels: Some(Rc::new(texts.clone())),
                 ..places.clone()
             }),
-            Self::Numbers(numbers) if (0..).zip(numbers).all(|(at, number): (i64, _)| at == *number) => {
+            Self::Numbers(numbers)
+                if (0..)
+                    .zip(numbers)
+                    .all(|(at, number): (i64, _)| at == *number) =>
+            {
                 Ok(places.clone())
             }
             Self::Numbers(numbers) => {
@@ -139,14 +143,17 @@ fn above(emitter: &mut Emitter, score: &Value, threshold: f64) -> Result<Value, 
     let result = program.op(Op::Gt, &args);
     let made = emitter.express_one(program, result, Element::Int64)?;
     let rows = [score.dim(0)];
-    made.reshaped(&rows).ok_or_else(|| Missing::new("shape like this"))
+    made.reshaped(&rows)
+        .ok_or_else(|| Missing::new("shape like this"))
 }
 
 /// The place of the largest score of each row.
 fn largest(emitter: &mut Emitter, scores: &Value) -> Result<Value, Missing> {
     let places = reduce::arg_over(emitter, scores, 1, [false, false])?;
     let rows = [scores.dim(0)];
-    places.reshaped(&rows).ok_or_else(|| Missing::new("shape like this"))
+    places
+        .reshaped(&rows)
+        .ok_or_else(|| Missing::new("shape like this"))
 }
 
 /// `LinearClassifier`.
@@ -163,14 +170,18 @@ pub(in super::super) fn linear(emitter: &mut Emitter, call: &Call<'_>) -> Lowere
     let scores = matmul::linear(emitter, &x, coefficients, intercepts, targets)?;
     if targets == 1 {
         if labels.len() != 2 {
-            return Err(Missing::new("linear classifiers with one score for other than two classes"));
+            return Err(Missing::new(
+                "linear classifiers with one score for other than two classes",
+            ));
         }
         let place = above(emitter, &scores, 0.0)?;
         let made = both_classes(emitter, &scores, &transform, true)?;
         return Ok(vec![labels.look_up(emitter, &place)?, made]);
     }
     if labels.len() != targets {
-        return Err(Missing::new("linear classifiers without a label for each class"));
+        return Err(Missing::new(
+            "linear classifiers without a label for each class",
+        ));
     }
     let place = largest(emitter, &scores)?;
     let label = labels.look_up(emitter, &place)?;
@@ -184,7 +195,11 @@ pub(in super::super) fn regressor(emitter: &mut Emitter, call: &Call<'_>) -> Low
     let coefficients = call.floats("coefficients").unwrap_or_default();
     let intercepts = call.floats("intercepts").unwrap_or_default();
     let scores = matmul::linear(emitter, &x, coefficients, intercepts, targets)?;
-    Ok(vec![transformed(emitter, &scores, &call.text("post_transform", "NONE"))?])
+    Ok(vec![transformed(
+        emitter,
+        &scores,
+        &call.text("post_transform", "NONE"),
+    )?])
 }
 
 /// A matrix of rows; a vector is one row.
@@ -260,7 +275,7 @@ fn two(
             let scores = both_classes(emitter, &score, transform, ensemble.all_positive())?;
             Ok((place, scores))
         }
-        ([true, true], []) | ([true, true], [_]) | ([false, true], []) => {
+        ([true, true], [] | [_]) | ([false, true], []) => {
             let base = base.first().map(|first| [*first, 0.0]);
             let scores = ensemble.emit(emitter, x, 2, 0, base.as_ref().map(|base| &base[..]))?;
             let second = views::cut(emitter, &scores, 1, 1, 1)?;

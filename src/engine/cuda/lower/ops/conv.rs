@@ -123,8 +123,15 @@ pub(super) fn shaped(x: &Value, channels: usize, out: Pair) -> Vec<usize> {
 }
 
 fn single(values: &[Option<&Value>]) -> Result<(), Missing> {
-    match values.iter().flatten().find(|value| value.element != Element::Float32) {
-        Some(value) => Err(Missing::new(format!("kernel for images of {}", value.element.name()))),
+    match values
+        .iter()
+        .flatten()
+        .find(|value| value.element != Element::Float32)
+    {
+        Some(value) => Err(Missing::new(format!(
+            "kernel for images of {}",
+            value.element.name()
+        ))),
         None => Ok(()),
     }
 }
@@ -175,14 +182,19 @@ pub(in super::super) fn transposed(emitter: &mut Emitter, call: &Call<'_>) -> Lo
     for at in 0..2 {
         let stride = signed(frame.window.stride[at]);
         let full = stride * (signed(input[at]) - 1) + signed(extra[at]) + frame.span(at);
-        let named = wanted.and_then(|held| held.get((at + spatial).checked_sub(2)?)).copied();
+        let named = wanted
+            .and_then(|held| held.get((at + spatial).checked_sub(2)?))
+            .copied();
         let same = matches!(auto.as_str(), "SAME_UPPER" | "SAME_LOWER");
         let named = named.or((same && at + spatial >= 2).then(|| signed(input[at]) * stride));
         if let Some(named) = named {
             let total = (full - named).max(0);
             let (less, more) = (total / 2, total - total / 2);
-            (frame.window.before[at], frame.after[at]) =
-                if auto == "SAME_UPPER" { (less, more) } else { (more, less) };
+            (frame.window.before[at], frame.after[at]) = if auto == "SAME_UPPER" {
+                (less, more)
+            } else {
+                (more, less)
+            };
         }
         out[at] = size(named.unwrap_or(full - frame.window.before[at] - frame.after[at]))?;
     }

@@ -96,7 +96,10 @@ pub(in super::super) fn variadic(
     }
     if mean {
         let mut program = Expression::new(class(&[first])?);
-        let args = [program.input(&so_far), program.constant(call.inputs.len() as f64)];
+        let args = [
+            program.input(&so_far),
+            program.constant(call.inputs.len() as f64),
+        ];
         let result = program.op(Op::Div, &args);
         so_far = emitter.express_one(program, result, first.element)?;
     }
@@ -170,7 +173,10 @@ pub(in super::super) fn clip(emitter: &mut Emitter, call: &Call<'_>) -> Lowered 
         }
     }
     let mut constants = [Bits::from(i64::MIN), Bits::from(i64::MAX)];
-    for ((bound, op), constant) in [(low, Op::Max), (high, Op::Min)].into_iter().zip(&mut constants) {
+    for ((bound, op), constant) in [(low, Op::Max), (high, Op::Min)]
+        .into_iter()
+        .zip(&mut constants)
+    {
         let Some(bound) = bound else { continue };
         match bound.ints().as_deref() {
             Some([held]) if program.class() == Class::I64 => *constant = Bits::from(*held),
@@ -224,7 +230,9 @@ pub(in super::super) fn converted(
         result = program.op(Op::Ne, &[result, zero]);
     }
     let made = emitter.express(program, &x.dims, &[(result, to)])?;
-    made.into_iter().next().ok_or_else(|| Missing::new("result"))
+    made.into_iter()
+        .next()
+        .ok_or_else(|| Missing::new("result"))
 }
 
 /// `IsNaN`: integers never are.

@@ -32,7 +32,9 @@ fn per_column(values: &[f32], columns: usize, element: Element) -> Result<Value,
     match values.len() {
         1 => Ok(Value::of_floats(&wide(values), Vec::new(), element)),
         count if count == columns => Ok(Value::of_floats(&wide(values), vec![columns], element)),
-        count => Err(Missing::new(format!("{count} numbers for {columns} columns"))),
+        count => Err(Missing::new(format!(
+            "{count} numbers for {columns} columns"
+        ))),
     }
 }
 
@@ -50,7 +52,11 @@ pub(in super::super) fn scaler(emitter: &mut Emitter, call: &Call<'_>) -> Lowere
     let centred = program.op(Op::Sub, &args);
     let scale = program.input(&scale);
     let result = program.op(Op::Mul, &[centred, scale]);
-    Ok(vec![emitter.express_one(program, result, Element::Float32)?])
+    Ok(vec![emitter.express_one(
+        program,
+        result,
+        Element::Float32,
+    )?])
 }
 
 /// `Imputer`: a number of its own for each column where the value is missing.
@@ -95,7 +101,10 @@ pub(in super::super) fn normalizer(emitter: &mut Emitter, call: &Call<'_>) -> Lo
         other => return Err(Missing::new(format!("norm {other}"))),
     };
     let x = converted(emitter, call.input(0)?, Element::Float32)?;
-    let last = x.rank().checked_sub(1).ok_or_else(|| Missing::new("norm of a single number"))?;
+    let last = x
+        .rank()
+        .checked_sub(1)
+        .ok_or_else(|| Missing::new("norm of a single number"))?;
     let shape = around(&x.dims, last);
     Ok(vec![norm::normalised(emitter, &x, shape, kind, false)?])
 }
@@ -104,7 +113,10 @@ pub(in super::super) fn normalizer(emitter: &mut Emitter, call: &Call<'_>) -> Lo
 pub(in super::super) fn binarizer(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
     let x = call.input(0)?;
     let mut program = Expression::new(class(&[x])?);
-    let args = [program.input(x), program.constant(call.float("threshold", 0.0).into())];
+    let args = [
+        program.input(x),
+        program.constant(call.float("threshold", 0.0).into()),
+    ];
     let result = program.op(Op::Gt, &args);
     Ok(vec![emitter.express_one(program, result, x.element)?])
 }
@@ -115,7 +127,11 @@ pub(in super::super) fn vectorizer(emitter: &mut Emitter, call: &Call<'_>) -> Lo
     let mut parts = Vec::with_capacity(call.inputs.len());
     for at in 0..call.inputs.len() {
         let x = converted(emitter, call.input(at)?, Element::Float32)?;
-        if x.rank() != 2 || widths.get(at).is_some_and(|width| *width != signed(x.dim(1))) {
+        if x.rank() != 2
+            || widths
+                .get(at)
+                .is_some_and(|width| *width != signed(x.dim(1)))
+        {
             return Err(Missing::new("columns of other widths than it says"));
         }
         parts.push(x);
@@ -129,7 +145,9 @@ pub(in super::super) fn one_hot_encoder(emitter: &mut Emitter, call: &Call<'_>) 
         return Err(Missing::new("one-hot encoding of strings"));
     };
     if !call.flag("zeros", true) {
-        return Err(Missing::new("one-hot encoding that fails where there is no such category"));
+        return Err(Missing::new(
+            "one-hot encoding that fails where there is no such category",
+        ));
     }
     let x = converted(emitter, call.input(0)?, Element::Int64)?;
     // The place of each category; beyond the last where there is none.
@@ -164,7 +182,10 @@ struct Table {
 
 impl Table {
     fn ints(keys: &[i64], values: &[i64], fallback: i64) -> Result<Self, Missing> {
-        let values = values.iter().map(|value| value.to_le_bytes().to_vec()).collect();
+        let values = values
+            .iter()
+            .map(|value| value.to_le_bytes().to_vec())
+            .collect();
         let fallback = fallback.cast_unsigned();
         Self::of_ints(keys, values, Element::Int64, fallback)
     }
@@ -182,7 +203,10 @@ impl Table {
         pairs.dedup_by_key(|(key, _)| *key);
         Self::checked(keys.len(), pairs.len())?;
         Ok(Self {
-            keys: pairs.iter().flat_map(|(key, _)| key.to_le_bytes()).collect(),
+            keys: pairs
+                .iter()
+                .flat_map(|(key, _)| key.to_le_bytes())
+                .collect(),
             float: false,
             entries: pairs.len(),
             values: pairs.into_iter().flat_map(|(_, value)| value).collect(),
@@ -206,7 +230,10 @@ impl Table {
         pairs.dedup_by(|(one, _), (other, _)| one.total_cmp(other).is_eq());
         Self::checked(keys.len(), pairs.len())?;
         Ok(Self {
-            keys: pairs.iter().flat_map(|(key, _)| key.to_le_bytes()).collect(),
+            keys: pairs
+                .iter()
+                .flat_map(|(key, _)| key.to_le_bytes())
+                .collect(),
             float: true,
             entries: pairs.len(),
             values: pairs.into_iter().flat_map(|(_, value)| value).collect(),
@@ -281,12 +308,18 @@ pub(in super::super) fn label_encoder(emitter: &mut Emitter, call: &Call<'_>) ->
     let Home::Known(bytes) = &values.home else {
         return Err(strings());
     };
-    let each: Vec<Vec<u8>> = bytes.chunks(values.width().max(1)).map(<[u8]>::to_vec).collect();
+    let each: Vec<Vec<u8>> = bytes
+        .chunks(values.width().max(1))
+        .map(<[u8]>::to_vec)
+        .collect();
     let table = match keys.values() {
         Some(Values::Int(held)) if x.element == keys.element => {
             Table::of_ints(&held, each, values.element, fallback)?
         }
-        #[expect(clippy::cast_possible_truncation, reason = "they were single precision")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "they were single precision"
+        )]
         Some(Values::Float(held)) if x.element == Element::Float32 && keys.element == x.element => {
             let held: Vec<f32> = held.into_iter().map(|value| value as f32).collect();
             Table::of_floats(&held, each, values.element, fallback)?

@@ -23,12 +23,7 @@ fn index_type(index: &Value) -> Result<i32, Missing> {
         .ok_or_else(|| Missing::new(format!("indices of type {}", index.element.name())))
 }
 
-fn spots(
-    emitter: &mut Emitter,
-    from: &Value,
-    index: &Value,
-    to: &Value,
-) -> Result<Spots, Missing> {
+fn spots(emitter: &mut Emitter, from: &Value, index: &Value, to: &Value) -> Result<Spots, Missing> {
     Ok(Spots {
         index_type: index_type(index)?,
         from: emitter.dense_spot(from)?,
@@ -39,16 +34,15 @@ fn spots(
 }
 
 /// Positions of an axis by known or computed indices.
-fn along(
-    emitter: &mut Emitter,
-    x: &Value,
-    index: &Value,
-    at: usize,
-) -> Result<Value, Missing> {
+fn along(emitter: &mut Emitter, x: &Value, index: &Value, at: usize) -> Result<Value, Missing> {
     let shape = around(&x.dims, at);
     if let (Some([one]), true) = (index.ints().as_deref(), index.rank() == 0) {
         // One known position is a view.
-        let first = size(if *one < 0 { one + signed(x.dim(at)) } else { *one })?;
+        let first = size(if *one < 0 {
+            one + signed(x.dim(at))
+        } else {
+            *one
+        })?;
         let kept = views::cut(emitter, x, at, first, 1)?;
         let mut dims = kept.dims.clone();
         dims.remove(at);
@@ -69,12 +63,21 @@ fn along(
 pub(in super::super) fn gather(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
     let (x, index) = (call.input(0)?, call.input(1)?);
     let at = axis(call.int("axis", 0), x.rank())?;
-    if let (Some(held), Some(chosen), 1, true) =
-        (x.ints(), index.ints(), x.rank(), x.element == Element::Int64)
-    {
+    if let (Some(held), Some(chosen), 1, true) = (
+        x.ints(),
+        index.ints(),
+        x.rank(),
+        x.element == Element::Int64,
+    ) {
         let pick = |at: &i64| {
-            let at = if *at < 0 { at + signed(held.len()) } else { *at };
-            usize::try_from(at).ok().and_then(|at| held.get(at).copied())
+            let at = if *at < 0 {
+                at + signed(held.len())
+            } else {
+                *at
+            };
+            usize::try_from(at)
+                .ok()
+                .and_then(|at| held.get(at).copied())
         };
         let picked: Option<Vec<i64>> = chosen.iter().map(pick).collect();
         let picked = picked.ok_or_else(|| Missing::new("indices beyond the end"))?;
@@ -84,11 +87,7 @@ pub(in super::super) fn gather(emitter: &mut Emitter, call: &Call<'_>) -> Lowere
 }
 
 /// Rows of a table, by computed indices.
-pub(super) fn rows(
-    emitter: &mut Emitter,
-    table: &Value,
-    index: &Value,
-) -> Result<Value, Missing> {
+pub(super) fn rows(emitter: &mut Emitter, table: &Value, index: &Value) -> Result<Value, Missing> {
     along(emitter, table, index, 0)
 }
 
@@ -118,13 +117,21 @@ pub(in super::super) fn nd(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
     let (x, index) = (call.input(0)?, call.input(1)?);
     let batch = size(call.int("batch_dims", 0))?;
     let depth = index.dims.last().copied().unwrap_or(1);
-    let Some(outer) = index.dims.len().checked_sub(1).filter(|outer| batch <= *outer) else {
+    let Some(outer) = index
+        .dims
+        .len()
+        .checked_sub(1)
+        .filter(|outer| batch <= *outer)
+    else {
         return Err(Missing::new("indices without dimensions"));
     };
     if batch + depth > x.rank() {
-        return Err(Missing::new("indices with more numbers than there are dimensions"));
+        return Err(Missing::new(
+            "indices with more numbers than there are dimensions",
+        ));
     }
-    let part = |dims: &[usize], from: usize, to: usize| dims.get(from..to).unwrap_or_default().to_vec();
+    let part =
+        |dims: &[usize], from: usize, to: usize| dims.get(from..to).unwrap_or_default().to_vec();
     let slice = part(&x.dims, batch + depth, x.rank());
     let mut dims = part(&index.dims, 0, outer);
     let tuples = dims.iter().skip(batch).product::<usize>();
@@ -188,7 +195,10 @@ pub(in super::super) fn one_hot(emitter: &mut Emitter, call: &Call<'_>) -> Lower
 /// `ArrayFeatureExtractor`: columns of the last dimension.
 pub(in super::super) fn columns(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
     let (x, index) = (call.input(0)?, call.input(1)?);
-    let last = x.rank().checked_sub(1).ok_or_else(|| Missing::new("columns of a single number"))?;
+    let last = x
+        .rank()
+        .checked_sub(1)
+        .ok_or_else(|| Missing::new("columns of a single number"))?;
     let flat = index.reshaped(&[index.len()]);
     let flat = flat.ok_or_else(|| Missing::new("indices that do not lie side by side"))?;
     let made = along(emitter, x, &flat, last)?;

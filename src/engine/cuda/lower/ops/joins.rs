@@ -16,7 +16,9 @@ pub(super) fn side_by_side(
     parts: &[Value],
     at: usize,
 ) -> Result<Value, Missing> {
-    let first = parts.first().ok_or_else(|| Missing::new("nothing to put together"))?;
+    let first = parts
+        .first()
+        .ok_or_else(|| Missing::new("nothing to put together"))?;
     let mut dims = first.dims.clone();
     if let Some(dim) = dims.get_mut(at) {
         *dim = parts.iter().map(|part| part.dim(at)).sum();
@@ -45,7 +47,9 @@ pub(in super::super) fn concat(emitter: &mut Emitter, call: &Call<'_>) -> Lowere
         .collect::<Result<_, _>>()?;
     let at = axis(call.int("axis", 1), call.input(0)?.rank())?;
     let ints: Option<Vec<Vec<i64>>> = parts.iter().map(Value::ints).collect();
-    let whole = parts.iter().all(|part| part.element == Element::Int64 && part.rank() == 1);
+    let whole = parts
+        .iter()
+        .all(|part| part.element == Element::Int64 && part.rank() == 1);
     if let (Some(ints), true) = (ints, whole) {
         let all = ints.concat();
         return Ok(vec![Value::of_ints(&all, vec![all.len()])]);
@@ -80,6 +84,10 @@ pub(in super::super) fn tile(emitter: &mut Emitter, call: &Call<'_>) -> Lowered 
 }
 
 /// `DepthToSpace` (`back`) and `SpaceToDepth`.
+#[expect(
+    clippy::many_single_char_names,
+    reason = "images have had these names for ever"
+)]
 pub(in super::super) fn depth(emitter: &mut Emitter, call: &Call<'_>, back: bool) -> Lowered {
     let x = call.input(0)?;
     let block = size(call.int("blocksize", 1))?.max(1);

@@ -63,7 +63,10 @@ fn batch_transposed(
     if !transposed {
         return Ok(value.clone());
     }
-    let last = value.rank().checked_sub(1).ok_or_else(|| Missing::new("product of single numbers"))?;
+    let last = value
+        .rank()
+        .checked_sub(1)
+        .ok_or_else(|| Missing::new("product of single numbers"))?;
     let order: Vec<usize> = (1..last).chain([0, last]).collect();
     super::views::permuted(emitter, value, &order)
 }
@@ -72,12 +75,18 @@ fn batch_transposed(
 fn padded(value: &Value, vector: [usize; 2]) -> Value {
     let [rows, columns] = vector;
     match value.rank() {
-        1 => value.reshaped(&[rows, columns]).unwrap_or_else(|| value.clone()),
+        1 => value
+            .reshaped(&[rows, columns])
+            .unwrap_or_else(|| value.clone()),
         _ => value.clone(),
     }
 }
 
 impl Product {
+    #[expect(
+        clippy::many_single_char_names,
+        reason = "products have had these names for ever"
+    )]
     fn of(&self, emitter: &mut Emitter, a: &Value, b: &Value) -> Result<Value, Missing> {
         if a.rank() == 0 || b.rank() == 0 {
             return Err(Missing::new("product of single numbers"));
@@ -87,7 +96,9 @@ impl Product {
         let [m, k] = ends(&a, self.transposed[0]);
         let [other, n] = ends(&b, self.transposed[1]);
         if k != other {
-            return Err(Missing::new(format!("product of {k} columns and {other} rows")));
+            return Err(Missing::new(format!(
+                "product of {k} columns and {other} rows"
+            )));
         }
         let outer = |value: &Value| value.dims.len() - 2;
         let batch = broadcast([
@@ -96,7 +107,11 @@ impl Product {
         ])?;
         let element = a.element;
         if Gemm::kernel(element).is_none() || b.element != element {
-            return Err(Missing::new(format!("product of {} and {}", element.name(), b.element.name())));
+            return Err(Missing::new(format!(
+                "product of {} and {}",
+                element.name(),
+                b.element.name()
+            )));
         }
         let mut dims = batch.clone();
         dims.extend([m, n]);
@@ -128,6 +143,10 @@ impl Product {
     }
 
     /// Emits it, with batch dimensions joined, and with the batches as rows where B is the same for all.
+    #[expect(
+        clippy::many_single_char_names,
+        reason = "products have had these names for ever"
+    )]
     fn emit(
         &self,
         emitter: &mut Emitter,
@@ -160,13 +179,19 @@ impl Product {
             [] => Ok([0, 0]),
             [inner] => Ok([inner, 0]),
             [outer, inner] => Ok([inner, outer]),
-            _ => Err(Missing::new("product of matrices with more than two dimensions of batches")),
+            _ => Err(Missing::new(
+                "product of matrices with more than two dimensions of batches",
+            )),
         };
         let batches = match *size.as_slice() {
             [] => [1, 1],
             [inner] => [inner, 1],
             [outer, inner] => [inner, outer],
-            _ => return Err(Missing::new("product of matrices with more than two dimensions of batches")),
+            _ => {
+                return Err(Missing::new(
+                    "product of matrices with more than two dimensions of batches",
+                ));
+            }
         };
         let each = signed(m * n);
         let (to, _) = emitter.view(made)?;
@@ -176,8 +201,18 @@ impl Product {
             n,
             k,
             batches,
-            a: Matrix { at: a.at, row: a.row, col: a.col, batch: pair(a_batch)? },
-            b: Matrix { at: b.at, row: b.row, col: b.col, batch: pair(b_batch)? },
+            a: Matrix {
+                at: a.at,
+                row: a.row,
+                col: a.col,
+                batch: pair(a_batch)?,
+            },
+            b: Matrix {
+                at: b.at,
+                row: b.row,
+                col: b.col,
+                batch: pair(b_batch)?,
+            },
             c: None,
             d: Matrix {
                 at: to,
@@ -199,7 +234,11 @@ impl Product {
 fn ends(value: &Value, transposed: bool) -> [usize; 2] {
     let rank = value.rank();
     let [rows, columns] = [value.dim(rank - 2), value.dim(rank - 1)];
-    if transposed { [columns, rows] } else { [rows, columns] }
+    if transposed {
+        [columns, rows]
+    } else {
+        [rows, columns]
+    }
 }
 
 fn side(
@@ -243,7 +282,9 @@ pub(in super::super) fn gemm(emitter: &mut Emitter, call: &Call<'_>) -> Lowered 
             let mut program = Expression::new(class_of([&c.element]));
             let args = [program.input(&c), program.constant(beta)];
             let result = program.op(Op::Mul, &args);
-            c = emitter.express(program, &c.dims, &[(result, c.element)])?.remove(0);
+            c = emitter
+                .express(program, &c.dims, &[(result, c.element)])?
+                .remove(0);
         }
         let mut program = Expression::new(class_of([&made.element]));
         let args = [program.operand(&made), program.operand(&c)];
@@ -277,10 +318,16 @@ pub(super) fn activation(call: &Call<'_>) -> Result<Option<(Op, [f64; 2])>, Miss
         "HardSwish" => (Op::HardSwish, [0.0; 2]),
         "LeakyRelu" => (Op::LeakyRelu, [param(0, alpha, 0.01), 0.0]),
         "Elu" => (Op::Elu, [param(0, alpha, 1.0), 0.0]),
-        "Selu" => (Op::Selu, [param(0, alpha, 1.673_263_2), param(1, gamma, 1.050_701)]),
+        "Selu" => (
+            Op::Selu,
+            [param(0, alpha, 1.673_263_2), param(1, gamma, 1.050_701)],
+        ),
         "ThresholdedRelu" => (Op::ThresholdedRelu, [param(0, alpha, 1.0), 0.0]),
         "HardSigmoid" => (Op::HardSigmoid, [param(0, alpha, 0.2), param(1, beta, 0.5)]),
-        "Clip" => (Op::Clip, [param(0, alpha, f32::MIN), param(1, beta, f32::MAX)]),
+        "Clip" => (
+            Op::Clip,
+            [param(0, alpha, f32::MIN), param(1, beta, f32::MAX)],
+        ),
         other => return Err(Missing::new(format!("activation {other}"))),
     }))
 }
@@ -305,7 +352,12 @@ pub(super) fn linear(
     intercepts: &[f32],
     outputs: usize,
 ) -> Result<Value, Missing> {
-    let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+    let wide = |values: &[f32]| {
+        values
+            .iter()
+            .map(|value| f64::from(*value))
+            .collect::<Vec<_>>()
+    };
     let x = converted(emitter, x, Element::Float32)?;
     let columns = x.dim(1);
     if coefficients.len() != outputs * columns {
@@ -314,7 +366,11 @@ pub(super) fn linear(
             coefficients.len()
         )));
     }
-    let w = Value::of_floats(&wide(coefficients), vec![outputs, columns], Element::Float32);
+    let w = Value::of_floats(
+        &wide(coefficients),
+        vec![outputs, columns],
+        Element::Float32,
+    );
     let product = Product {
         alpha: 1.0,
         transposed: [false, true],

@@ -15,6 +15,7 @@ pub(super) mod resize;
 pub(super) mod rnn;
 pub(super) mod shape;
 pub(super) mod softmax;
+pub(super) mod tree_tables;
 pub(super) mod trees;
 pub(super) mod views;
 

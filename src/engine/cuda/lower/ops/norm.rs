@@ -87,11 +87,7 @@ fn layers(emitter: &mut Emitter, of: &Parts<'_>) -> Result<[Value; 2], Missing> 
 }
 
 /// `LayerNormalization`, and without a mean `SimplifiedLayerNormalization` and `RMSNormalization`.
-pub(in super::super) fn layer(
-    emitter: &mut Emitter,
-    call: &Call<'_>,
-    simplified: bool,
-) -> Lowered {
+pub(in super::super) fn layer(emitter: &mut Emitter, call: &Call<'_>, simplified: bool) -> Lowered {
     if call.wants(1) || call.wants(2) {
         return Err(Missing::new("mean and deviation as outputs"));
     }
@@ -125,7 +121,11 @@ pub(in super::super) fn skip_layer(
         return Err(Missing::new("mean and deviation as outputs"));
     }
     let x = call.input(0)?;
-    let (beta, bias) = if simplified { (None, 3) } else { (call.optional(3)?, 4) };
+    let (beta, bias) = if simplified {
+        (None, 3)
+    } else {
+        (call.optional(3)?, 4)
+    };
     let [made, sum] = layers(
         emitter,
         &Parts {
@@ -177,11 +177,7 @@ pub(in super::super) fn batch(emitter: &mut Emitter, call: &Call<'_>) -> Lowered
 }
 
 /// `InstanceNormalization` and `GroupNormalization`: rows are planes or groups of them, then a scale for each channel.
-pub(in super::super) fn groups(
-    emitter: &mut Emitter,
-    call: &Call<'_>,
-    instance: bool,
-) -> Lowered {
+pub(in super::super) fn groups(emitter: &mut Emitter, call: &Call<'_>, instance: bool) -> Lowered {
     let x = call.input(0)?;
     let (n, channels) = (x.dim(0), x.dim(1));
     let groups = if instance {
@@ -234,7 +230,13 @@ pub(in super::super) fn lp(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
     if !(1..=2).contains(&kind) {
         return Err(Missing::new(format!("norm of order {kind}")));
     }
-    Ok(vec![normalised(emitter, x, around(&x.dims, at), kind, true)?])
+    Ok(vec![normalised(
+        emitter,
+        x,
+        around(&x.dims, at),
+        kind,
+        true,
+    )?])
 }
 
 /// `x / norm` along the middle of three dimensions; `kind` as in `kernels/args.cuh`.
@@ -273,7 +275,9 @@ pub(in super::super) fn embed(emitter: &mut Emitter, call: &Call<'_>) -> Lowered
         sum = program.op(Op::Add, &[sum, arg]);
     }
     let dims = broadcast([looked.dims.as_slice(), first.dims.as_slice()])?;
-    let sum = emitter.express(program, &dims, &[(sum, looked.element)])?.remove(0);
+    let sum = emitter
+        .express(program, &dims, &[(sum, looked.element)])?
+        .remove(0);
     let [made, _] = layers(
         emitter,
         &Parts {

@@ -17,7 +17,10 @@ use crate::{
 pub(in super::super) fn pool(emitter: &mut Emitter, call: &Call<'_>, average: bool) -> Lowered {
     let x = call.input(0)?;
     if x.element != Element::Float32 {
-        return Err(Missing::new(format!("kernel for images of {}", x.element.name())));
+        return Err(Missing::new(format!(
+            "kernel for images of {}",
+            x.element.name()
+        )));
     }
     if call.int("storage_order", 0) != 0 && call.wants(1) {
         return Err(Missing::new("indices in column-major order"));

@@ -26,7 +26,13 @@ pub(in super::super) fn reduce(emitter: &mut Emitter, call: &Call<'_>, kind: Kin
         return unreduced(emitter, x, kind);
     }
     let axes = axes.unwrap_or_else(|| (0..x.rank()).collect());
-    Ok(vec![over(emitter, x, &axes, call.flag("keepdims", true), kind)?])
+    Ok(vec![over(
+        emitter,
+        x,
+        &axes,
+        call.flag("keepdims", true),
+        kind,
+    )?])
 }
 
 /// No axis at all: what the reduction makes of each number by itself.
@@ -87,7 +93,8 @@ pub(super) fn over(
         .filter(|(place, _)| !axes.contains(place))
         .map(|(_, dim)| *dim)
         .collect();
-    made.reshaped(&dims).ok_or_else(|| Missing::new("shape like this"))
+    made.reshaped(&dims)
+        .ok_or_else(|| Missing::new("shape like this"))
 }
 
 /// `ArgMax` and `ArgMin`.
@@ -101,7 +108,10 @@ pub(in super::super) fn arg(emitter: &mut Emitter, call: &Call<'_>, min: bool) -
     }
     let mut dims = made.dims.clone();
     dims.remove(at);
-    Ok(vec![made.reshaped(&dims).ok_or_else(|| Missing::new("shape like this"))?])
+    Ok(vec![
+        made.reshaped(&dims)
+            .ok_or_else(|| Missing::new("shape like this"))?,
+    ])
 }
 
 /// Indices of the largest (or smallest) along an axis, which stays with a size of 1.

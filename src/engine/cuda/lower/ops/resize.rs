@@ -33,7 +33,9 @@ impl Way {
     fn of(call: &Call<'_>) -> Result<Self, Missing> {
         let policy = call.text("keep_aspect_ratio_policy", "stretch");
         if call.flag("antialias", false) || policy != "stretch" {
-            return Err(Missing::new("resizing with antialias or a kept aspect ratio"));
+            return Err(Missing::new(
+                "resizing with antialias or a kept aspect ratio",
+            ));
         }
         // The first version knew one way only.
         let first = call.opset < 11;
@@ -110,7 +112,12 @@ impl Way {
                 let a = self.cubic;
                 let far = |x: f32| ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a;
                 let near = |x: f32| ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-                let weights = [far(part + 1.0), near(part), near(1.0 - part), far(2.0 - part)];
+                let weights = [
+                    far(part + 1.0),
+                    near(part),
+                    near(1.0 - part),
+                    far(2.0 - part),
+                ];
                 let places = (whole(low) - 1)..;
                 let mut taps: Vec<(i64, f32)> = places.zip(weights).collect();
                 if self.exclude_outside {
@@ -137,7 +144,9 @@ fn sizes(call: &Call<'_>, x: &Value) -> Result<Vec<Axis>, Missing> {
             let held = value.floats();
             Some(held.ok_or_else(|| Missing::new("scales that the model computes"))?)
         }
-        None => call.floats("scales").map(|held| held.iter().map(|value| f64::from(*value)).collect()),
+        None => call
+            .floats("scales")
+            .map(|held| held.iter().map(|value| f64::from(*value)).collect()),
     };
     let wanted = call.known_ints(3, "sizes")?.filter(|held| !held.is_empty());
     let axes = match call.ints("axes") {
@@ -152,7 +161,9 @@ fn sizes(call: &Call<'_>, x: &Value) -> Result<Vec<Axis>, Missing> {
         })
         .collect();
     for (order, at) in axes.iter().enumerate() {
-        let Some(axis) = made.get_mut(*at) else { continue };
+        let Some(axis) = made.get_mut(*at) else {
+            continue;
+        };
         let from = axis.from as f32;
         #[expect(
             clippy::cast_possible_truncation,

@@ -68,8 +68,13 @@ struct Parts {
 }
 
 fn supported(call: &Call<'_>, kind: Kind, directions: usize) -> Result<Activation, Missing> {
-    if call.int("layout", 0) != 0 || call.int("input_forget", 0) != 0 || call.attribute("clip").is_some() {
-        return Err(Missing::new("recurrent networks with layout, input_forget or clip"));
+    if call.int("layout", 0) != 0
+        || call.int("input_forget", 0) != 0
+        || call.attribute("clip").is_some()
+    {
+        return Err(Missing::new(
+            "recurrent networks with layout, input_forget or clip",
+        ));
     }
     let given = call.texts("activations").unwrap_or_default();
     let usual: &[&str] = match kind {
@@ -84,7 +89,9 @@ fn supported(call: &Call<'_>, kind: Kind, directions: usize) -> Result<Activatio
     }
     match given.is_empty() || given.iter().map(String::as_str).eq(expected.copied()) {
         true => Ok(Activation::Tanh),
-        false => Err(Missing::new(format!("recurrent networks with activations {given:?}"))),
+        false => Err(Missing::new(format!(
+            "recurrent networks with activations {given:?}"
+        ))),
     }
 }
 
@@ -102,8 +109,14 @@ pub(in super::super) fn network(emitter: &mut Emitter, call: &Call<'_>, kind: Ki
         return Err(Missing::new("sequences of other than three dimensions"));
     };
     let inputs = [Some(x), Some(w), call.optional(2)?, call.optional(3)?];
-    if inputs.iter().flatten().any(|value| value.element != Element::Float32) {
-        return Err(Missing::new("recurrent networks in other than single precision"));
+    if inputs
+        .iter()
+        .flatten()
+        .any(|value| value.element != Element::Float32)
+    {
+        return Err(Missing::new(
+            "recurrent networks in other than single precision",
+        ));
     }
     let hidden = size(call.int("hidden_size", 0))?;
     let of = w.dim(0);
@@ -148,6 +161,7 @@ pub(in super::super) fn network(emitter: &mut Emitter, call: &Call<'_>, kind: Ki
 }
 
 impl Direction {
+    #[expect(clippy::many_single_char_names, reason = "ONNX has these names")]
     fn parts(&self, emitter: &mut Emitter, call: &Call<'_>, y: Value) -> Result<Parts, Missing> {
         let (gates, hidden) = (self.kind.gates(), self.hidden);
         let x = call.input(0)?;
@@ -183,7 +197,9 @@ impl Direction {
             x_gates = emitter.express_one(program, result, Element::Float32)?;
         }
         let lengths = match call.optional(4)? {
-            Some(lengths) if lengths.element == Element::Int32 => Some(emitter.dense_spot(lengths)?),
+            Some(lengths) if lengths.element == Element::Int32 => {
+                Some(emitter.dense_spot(lengths)?)
+            }
             Some(_) => return Err(Missing::new("lengths of another type than int32")),
             None => None,
         };
@@ -199,7 +215,16 @@ impl Direction {
             Kind::Lstm => self.state(emitter, call.optional(6)?)?,
             _ => h.clone(),
         };
-        Ok(Parts { x_gates, r, rb, peephole, lengths, h, c, y })
+        Ok(Parts {
+            x_gates,
+            r,
+            rb,
+            peephole,
+            lengths,
+            h,
+            c,
+            y,
+        })
     }
 
     /// A state, which steps rewrite.
@@ -230,7 +255,8 @@ impl Direction {
             let y = Emitter::further(y_at, signed(place), 4);
             if self.kind == Kind::Rnn {
                 let c = Some((x_gates, width));
-                let to = self.product(emitter, &parts.h, &parts.r, [0, width], c, (y, self.hidden))?;
+                let to =
+                    self.product(emitter, &parts.h, &parts.r, [0, width], c, (y, self.hidden))?;
                 emitter.push(to.launch(), self.batch)?;
                 self.keep(emitter, parts, place)?;
                 continue;
@@ -255,7 +281,13 @@ impl Direction {
     }
 
     /// The products and the cell of one time step.
-    fn step(&self, emitter: &mut Emitter, parts: &Parts, cell: Cell, rh: &Value) -> Result<(), Missing> {
+    fn step(
+        &self,
+        emitter: &mut Emitter,
+        parts: &Parts,
+        cell: Cell,
+        rh: &Value,
+    ) -> Result<(), Missing> {
         let (width, hidden) = (self.kind.gates() * self.hidden, self.hidden);
         let whole = self.kind == Kind::Lstm || self.linear_before_reset;
         let rows = if whole { width } else { 2 * hidden };
@@ -313,7 +345,11 @@ impl Direction {
             d: matrix(d.0, d.1),
             alpha: 1.0,
             beta: if c.is_some() { 1.0 } else { 0.0 },
-            activation: if self.kind == Kind::Rnn { self.activation } else { Activation::None },
+            activation: if self.kind == Kind::Rnn {
+                self.activation
+            } else {
+                Activation::None
+            },
         })
     }
 

@@ -6,17 +6,19 @@ use super::{
     emit::Emitter,
     value::{Home, Value},
 };
-use crate::{
-    engine::cuda::launch::moves,
-    graph::tensor::Element,
-};
+use crate::{engine::cuda::launch::moves, graph::tensor::Element};
 
 /// `Constant`.
 pub(in super::super) fn constant(_: &mut Emitter, call: &Call<'_>) -> Lowered {
     if let Some(value) = call.tensor("value")? {
         return Ok(vec![value]);
     }
-    let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+    let wide = |values: &[f32]| {
+        values
+            .iter()
+            .map(|value| f64::from(*value))
+            .collect::<Vec<_>>()
+    };
     let value = if let Some(value) = call.attribute("value_float").and_then(|held| held.f) {
         Value::of_floats(&[value.into()], Vec::new(), Element::Float32)
     } else if let Some(value) = call.attribute("value_int").and_then(|held| held.i) {

@@ -14,32 +14,32 @@ use super::{
 };
 use crate::{
     engine::cuda::launch::{Spot, trees::Trees},
-    graph::tensor::{Element, Values},
+    graph::tensor::Element,
 };
 
 /// Bits of a node's mode, as `kernels/args.cuh` has them.
-const MISSING_YES: i32 = 8;
-const LEAF: i32 = 16;
+pub(super) const MISSING_YES: i32 = 8;
+pub(super) const LEAF: i32 = 16;
 
 #[derive(Debug, Clone, Copy)]
-struct Node {
-    threshold: f64,
-    feature: i32,
-    yes: i32,
-    no: i32,
-    mode: i32,
+pub(super) struct Node {
+    pub(super) threshold: f64,
+    pub(super) feature: i32,
+    pub(super) yes: i32,
+    pub(super) no: i32,
+    pub(super) mode: i32,
 }
 
 /// Trees as the kernels take them.
 #[derive(Debug, Default)]
 pub(super) struct Ensemble {
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     /// Target and weight.
-    leaves: Vec<(i32, f64)>,
-    roots: Vec<i32>,
+    pub(super) leaves: Vec<(i32, f64)>,
+    pub(super) roots: Vec<i32>,
 }
 
-fn small<N: TryInto<i32>>(value: N) -> Result<i32, Missing> {
+pub(super) fn small<N: TryInto<i32>>(value: N) -> Result<i32, Missing> {
     (value.try_into()).map_err(|_| Missing::new("kernel for trees that are this large"))
 }
 
@@ -64,10 +64,12 @@ fn numbers(call: &Call<'_>, name: &str) -> Result<Option<Vec<f64>>, Missing> {
     if let Some(tensor) = call.tensor(&format!("{name}_as_tensor"))? {
         return Ok(tensor.floats());
     }
-    Ok(call.floats(name).map(|held| held.iter().map(|value| f64::from(*value)).collect()))
+    Ok(call
+        .floats(name)
+        .map(|held| held.iter().map(|value| f64::from(*value)).collect()))
 }
 
-fn needed<'c>(call: &Call<'c>, name: &str, count: usize) -> Result<&'c [i64], Missing> {
+pub(super) fn needed<'c>(call: &Call<'c>, name: &str, count: usize) -> Result<&'c [i64], Missing> {
     call.ints(name)
         .filter(|held| held.len() == count)
         .ok_or_else(|| Missing::new(format!("trees whose {name} are not {count} numbers")))
@@ -84,11 +86,17 @@ impl Ensemble {
             needed(call, "nodes_falsenodeids", count)?,
         );
         let features = needed(call, "nodes_featureids", count)?;
-        let missing = call.ints("nodes_missing_value_tracks_true").unwrap_or_default();
-        let modes = call.attribute("nodes_modes").map_or(&[][..], |held| &held.strings);
+        let missing = call
+            .ints("nodes_missing_value_tracks_true")
+            .unwrap_or_default();
+        let modes = call
+            .attribute("nodes_modes")
+            .map_or(&[][..], |held| &held.strings);
         let values = numbers(call, "nodes_values")?.unwrap_or_default();
         if modes.len() != count || values.len() != count {
-            return Err(Missing::new("trees without a mode and a value for each node"));
+            return Err(Missing::new(
+                "trees without a mode and a value for each node",
+            ));
         }
         let places: HashMap<(i64, i64), usize> = (trees.iter().zip(ids).enumerate())
             .map(|(at, (tree, id))| ((*tree, *id), at))
@@ -106,7 +114,11 @@ impl Ensemble {
                 Some(_) => Err(Missing::new("trees whose branches lead back")),
                 None => Err(Missing::new("trees with a branch that leads nowhere")),
             };
-            let (yes, no) = if mode == LEAF { (0, 0) } else { (child(yes)?, child(no)?) };
+            let (yes, no) = if mode == LEAF {
+                (0, 0)
+            } else {
+                (child(yes)?, child(no)?)
+            };
             if pick(missing) != 0 {
                 mode |= MISSING_YES;
             }
@@ -137,7 +149,9 @@ impl Ensemble {
         for (((tree, node), target), weight) in trees.iter().zip(nodes).zip(targets).zip(&weights) {
             let place = (places.get(&(*tree, *node)))
                 .ok_or_else(|| Missing::new("trees with weights of no node"))?;
-            held.entry(*place).or_default().push((small(*target)?, *weight));
+            held.entry(*place)
+                .or_default()
+                .push((small(*target)?, *weight));
         }
         for (at, node) in self.nodes.iter_mut().enumerate() {
             if node.mode & LEAF != 0 {
@@ -153,11 +167,6 @@ impl Ensemble {
         }
     }
 
-    /// How many trees there are.
-    pub(super) fn trees(&self) -> usize {
-        self.roots.len()
-    }
-
     /// Whether no weight is below zero.
     pub(super) fn all_positive(&self) -> bool {
         self.leaves.iter().all(|(_, weight)| *weight >= 0.0)
@@ -168,16 +177,25 @@ impl Ensemble {
         let has = |node: &Node| {
             let range = usize::try_from(node.yes).ok()?..usize::try_from(node.no).ok()?;
             let own = self.leaves.get(range)?;
-            Some(own.iter().any(|(held, _)| usize::try_from(*held) == Ok(target)))
+            Some(
+                own.iter()
+                    .any(|(held, _)| usize::try_from(*held) == Ok(target)),
+            )
         };
         let is_leaf = |node: &&Node| node.mode & LEAF != 0;
-        let any = self.nodes.iter().filter(is_leaf).any(|node| has(node) == Some(true));
+        let any = self
+            .nodes
+            .iter()
+            .filter(is_leaf)
+            .any(|node| has(node) == Some(true));
         let ends = self.roots.iter().skip(1).copied().chain([i32::MAX]);
         let whole = self.roots.iter().zip(ends).any(|(first, end)| {
             let range = usize::try_from(*first).unwrap_or(0)
                 ..usize::try_from(end).unwrap_or(0).min(self.nodes.len());
             let own = self.nodes.get(range).unwrap_or_default();
-            own.iter().filter(is_leaf).all(|node| has(node) == Some(true))
+            own.iter()
+                .filter(is_leaf)
+                .all(|node| has(node) == Some(true))
         });
         match (any, whole) {
             (false, _) => Some(false),
@@ -187,12 +205,23 @@ impl Ensemble {
     }
 
     fn check(&self, columns: usize, targets: usize) -> Result<(), Missing> {
-        let within = |value: i32, most: usize| usize::try_from(value).is_ok_and(|value| value < most);
+        let within =
+            |value: i32, most: usize| usize::try_from(value).is_ok_and(|value| value < most);
         let branches = self.nodes.iter().filter(|node| node.mode & LEAF == 0);
-        if let Some(node) = branches.into_iter().find(|node| !within(node.feature, columns)) {
-            return Err(Missing::new(format!("column {} among {columns}", node.feature)));
+        if let Some(node) = branches
+            .into_iter()
+            .find(|node| !within(node.feature, columns))
+        {
+            return Err(Missing::new(format!(
+                "column {} among {columns}",
+                node.feature
+            )));
         }
-        if let Some((target, _)) = self.leaves.iter().find(|(target, _)| !within(*target, targets)) {
+        if let Some((target, _)) = self
+            .leaves
+            .iter()
+            .find(|(target, _)| !within(*target, targets))
+        {
             return Err(Missing::new(format!("target {target} among {targets}")));
         }
         Ok(())
@@ -209,7 +238,11 @@ impl Ensemble {
         base: Option<&[f64]>,
     ) -> Result<Value, Missing> {
         let double = x.element == Element::Float64;
-        let element = if double { Element::Float64 } else { Element::Float32 };
+        let element = if double {
+            Element::Float64
+        } else {
+            Element::Float32
+        };
         let x = converted(emitter, x, element)?;
         let (rows, columns) = match x.dims.as_slice() {
             &[columns] => (1, columns),
@@ -219,7 +252,11 @@ impl Ensemble {
         self.check(columns, targets)?;
         let made = emitter.make(element, &[rows, targets]);
         let (nodes, leaves) = self.tables(double);
-        let roots: Bytes = self.roots.iter().flat_map(|root| root.to_le_bytes()).collect();
+        let roots: Bytes = self
+            .roots
+            .iter()
+            .flat_map(|root| root.to_le_bytes())
+            .collect();
         let base: Option<Spot> = base.map(|base| {
             let bytes: Bytes = base.iter().flat_map(|value| value.to_le_bytes()).collect();
             emitter.upload(&bytes)
@@ -246,7 +283,10 @@ impl Ensemble {
     fn tables(&self, double: bool) -> (Bytes, Bytes) {
         let mut nodes = Vec::new();
         for node in &self.nodes {
-            #[expect(clippy::cast_possible_truncation, reason = "that is how the file has it")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "that is how the file has it"
+            )]
             match double {
                 true => nodes.extend(node.threshold.to_le_bytes()),
                 false => nodes.extend((node.threshold as f32).to_le_bytes()),
@@ -258,7 +298,10 @@ impl Ensemble {
         let mut leaves = Vec::new();
         for (target, weight) in &self.leaves {
             leaves.extend(target.to_le_bytes());
-            #[expect(clippy::cast_possible_truncation, reason = "that is how the file has it")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "that is how the file has it"
+            )]
             leaves.extend((*weight as f32).to_le_bytes());
             leaves.extend(weight.to_le_bytes());
         }
@@ -266,7 +309,7 @@ impl Ensemble {
     }
 }
 
-fn aggregate(name: &str) -> Result<i32, Missing> {
+pub(super) fn aggregate(name: &str) -> Result<i32, Missing> {
     Ok(match name {
         "SUM" => 0,
         "AVERAGE" => 1,
@@ -289,93 +332,15 @@ pub(in super::super) fn regressor(emitter: &mut Emitter, call: &Call<'_>) -> Low
     let base = match base.len() {
         0 => None,
         count if count == targets => Some(base.as_slice()),
-        count => return Err(Missing::new(format!("{count} base values for {targets} targets"))),
+        count => {
+            return Err(Missing::new(format!(
+                "{count} base values for {targets} targets"
+            )));
+        }
     };
     let aggregate = aggregate(&call.text("aggregate_function", "SUM"))?;
     let ensemble = Ensemble::of(call, "target")?;
     let scores = ensemble.emit(emitter, x, targets, aggregate, base)?;
     let made = classifiers::transformed(emitter, &scores, &call.text("post_transform", "NONE"))?;
     Ok(vec![converted(emitter, &made, Element::Float32)?])
-}
-
-/// `TreeEnsemble`, in which branches and leaves have tables of their own.
-pub(in super::super) fn ensemble(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
-    let x = call.input(0)?;
-    let targets = size(call.int("n_targets", 1))?;
-    let transforms = ["NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"];
-    let transform = (usize::try_from(call.int("post_transform", 0)).ok())
-        .and_then(|at| transforms.get(at))
-        .ok_or_else(|| Missing::new("transform of this number"))?;
-    let aggregates = ["AVERAGE", "SUM", "MIN", "MAX"];
-    let name = (usize::try_from(call.int("aggregate_function", 1)).ok())
-        .and_then(|at| aggregates.get(at))
-        .ok_or_else(|| Missing::new("aggregate of this number"))?;
-    let held = together(call)?;
-    let scores = held.emit(emitter, x, targets, aggregate(name)?, None)?;
-    Ok(vec![classifiers::transformed(emitter, &scores, transform)?])
-}
-
-/// The tables of `TreeEnsemble` as one: its leaves come behind its branches.
-fn together(call: &Call<'_>) -> Result<Ensemble, Missing> {
-    let doubles = |name: &str| -> Result<Vec<f64>, Missing> {
-        let held = call.tensor(name)?.and_then(|held| held.floats());
-        held.ok_or_else(|| Missing::new(format!("trees without {name}")))
-    };
-    let (splits, weights) = (doubles("nodes_splits")?, doubles("leaf_weights")?);
-    let count = splits.len();
-    let modes = match call.tensor("nodes_modes")?.and_then(|held| held.values()) {
-        Some(Values::Uint(modes)) if modes.len() == count => modes,
-        _ => return Err(Missing::new("trees without a mode for each node")),
-    };
-    let features = needed(call, "nodes_featureids", count)?;
-    let (yes, no) = (
-        needed(call, "nodes_truenodeids", count)?,
-        needed(call, "nodes_falsenodeids", count)?,
-    );
-    let (yes_leaf, no_leaf) = (
-        needed(call, "nodes_trueleafs", count)?,
-        needed(call, "nodes_falseleafs", count)?,
-    );
-    let missing = call.ints("nodes_missing_value_tracks_true").unwrap_or_default();
-    let targets = needed(call, "leaf_targetids", weights.len())?;
-    let mut made = Ensemble::default();
-    for (at, mode) in modes.iter().enumerate() {
-        if *mode > 5 {
-            return Err(Missing::new("nodes that test for membership in a set"));
-        }
-        let pick = |from: &[i64]| from.get(at).copied().unwrap_or(0);
-        let child = |to: i64, leaf: i64| {
-            let to = size(to)?;
-            let (place, most) = if leaf == 0 { (to, count) } else { (count + to, count + weights.len()) };
-            match place < most && place > at {
-                true => small(place),
-                false => Err(Missing::new("trees whose branches lead nowhere or back")),
-            }
-        };
-        made.nodes.push(Node {
-            threshold: splits.get(at).copied().unwrap_or(0.0),
-            feature: small(pick(features))?,
-            yes: child(pick(yes), pick(yes_leaf))?,
-            no: child(pick(no), pick(no_leaf))?,
-            mode: small(*mode)? | if pick(missing) == 0 { 0 } else { MISSING_YES },
-        });
-    }
-    for (at, (target, weight)) in targets.iter().zip(&weights).enumerate() {
-        made.leaves.push((small(*target)?, *weight));
-        made.nodes.push(Node {
-            threshold: 0.0,
-            feature: 0,
-            yes: small(at)?,
-            no: small(at + 1)?,
-            mode: LEAF,
-        });
-    }
-    for root in call.ints("tree_roots").unwrap_or_default() {
-        let root = size(*root)?;
-        if root >= count {
-            return Err(Missing::new("trees that are a single leaf"));
-        }
-        made.roots.push(small(root)?);
-    }
-    Ok(made)
 }

@@ -23,7 +23,11 @@ pub(super) fn permuted(
     };
     let pick = |at: &usize| Some((*value.dims.get(*at)?, *strides.get(*at)?));
     let picked = order.iter().map(pick).collect::<Option<Vec<_>>>();
-    let (dims, strides) = picked.filter(|held| held.len() == value.rank()).ok_or_else(|| Missing::new("order of dimensions like this"))?.into_iter().unzip();
+    let (dims, strides) = picked
+        .filter(|held| held.len() == value.rank())
+        .ok_or_else(|| Missing::new("order of dimensions like this"))?
+        .into_iter()
+        .unzip();
     Ok(Value {
         dims,
         home: Home::At(*spot, strides),
@@ -77,24 +81,36 @@ pub(super) fn reshaped(
     dims: &[usize],
 ) -> Result<Value, Missing> {
     if dims.iter().product::<usize>() != value.len() {
-        return Err(Missing::new(format!("way from shape {:?} to {dims:?}", value.dims)));
+        return Err(Missing::new(format!(
+            "way from shape {:?} to {dims:?}",
+            value.dims
+        )));
     }
     if let Some(made) = value.reshaped(dims) {
         return Ok(made);
     }
     let dense = emitter.dense(value)?;
-    dense.reshaped(dims).ok_or_else(|| Missing::new("shape like this"))
+    dense
+        .reshaped(dims)
+        .ok_or_else(|| Missing::new("shape like this"))
 }
 
 fn first<'c>(call: &'c Call<'_>) -> Result<&'c Value, Missing> {
     // Labels and strings may be seen in another way.
-    call.given(0).ok_or_else(|| Missing::new("a node without its input 1"))
+    call.given(0)
+        .ok_or_else(|| Missing::new("a node without its input 1"))
 }
 
-/// `Identity`, `Dropout` and whatever else leaves its input as it is.
+/// `Identity`.
 pub(in super::super) fn identity(_: &mut Emitter, call: &Call<'_>) -> Lowered {
-    if call.wants(1) {
-        return Err(Missing::new("masks as outputs"));
+    Ok(vec![first(call)?.clone()])
+}
+
+/// `Dropout`, which leaves its input as it is unless the model is in training.
+pub(in super::super) fn dropout(_: &mut Emitter, call: &Call<'_>) -> Lowered {
+    let training = call.known_ints(2, "training mode")?;
+    if training.is_some_and(|held| held.iter().any(|value| *value != 0)) || call.wants(1) {
+        return Err(Missing::new("training, and no masks as outputs"));
     }
     Ok(vec![first(call)?.clone()])
 }
@@ -159,7 +175,13 @@ pub(in super::super) fn unsqueeze(emitter: &mut Emitter, call: &Call<'_>) -> Low
     let axes = call.axes(1, rank)?.unwrap_or_default();
     let mut own = x.dims.iter();
     let dims: Vec<usize> = (0..rank)
-        .map(|at| if axes.contains(&at) { 1 } else { own.next().copied().unwrap_or(1) })
+        .map(|at| {
+            if axes.contains(&at) {
+                1
+            } else {
+                own.next().copied().unwrap_or(1)
+            }
+        })
         .collect();
     Ok(vec![reshaped(emitter, x, &dims)?])
 }
@@ -167,7 +189,13 @@ pub(in super::super) fn unsqueeze(emitter: &mut Emitter, call: &Call<'_>) -> Low
 /// `Flatten`.
 pub(in super::super) fn flatten(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
     let x = first(call)?;
-    let at = axis(call.int("axis", 1), x.rank() + 1)?;
+    let given = call.int("axis", 1);
+    let from_front = if given < 0 {
+        given + signed(x.rank())
+    } else {
+        given
+    };
+    let at = axis(from_front, x.rank() + 1)?;
     let outer: usize = x.dims.iter().take(at).product();
     let inner: usize = x.dims.iter().skip(at).product();
     Ok(vec![reshaped(emitter, x, &[outer, inner])?])
@@ -218,15 +246,31 @@ pub(in super::super) fn slice(emitter: &mut Emitter, call: &Call<'_>) -> Lowered
         }
         // As in Python: counted from the end where negative, then brought into range.
         let within = |bound: i64, low: i64, high: i64| {
-            let bound = if bound < 0 { bound.saturating_add(dim) } else { bound };
+            let bound = if bound < 0 {
+                bound.saturating_add(dim)
+            } else {
+                bound
+            };
             bound.clamp(low, high.max(low))
         };
         let (first, count) = if *step > 0 {
             let (first, last) = (within(*start, 0, dim), within(*end, 0, dim));
-            (first, (last - first).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
+            (
+                first,
+                (last - first)
+                    .max(0)
+                    .unsigned_abs()
+                    .div_ceil(step.unsigned_abs()),
+            )
         } else {
             let (first, last) = (within(*start, -1, dim - 1), within(*end, -1, dim - 1));
-            (first, (first - last).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
+            (
+                first,
+                (first - last)
+                    .max(0)
+                    .unsigned_abs()
+                    .div_ceil(step.unsigned_abs()),
+            )
         };
         let count = usize::try_from(count).unwrap_or(0);
         made = stepped(emitter, &made, at, first.max(0), *step, count)?;
