@@ -125,7 +125,12 @@ fn scalar(value: &Scalar) -> Value {
 fn more_of_model(model: &Model) -> Vec<(&'static str, Value)> {
     let constants = model.constants.as_ref().map(|constants| {
         let lists = constants.0.iter().map(|(name, values)| {
-            let values: Vec<_> = values.value.0.iter().map(|value| scalar(&value.value.0)).collect();
+            let values: Vec<_> = values
+                .value
+                .0
+                .iter()
+                .map(|value| scalar(&value.value.0))
+                .collect();
             (name.value.clone(), Value::from(values))
         });
         ("constants", Value::Object(lists.collect()))
@@ -149,7 +154,10 @@ fn more_of_model(model: &Model) -> Vec<(&'static str, Value)> {
     });
     let outputs = model.output_units.as_ref();
     let outputs = outputs.map(|units| ("output_units", texts(&units.0)));
-    [constants, axes, inputs, outputs].into_iter().flatten().collect()
+    [constants, axes, inputs, outputs]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn texts(named: &[(At<String>, At<String>)]) -> Value {

@@ -87,6 +87,7 @@ impl Resolver<'_> {
         };
         self.check_unit_names(step);
         let known = self.check_input_names(item, step.name, model);
+        self.check_axes(item, model, fields)?;
         let feeds: Vec<_> = model
             .inputs
             .iter()

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod means;
+mod state;
 mod steps;
 mod units;
 
