@@ -123,7 +123,8 @@ fn notes(plan: &Plan) -> Vec<&'static str> {
         }
     }
     if plan.engine.state.is_some() {
-        notes.push("`state`: what is held is in memory, and every key starts anew with the process");
+        notes
+            .push("`state`: what is held is in memory, and every key starts anew with the process");
     }
     if plan.dead_letter.is_none() {
         notes.push("there is no `dead_letter`: rejected messages are counted, logged and dropped");

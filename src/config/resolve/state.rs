@@ -246,7 +246,8 @@ impl<'r> Resolver<'r> {
                 None if held && fixed => 1,
                 None => continue,
             };
-            let (input, shape) = (&input.name, shown(&input.dims));
+            let shape = shown(&input.dims).replacen("rows, ", "", 1);
+            let input = &input.name;
             self.report(
                 Report::new(format!(
                     "the batch is not the first dimension of the input `{input}`: {shape}"
