@@ -149,6 +149,10 @@ fn notes(plan: &Plan) -> Vec<&'static str> {
             notes.push("`order_by`: the next result of a key is published when the one before it is stored, so a single key gets no more results per second than the broker can store one after another");
         }
     }
+    if plan.engine.state.is_some() {
+        notes
+            .push("`state`: what is held is in memory, and every key starts anew with the process");
+    }
     if plan.dead_letter.is_none() {
         notes.push("there is no `dead_letter`: rejected messages are counted, logged and dropped");
     }

@@ -7,6 +7,7 @@ mod mask;
 mod node;
 pub mod plan;
 mod print;
+mod print_keys;
 mod raw;
 mod read;
 mod reference;

@@ -1,16 +1,14 @@
 //! Writes a plan as a pipeline file that leaves nothing to defaults. Secrets are `***`.
 
-mod state;
-
 use std::{fmt::Write as _, path::Path};
 
 use super::{
     plan::{DecodePlan, EncodePlan, GoldenPlan, Plan, SinkPlan, SourcePlan},
+    print_keys,
     raw::{Size, Time},
 };
 use crate::{
     contract::{Field, Scalar},
-    decode::key::OrderBy,
     encode::OutputField,
     engine::OutputRef,
     graph::yaml::{self, list, text},
@@ -34,14 +32,8 @@ pub fn resolved(plan: &Plan) -> String {
             &contract(field, density, &plan.decode),
         );
     }
-    match &plan.order_by {
-        Some(OrderBy::Token(index)) => {
-            out.line(0, "order_by", &text(&format!("{{{}}}", index + 1)));
-        }
-        Some(OrderBy::Field { name, .. }) => out.line(0, "order_by", &text(name)),
-        None => {}
-    }
-    state::held(&mut out, plan);
+    print_keys::order_by(&mut out, plan);
+    print_keys::state(&mut out, plan);
     let batch = plan.batch;
     let delay = Time(batch.max_delay);
     out.line(
@@ -82,14 +74,14 @@ pub fn resolved(plan: &Plan) -> String {
 }
 
 #[derive(Default)]
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn line(&mut self, depth: usize, key: &str, value: &str) {
+    pub(super) fn line(&mut self, depth: usize, key: &str, value: &str) {
         self.raw(depth, &format!("{key}: {value}"));
     }
 
-    fn open(&mut self, depth: usize, key: &str) {
+    pub(super) fn open(&mut self, depth: usize, key: &str) {
         self.raw(depth, &format!("{key}:"));
     }
 
@@ -184,7 +176,7 @@ fn decode(plan: &Plan) -> String {
     }
 }
 
-fn sizes(shape: &[usize]) -> String {
+pub(super) fn sizes(shape: &[usize]) -> String {
     list(shape.iter().map(usize::to_string))
 }
 
@@ -225,7 +217,7 @@ fn number(value: f64) -> String {
     }
 }
 
-fn scalar(scalar: &Scalar) -> String {
+pub(super) fn scalar(scalar: &Scalar) -> String {
     match scalar {
         Scalar::Integer(value) => value.to_string(),
         // With a point, so that it stays a float.
@@ -283,7 +275,7 @@ fn steps(out: &mut Lines, plan: &Plan) {
     }
 }
 
-fn output_name(plan: &Plan, at: OutputRef) -> String {
+pub(super) fn output_name(plan: &Plan, at: OutputRef) -> String {
     let step = plan.steps.get(at.step);
     let name = step.and_then(|step| step.outputs.get(at.output).cloned());
     name.unwrap_or_else(|| "?".to_owned())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use crate::{
@@ -134,6 +135,56 @@ async fn files_one_by_one_have_magikas_scores() {
         reason.contains("the value has 5 bytes, white space left out"),
         "{reason}"
     );
+    program.stop().await;
+}
+
+/// The chunks of all speakers are sent at once, so that batches have several of the same speaker.
+#[tokio::test(flavor = "multi_thread")]
+async fn voices_are_heard_as_one_by_one_in_python() {
+    let server = NatsServer::without_jetstream();
+    let client = connect(&server.url()).await.client().clone();
+    let pipeline = changed("voice/pipeline.yaml", &[]);
+    let mut program = Program::run(&pipeline.file, &server.url());
+    program.ready().await;
+    let mut answers = client.subscribe("voice.out.*").await.expect("subscribed");
+    let mut letters = client.subscribe("dead.voice.*").await.expect("subscribed");
+    client.flush().await.expect("connected");
+    let (sample, expected) = (rows("voice/sample.jsonl"), rows("voice/expected.jsonl"));
+    assert!(sample.len() >= 250 && sample.len() == expected.len());
+    let mut of_speaker: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for (row, expected) in sample.iter().zip(&expected) {
+        assert_eq!(
+            (&row["speaker"], &row["number"]),
+            (&expected["speaker"], &expected["number"])
+        );
+        let speaker = row["speaker"].as_str().expect("a name");
+        of_speaker.entry(speaker).or_default().push(expected);
+        let chunk = row["chunk"].as_str().expect("a text");
+        let chunk = STANDARD.decode(chunk).expect("base64");
+        let subject = format!("voice.in.{speaker}");
+        // A chunk that is too short goes to the dead letter, and is not heard.
+        client
+            .publish(subject.clone(), chunk[..100].to_vec().into())
+            .await
+            .expect("sent");
+        client.publish(subject, chunk.into()).await.expect("sent");
+    }
+    for _ in 0..expected.len() {
+        let answer = answers.next().await.expect("an answer to each");
+        let speaker = answer.subject.rsplit('.').next().expect("a token");
+        let expected = of_speaker.get_mut(speaker).expect("a speaker").remove(0);
+        let speech = read(&answer.payload)["speech"].as_f64().expect("a number");
+        let right = expected["speech"].as_f64().expect("a number");
+        assert!((speech - right).abs() <= 1e-5, "{speech}, not {expected}");
+        letters.next().await.expect("a letter for each");
+    }
+    assert!(of_speaker.values().all(Vec::is_empty));
+    assert_eq!(program.metric("forebay_state_keys", &[]), 3);
+    let dropped = ["max_keys", "max_age"].map(|reason| {
+        let label = format!("reason=\"{reason}\"");
+        program.metric("forebay_state_dropped_total", &[&label])
+    });
+    assert_eq!(dropped, [0, 0]);
     program.stop().await;
 }
 

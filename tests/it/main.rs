@@ -68,6 +68,7 @@ mod permissions;
 mod pipeline;
 mod privacy;
 mod sink_trouble;
+mod state;
 mod steps;
 mod support;
 mod suspects;

@@ -167,3 +167,62 @@ fn suspects_go_apart_and_the_oldest_lane_first() {
         ]
     );
 }
+
+proptest! {
+    /// In order, rows come out as they were pushed, whatever their lanes; lanes do not mix, and what
+    /// goes alone is alone.
+    #[test]
+    fn in_order_nothing_overtakes(
+        blocks in prop::collection::vec((prop::collection::vec(0usize..4, 1..5), 1u64..4), 1..30),
+        max_rows in 1usize..8,
+    ) {
+        let now = Instant::now();
+        let mut batcher = Batcher::new(BatchPolicy { max_rows, max_delay: Duration::from_secs(1) });
+        batcher.keep_order();
+        let (mut rows, mut messages) = (0, 0);
+        for (sizes, delivered) in &blocks {
+            batcher.push(numbered(sizes, now, rows, *delivered));
+            rows += i64::try_from(sizes.iter().sum::<usize>()).expect("few");
+            messages += sizes.len();
+        }
+        let mut seen = Vec::new();
+        loop {
+            // Nothing more comes, so nothing is worth waiting for.
+            let lane = match batcher.readiness(now, false) {
+                Readiness::Ready(_, lane) => lane,
+                Readiness::Empty => break,
+                Readiness::Filling { .. } => panic!("the pipeline is stopping"),
+            };
+            let batch = batcher.take(lane).expect("it is ready");
+            prop_assert!(lanes(&batch).iter().all(|own| *own == lane));
+            // Empty lists are no company.
+            let with_rows = batch.block.records.iter().filter(|record| record.rows > 0).count();
+            prop_assert!(lane != Lane::Alone || with_rows <= 1);
+            prop_assert!(batch.block.rows() <= max_rows || batch.block.records.len() == 1);
+            messages -= batch.block.records.len();
+            seen.extend(numbers(&batch));
+        }
+        prop_assert_eq!(messages, 0);
+        prop_assert!(seen.iter().copied().eq(0..rows));
+    }
+}
+
+#[test]
+fn in_order_what_cannot_grow_does_not_wait() {
+    let now = Instant::now();
+    let mut batcher = Batcher::new(BatchPolicy {
+        max_rows: 8,
+        max_delay: Duration::from_secs(1),
+    });
+    batcher.keep_order();
+    batcher.push(numbered(&[1], now, 0, 2));
+    assert!(matches!(
+        batcher.readiness(now, true),
+        Readiness::Filling { .. }
+    ));
+    batcher.push(numbered(&[1], now, 1, 1));
+    assert_eq!(
+        batcher.readiness(now, true),
+        Readiness::Ready(Closed::Full, Lane::Again)
+    );
+}

@@ -4,6 +4,7 @@ use super::{
     Resolver,
     hosts::host_fields,
     list::{Item, Kind, StepList},
+    names::Earlier,
     shape::{ROW_ELEMENTS_MAX, fixed_shape, is_servable, shown},
     state::StateValue,
     vocabulary::Ids,
@@ -52,28 +53,6 @@ impl Fields {
     /// Whether a state value has this name.
     pub(super) fn holds(&self, name: &str) -> bool {
         self.state.iter().any(|value| value.name == name)
-    }
-}
-
-/// An output of an earlier step.
-pub(super) enum Earlier<'a> {
-    /// By a model: `output` or `model.output`.
-    Model { model: &'a str, output: &'a str },
-    /// By another step: `output`, or `output.part` of several.
-    Tensor(&'a str),
-}
-
-impl Earlier<'_> {
-    pub(super) fn is(&self, name: &str) -> bool {
-        let (whole, rest) = match self {
-            Self::Model { model, output } => {
-                let rest = name.strip_prefix(model);
-                let rest = rest.and_then(|rest| rest.strip_prefix('.'));
-                return name == *output || rest == Some(output);
-            }
-            Self::Tensor(output) => (name == *output, name.strip_prefix(output)),
-        };
-        whole || rest.is_some_and(|rest| rest.starts_with('.'))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::{
     Resolver,
-    fields::{Earlier, Fields},
+    fields::Fields,
     group::Group,
     known::{Column, Steps},
     list::{FormulaItem, Item, StepList},
+    names::Earlier,
 };
 use crate::{
     config::{node::Span, raw::At, report::Report},

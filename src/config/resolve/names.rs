@@ -94,6 +94,28 @@ impl Resolver<'_> {
     }
 }
 
+/// An output of an earlier step.
+pub(super) enum Earlier<'a> {
+    /// By a model: `output` or `model.output`.
+    Model { model: &'a str, output: &'a str },
+    /// By another step: `output`, or `output.part` of several.
+    Tensor(&'a str),
+}
+
+impl Earlier<'_> {
+    pub(super) fn is(&self, name: &str) -> bool {
+        let (whole, rest) = match self {
+            Self::Model { model, output } => {
+                let rest = name.strip_prefix(model);
+                let rest = rest.and_then(|rest| rest.strip_prefix('.'));
+                return name == *output || rest == Some(output);
+            }
+            Self::Tensor(output) => (name == *output, name.strip_prefix(output)),
+        };
+        whole || rest.is_some_and(|rest| rest.starts_with('.'))
+    }
+}
+
 /// What the result of a step is called; where it runs a model, the run.
 pub(super) fn made_by(step: &At<Step>) -> &str {
     let raw = &step.value;

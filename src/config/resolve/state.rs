@@ -1,6 +1,6 @@
 //! `state`: what is held of a row for the next one with the same key.
 
-use super::{Resolver, fields::Fields, known::Steps};
+use super::{Resolver, fields::Fields, known::Steps, list::Item, models::Opened, shape::shown};
 use crate::{
     block::Column,
     config::{
@@ -11,7 +11,7 @@ use crate::{
     contract::{Dtype, Scalar},
     decode::key::OrderBy,
     engine::{
-        OutputInfo, OutputRef,
+        Dim, OutputInfo, OutputRef,
         state::{StateSpec, StateValue as Spec},
     },
 };
@@ -127,6 +127,8 @@ impl<'r> Resolver<'r> {
             return Vec::new();
         }
         let before = self.reports.len();
+        // Where it is missing, that is reported, and no mistake of the field that it would name.
+        steps.sound &= self.raw.state.is_none() || self.raw.order_by.is_some();
         let values = fields.state.iter();
         let sources: Vec<_> = values
             .map(|value| self.state_source(value, fields, steps))
@@ -186,6 +188,10 @@ impl<'r> Resolver<'r> {
     fn unknown_source(&mut self, value: &StateValue, fields: &Fields, steps: &Steps) {
         let from = &value.from;
         if fields.find(&from.value).is_some() || fields.holds(&from.value) {
+            // A step may have wanted the same name, which is reported.
+            if !steps.sound {
+                return;
+            }
             let what = match fields.find(&from.value) {
                 Some(_) => "a field",
                 None => "a state value",
@@ -210,10 +216,57 @@ impl<'r> Resolver<'r> {
         );
     }
 
+    /// Whether the batch is the first dimension of each input, as far as that can be seen: one that
+    /// has it elsewhere may run, and mix the rows. Recurrent networks have their states so.
+    pub(super) fn check_axes(
+        &mut self,
+        item: &Item<'_>,
+        model: &Opened,
+        fields: &Fields,
+    ) -> Option<()> {
+        let inputs = model.inputs.iter();
+        let firsts: Vec<&Dim> = inputs.filter_map(|input| input.dims.first()).collect();
+        for input in &model.inputs {
+            let [first, rest @ ..] = input.dims.as_slice() else {
+                continue;
+            };
+            let named = rest.iter().position(|dim| match dim {
+                Dim::Free(name) => !name.is_empty() && first != dim && firsts.contains(&dim),
+                Dim::Fixed(_) => false,
+            });
+            let held = match item.feeds(&input.name) {
+                Some(feed) => feed.value.0.iter().any(|name| fields.holds(&name.value)),
+                None => fields.holds(&input.name),
+            };
+            // The others take any number of rows.
+            let fixed = matches!(first, Dim::Fixed(_))
+                && firsts.iter().any(|other| matches!(other, Dim::Free(_)));
+            let axis = match named {
+                Some(place) => place + 1,
+                None if held && fixed => 1,
+                None => continue,
+            };
+            let shape = shown(&input.dims).replacen("rows, ", "", 1);
+            let input = &input.name;
+            self.report(
+                Report::new(format!(
+                    "the batch is not the first dimension of the input `{input}`: {shape}"
+                ))
+                .at(&item.span, "")
+                .help(format!(
+                    "say which it is under the model's name, for this input and for outputs that are like it: `batch_axis: {{ {input}: {axis} }}`"
+                )),
+            );
+            return None;
+        }
+        Some(())
+    }
+
     /// What is held must be good for something.
     pub(super) fn check_unused_state(&mut self, fields: &Fields, steps: &Steps) {
         for (value, used) in fields.state.iter().zip(&steps.state_used) {
-            if !used {
+            // Who takes that name takes the field.
+            if !used && fields.find(&value.name).is_none() {
                 self.report(
                     Report::new(format!("nothing takes the state value `{}`", value.name))
                         .at(&value.span, "")

@@ -94,12 +94,13 @@ impl Resolver<'_> {
         };
         self.check_unit_names(step);
         let known = self.check_input_names(item, step.name, model);
+        let sound = self.check_axes(item, model, fields).is_some();
         let feeds: Vec<_> = model
             .inputs
             .iter()
             .map(|input| {
                 // A wrong name in the file most likely stands for one that is not fed.
-                if known || item.feeds(&input.name).is_some() {
+                if sound && (known || item.feeds(&input.name).is_some()) {
                     self.input(item, step, input, fields, steps)
                 } else {
                     None

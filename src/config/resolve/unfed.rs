@@ -160,7 +160,12 @@ impl Resolver<'_> {
             ColumnRef::Output(_) => true,
             ColumnRef::State(_) => false,
         };
+        let held = |column: &&Column| matches!(column.place, ColumnRef::State(_));
         let help = match columns.iter().find(|column| made(column)) {
+            None if let Some(held) = columns.iter().find(held) => format!(
+                "give the state value `{}` the `shape` that the model takes, which is that of the output that it becomes",
+                held.name
+            ),
             Some(column) => format!(
                 "a step makes `{}`: change what it says of the size or the shape, or name other columns",
                 column.name

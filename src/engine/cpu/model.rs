@@ -77,7 +77,11 @@ impl Model {
         } else {
             explain::check_file(path)?;
             // What cannot be read here is explained when the runtime fails to read it.
-            match fs::read(path).ok().map(Bytes::from).and_then(without_zipmap) {
+            match fs::read(path)
+                .ok()
+                .map(Bytes::from)
+                .and_then(without_zipmap)
+            {
                 Some((file, labels)) => (open(path, Some(&file))?, labels),
                 None => (open(path, None)?, Labels::new()),
             }
@@ -226,10 +230,10 @@ fn input_info(path: &Path, name: &str, declared: &ValueType) -> Result<InputInfo
         }
     };
     if shape.is_empty() {
-        return bad(
-            format!("has no batch dimension (it takes a single value, whatever the number of rows); \
-             give it one for good, under the model's name: `constants: {{ {name}: VALUE }}`"),
-        );
+        return bad(format!(
+            "has no batch dimension (it takes a single value, whatever the number of rows); \
+             give it one for good, under the model's name: `constants: {{ {name}: VALUE }}`"
+        ));
     }
     let dims = shape
         .iter()

@@ -142,8 +142,8 @@ impl Stateful {
         };
         let waves = Waves::of(&key.values, input.rows);
         let mut held = self.held_for(&waves);
-        let mut parts = Vec::with_capacity(waves.waves.len());
-        for rows in &waves.waves {
+        let mut parts = Vec::with_capacity(waves.rows.len());
+        for rows in &waves.rows {
             let keys: Vec<usize> = rows.iter().map(|row| waves.key_of[*row]).collect();
             let mut ran = std::mem::take(output);
             let table = self.table(input, rows, &held, &keys);
@@ -153,7 +153,7 @@ impl Stateful {
             self.advance(&mut held, &keys, &next)?;
             parts.push(ran);
         }
-        *output = together(parts, &waves.waves, input.rows)?;
+        *output = together(parts, &waves.rows, input.rows)?;
         for key in waves.by_last_row() {
             self.store.write(&waves.keys[key], now, &held, key);
         }

@@ -102,8 +102,9 @@ fn block(messages: &[Sent], text: bool) -> Block {
         .collect();
     let keys = if text {
         let mut keys = Strings::default();
-        rows.iter()
-            .for_each(|(key, _)| keys.push(&format!("key {key}")));
+        for (key, _) in &rows {
+            keys.push(&format!("key {key}"));
+        }
         Column::String(keys)
     } else {
         Column::I32(rows.iter().map(|(key, _)| i32::from(*key)).collect())
@@ -235,7 +236,7 @@ proptest! {
 fn rows_of_different_keys_run_together() {
     let keys = Column::I64(vec![7, 8, 7, 9, 7, 8]);
     let waves = Waves::of(&keys, 6);
-    assert_eq!(waves.waves, [vec![0, 1, 3], vec![2, 5], vec![4]]);
+    assert_eq!(waves.rows, [vec![0, 1, 3], vec![2, 5], vec![4]]);
     assert_eq!(waves.by_last_row(), [2, 0, 1]);
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Waves<'a> {
     pub(super) key_of: Vec<usize>,
     /// The rows that run together, in rising order: the first of each key, the second of each, and
     /// so on.
-    pub(super) waves: Vec<Vec<usize>>,
+    pub(super) rows: Vec<Vec<usize>>,
 }
 
 impl<'a> Waves<'a> {
@@ -25,7 +25,7 @@ impl<'a> Waves<'a> {
         let mut these = Self {
             keys: Vec::new(),
             key_of: Vec::with_capacity(rows),
-            waves: Vec::new(),
+            rows: Vec::new(),
         };
         let mut seen: Vec<usize> = Vec::new();
         for row in 0..rows {
@@ -38,9 +38,9 @@ impl<'a> Waves<'a> {
             these.key_of.push(place);
             let wave = seen[place];
             seen[place] += 1;
-            match these.waves.get_mut(wave) {
+            match these.rows.get_mut(wave) {
                 Some(rows) => rows.push(row),
-                None => these.waves.push(vec![row]),
+                None => these.rows.push(vec![row]),
             }
         }
         these

@@ -4,6 +4,7 @@ mod hosts;
 mod means;
 mod one_mistake;
 mod runs;
+mod state;
 mod steps;
 mod units;
 

@@ -110,7 +110,10 @@ fn graph_of(model: &mut Model) -> Result<&mut Graph, GraphError> {
 }
 
 fn no_such(what: &str, name: &str, all: &[ValueInfo]) -> GraphError {
-    let names: Vec<String> = all.iter().map(|value| format!("`{}`", value.name)).collect();
+    let names: Vec<String> = all
+        .iter()
+        .map(|value| format!("`{}`", value.name))
+        .collect();
     GraphError::new(format!("the model has no {what} `{name}`"))
         .help(format!("it has {}", names.join(", ")))
 }
@@ -227,7 +230,11 @@ fn move_axis(value: &mut ValueInfo, axis: usize) -> Result<usize, String> {
         return Err("does not say in the file how many dimensions it has".to_owned());
     };
     if axis >= dim.len() {
-        let noun = if dim.len() == 1 { "dimension" } else { "dimensions" };
+        let noun = if dim.len() == 1 {
+            "dimension"
+        } else {
+            "dimensions"
+        };
         return Err(format!(
             "has {} {noun}, and none of the number {axis} (they count from 0)",
             dim.len()
@@ -248,7 +255,10 @@ fn rename(graph: &mut Graph, name: &str, new: &str) {
     (graph.initializer.iter_mut()).for_each(|constant| change(&mut constant.name));
     graph.value_info.retain(|value| value.name != name);
     walk::nodes(&mut graph.node, &mut |node| {
-        node.input.iter_mut().chain(&mut node.output).for_each(change);
+        node.input
+            .iter_mut()
+            .chain(&mut node.output)
+            .for_each(change);
         for inner in node.attribute.iter_mut().flat_map(walk::graphs_of) {
             (inner.output.iter_mut()).for_each(|output| change(&mut output.name));
         }

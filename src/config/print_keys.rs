@@ -1,9 +1,25 @@
-//! What is held between rows.
+//! What there is for each key: an order, and what is held between rows.
 
-use super::{Lines, Plan, Time, output_name, scalar, sizes, text};
+use super::{
+    plan::Plan,
+    print::{Lines, output_name, scalar, sizes},
+    raw::Time,
+};
+use crate::{decode::key::OrderBy, graph::yaml::text};
+
+/// `order_by`, where the file has it.
+pub(super) fn order_by(out: &mut Lines, plan: &Plan) {
+    match &plan.order_by {
+        Some(OrderBy::Token(index)) => {
+            out.line(0, "order_by", &text(&format!("{{{}}}", index + 1)));
+        }
+        Some(OrderBy::Field { name, .. }) => out.line(0, "order_by", &text(name)),
+        None => {}
+    }
+}
 
 /// `state`, where the file has it.
-pub(super) fn held(out: &mut Lines, plan: &Plan) {
+pub(super) fn state(out: &mut Lines, plan: &Plan) {
     let Some(state) = &plan.engine.state else {
         return;
     };
