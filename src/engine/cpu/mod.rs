@@ -3,6 +3,7 @@
 //! - [`library`] finds and loads the runtime's shared library
 //! - `model` loads one model file; `explain` says in plain words why that failed
 //! - [`catalog`] says what models take and give, before anything is served
+//! - `mixing` finds out whether a model's rows depend on each other
 //! - `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
@@ -12,6 +13,7 @@ mod collect;
 mod explain;
 mod gather;
 pub mod library;
+mod mixing;
 mod model;
 pub mod raw;
 mod step;

@@ -3,6 +3,7 @@
 
 mod compare;
 mod lines;
+mod once;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,11 @@ use crate::{
 
 /// How many keys that differ are named.
 const NAMED: usize = 8;
+
+/// How many rows are run alone as well.
+const ALONE: usize = 16;
+/// How much further than from what is expected a result alone may be from the one beside others.
+const NOISE: f64 = 10.0;
 
 /// What came of the golden rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,6 +134,11 @@ fn run(
             expected.len()
         )));
     }
+    for (message, expected) in messages.iter().zip(&expected) {
+        let checked = message.check_passed(&plan.passed, expected);
+        checked.map_err(GoldenError)?;
+    }
+    let messages: Vec<Bytes> = messages.into_iter().map(|line| line.payload).collect();
     let hosts = build::hosts(plan).map_err(|error| GoldenError(error.to_string()))?;
     let mut pass = Pass {
         plan,
@@ -139,9 +150,12 @@ fn run(
     for (number, batch) in messages.chunks(most).enumerate() {
         pass.batch(number * most, batch, engine)?;
     }
+    let mut parts = compare(&expected, &pass.found, tolerance);
+    let mixed = pass.mixed(&messages, engine, tolerance)?;
+    parts.splice(..0, mixed);
     Ok(Golden {
         rows: expected.len(),
-        parts: compare(&expected, &pass.found, tolerance),
+        parts,
         input: golden.input.clone(),
     })
 }
@@ -208,6 +222,36 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Runs some messages alone, where others were beside them before, and says what differs: a model that mixes the rows of
+    /// a batch may give what is expected by chance.
+    fn mixed(
+        &mut self,
+        messages: &[Bytes],
+        engine: &mut dyn Engine,
+        tolerance: Tolerance,
+    ) -> Result<Option<Part>, GoldenError> {
+        let most = if self.plan.batch.max_rows < 2 || messages.len() < 2 {
+            0
+        } else {
+            ALONE
+        };
+        let messages = messages.get(..messages.len().min(most)).unwrap_or_default();
+        let together = self.found.clone();
+        for (number, message) in messages.iter().enumerate() {
+            self.batch(number, std::slice::from_ref(message), engine)?;
+        }
+        let alone = std::mem::replace(&mut self.found, together);
+        let count = messages.len();
+        // The runtime adds up in another order for another number of rows, so a result may be off twice.
+        let tolerance = Tolerance {
+            relative: tolerance.relative.max(1e-5) * NOISE,
+            absolute: tolerance.absolute.max(1e-7) * NOISE,
+        };
+        let parts = compare(&self.found[..count], &alone[..count], tolerance);
+        let differs = parts.into_iter().find(|part| !part.passed());
+        Ok(differs.map(compare::mixed))
     }
 
     /// A result as JSON, whatever it is written in.
