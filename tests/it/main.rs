@@ -14,6 +14,7 @@ mod cli_demo;
 mod cli_request;
 mod cli_traffic;
 mod compile;
+mod compile_files;
 mod config;
 mod config_errors;
 mod config_files;
