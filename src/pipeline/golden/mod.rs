@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 pub use self::compare::{Part, Tolerance, Worst, compare};
 use super::build;
 use crate::{
-    block::{Block, Record, Table},
+    block::{Record, Table},
     config::plan::{EncodePlan, GoldenPlan, Plan},
-    decode::{Decode, msgpack},
+    decode::{self, Decode, msgpack},
     encode::Encode,
     engine::{Engine, cpu::CpuEngine, isolate},
     message::{Ack, Message, Position, Reject, Stage},
@@ -177,28 +177,19 @@ impl Pass<'_> {
         messages: &[Bytes],
         engine: &mut dyn Engine,
     ) -> Result<(), GoldenError> {
-        let mut block = Block {
-            records: Vec::with_capacity(messages.len()),
-            table: build::table(&self.plan.fields, self.plan.passed.len()),
-        };
-        let mut rows = 0;
-        for (at, payload) in messages.iter().enumerate() {
-            let message = message(first + at, payload);
-            match self.decoder.decode(&message, &mut block.table) {
-                Ok(decoded) => {
-                    rows += decoded.rows;
-                    block.table.rows = rows;
-                    block.records.push(Record {
-                        message,
-                        rows: decoded.rows,
-                        layout: decoded.layout,
-                    });
-                }
-                Err(reject) => {
-                    block.table.truncate(rows);
-                    self.note(&message, rejected(&reject));
-                }
-            }
+        let table = build::table(&self.plan.fields, self.plan.passed.len());
+        let numbered = messages.iter().enumerate();
+        let messages = numbered.map(|(at, payload)| message(first + at, payload));
+        let mut rejects = Vec::new();
+        let block = decode::block(
+            &mut *self.decoder,
+            messages,
+            table,
+            |_, _, _| Ok(()),
+            |message, reject| rejects.push((message, reject)),
+        );
+        for (message, reject) in rejects {
+            self.note(&message, rejected(&reject));
         }
         let ran = isolate::run_isolated(engine, block, Table::default())
             .map_err(|error| GoldenError(error.to_string()))?;
