@@ -56,7 +56,7 @@ verify-onnx: check-rust check-python setup ## run ONNX's ~1,800 operator cases i
 	@$(CARGO_TARGET_DIR)/debug/forebay verify $(NODE_TESTS)/cases --json > $(NODE_TESTS)/forebay.json || test $$? -eq 1 -o $$? -eq 69
 	@$(NODE_TESTS)/python-$(ONNX)/bin/python scripts/onnx_node_tests.py compare $(NODE_TESTS)/python.json $(NODE_TESTS)/forebay.json
 
-test-compiled: check-rust check-python setup ## run in Python what `forebay compile` writes, and compare with `forebay run`
+test-compiled: check-rust check-python setup models ## run in Python what `forebay compile` writes, and compare with `forebay run`
 	@mkdir -p $(CARGO_TARGET_DIR)
 	@test -x $(COMPILED_PYTHON)/bin/python || $(PYTHON) -m venv $(COMPILED_PYTHON)
 	@$(COMPILED_PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check \

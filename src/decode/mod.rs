@@ -12,9 +12,11 @@ mod row;
 mod rules;
 pub mod tensor;
 
+use std::ops::Range;
+
 pub use self::host::{HostSteps, Placed};
 use crate::{
-    block::{Layout, Table},
+    block::{Block, Layout, Record, Table},
     message::{Message, Reject},
 };
 
@@ -40,6 +42,46 @@ pub struct Decoded {
     pub rows: usize,
     /// The form the result takes.
     pub layout: Layout,
+}
+
+/// Decodes messages into a block, whose rows are appended to `table`. `check` sees a message whose rows are in the
+/// table, may add to them, and may refuse it; what it refuses and what cannot be decoded goes to `reject`, and its rows are cut off again.
+pub fn block(
+    decoder: &mut dyn Decode,
+    messages: impl IntoIterator<Item = Message>,
+    table: Table,
+    mut check: impl FnMut(&Message, &mut Table, Range<usize>) -> Result<(), Reject>,
+    mut reject: impl FnMut(Message, Reject),
+) -> Block {
+    let messages = messages.into_iter();
+    let mut block = Block {
+        records: Vec::with_capacity(messages.size_hint().0),
+        table,
+    };
+    let mut rows = block.table.rows;
+    for message in messages {
+        let decoded = decoder.decode(&message, &mut block.table);
+        let decoded = decoded.and_then(|decoded| {
+            check(&message, &mut block.table, rows..rows + decoded.rows)?;
+            Ok(decoded)
+        });
+        match decoded {
+            Ok(decoded) => {
+                rows += decoded.rows;
+                block.table.rows = rows;
+                block.records.push(Record {
+                    message,
+                    rows: decoded.rows,
+                    layout: decoded.layout,
+                });
+            }
+            Err(why) => {
+                block.table.truncate(rows);
+                reject(message, why);
+            }
+        }
+    }
+    block
 }
 
 #[cfg(test)]

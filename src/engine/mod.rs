@@ -212,6 +212,19 @@ pub trait ModelCatalog {
         source: &ModelSource,
         row_shapes: &[Vec<usize>],
     ) -> Result<Vec<OutputInfo>, ModelError>;
+
+    /// Whether what comes out of a row depends on the rows beside it, as far as made-up rows show that; in words
+    /// that name the output. Shapes as for [`ModelCatalog::outputs`]. Where nobody looks, nothing is found.
+    ///
+    /// # Errors
+    /// As for [`ModelCatalog::inputs`].
+    fn mixes_rows(
+        &mut self,
+        _: &ModelSource,
+        _: &[Vec<usize>],
+    ) -> Result<Option<String>, ModelError> {
+        Ok(None)
+    }
 }
 
 /// What one engine runs, resolved from the pipeline file: names have become indices.

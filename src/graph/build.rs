@@ -11,6 +11,7 @@ use super::{
         Attribute, Dimension, Graph, Kind, Model, Node, Opset, Shape, Size, Tensor, TensorType,
         Type, ValueInfo,
     },
+    sorted::sort,
 };
 use crate::contract::Dtype;
 
@@ -272,6 +273,7 @@ impl GraphBuilder {
             });
         }
         self.drop_taken_over();
+        sort(&mut self.graph);
         let mut opset_import = vec![Opset {
             domain: String::new(),
             version: self.opset,

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::proto::{Attribute, Graph, Model, Node, Tensor};
+use super::{
+    proto::{Attribute, Graph, Model, Node, Tensor},
+    walk::any_node,
+};
 
 /// A value that one element of an input may have.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,14 @@ pub enum Sample {
 
 /// One element of a row: which input, and which place in its row.
 type Slot = (usize, usize);
+
+/// Whether it makes whole numbers of what comes in by the range of the whole batch: then a row's results change a little with
+/// the rows beside it.
+pub fn quantizes_batches(model: &Model) -> bool {
+    let by_range = |node: &Node| node.op_type.starts_with("DynamicQuantize");
+    let graph = model.graph.as_ref();
+    graph.is_some_and(|graph| any_node(&graph.node, &by_range))
+}
 
 /// For every element that goes into an encoder, a value that the encoder knows. Encoders that were
 /// told to refuse what they do not know would refuse made-up zeros and empty strings.

@@ -2,6 +2,7 @@
 //! encodes its results; whatever there is to do.
 
 use std::{
+    ops::Range,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
@@ -17,11 +18,11 @@ use super::{
 };
 use crate::{
     batch::{Batch, Batches, Closed, Queued, Work},
-    block::{Block, Layout, Record, Scored, Table},
-    decode::Decode,
+    block::{Block, Layout, Scored, Table},
+    decode::{self, Decode},
     encode::Encode,
     engine::{Engine, isolate, state::Held},
-    message::{Outcome, RawBlock, Reject, Stage},
+    message::{Message, Outcome, RawBlock, Reject, Stage},
     sink::{Outgoing, Rejects},
     telemetry::metrics::PipelineMetrics,
 };
@@ -125,41 +126,23 @@ impl Worker {
 
     /// The rows, and the keys of the messages where order is kept.
     fn decode(&mut self, raw: RawBlock) -> (Block, Vec<u64>) {
-        let mut block = Block {
-            records: Vec::with_capacity(raw.messages.len()),
-            table: self.empty.empty_like(),
+        let mut keys = Vec::new();
+        let key = |message: &Message, table: &mut Table, rows: Range<usize>| {
+            if let Some(order) = &self.order {
+                keys.push(order.by.key(message, table, rows.clone())?);
+                if order.stateful {
+                    order.by.note(message, table, rows.len());
+                }
+            }
+            Ok(())
         };
-        let (mut rows, mut keys) = (0, Vec::new());
-        for message in raw.messages {
-            let decoded = self.decoder.decode(&message, &mut block.table);
-            let keyed = decoded.and_then(|decoded| {
-                if let Some(order) = &self.order {
-                    let rows = rows..rows + decoded.rows;
-                    keys.push(order.by.key(&message, &block.table, rows)?);
-                    if order.stateful {
-                        (order.by).note(&message, &mut block.table, decoded.rows);
-                    }
-                }
-                Ok(decoded)
-            });
-            match keyed {
-                Ok(decoded) => {
-                    if let Layout::Many { rejected } = &decoded.layout {
-                        for (_, reject) in rejected {
-                            self.metrics.rejects.row_rejected(reject);
-                        }
-                    }
-                    rows += decoded.rows;
-                    block.table.rows = rows;
-                    block.records.push(Record {
-                        message,
-                        rows: decoded.rows,
-                        layout: decoded.layout,
-                    });
-                }
-                Err(reject) => {
-                    block.table.truncate(rows);
-                    self.rejects.reject(message, reject);
+        let reject = |message, reject| self.rejects.reject(message, reject);
+        let empty = self.empty.empty_like();
+        let block = decode::block(&mut *self.decoder, raw.messages, empty, key, reject);
+        for record in &block.records {
+            if let Layout::Many { rejected } = &record.layout {
+                for (_, reject) in rejected {
+                    self.metrics.rejects.row_rejected(reject);
                 }
             }
         }

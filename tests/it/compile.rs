@@ -94,7 +94,7 @@ fn of_example(name: &str, place: &Path) -> Case {
     }
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
@@ -272,7 +272,7 @@ fn compiled_examples_give_what_is_published() {
     }
 }
 
-fn compile(pipeline: &str, into: &Path, more: &[&str]) -> (String, Option<i32>) {
+pub(crate) fn compile(pipeline: &str, into: &Path, more: &[&str]) -> (String, Option<i32>) {
     let output = run(&[&["compile", pipeline, "-o", text(into)], more].concat());
     let said = format!("{}{}", out(&output), err(&output));
     (said.replace(text(into), "DIR"), output.status.code())
@@ -353,40 +353,4 @@ fn the_digest_follows_what_decides_the_result() {
     assert_ne!(first, digest("order", "[CA, NY, TX]", "[NY, CA, TX]"));
     assert_ne!(first, digest("columns", "hours, kids]", "kids, hours]"));
     assert_ne!(first, digest("unit", "unit: h }", "unit: min }"));
-}
-
-#[test]
-fn only_our_own_files_are_written_over() {
-    let place = TempDir::new().unwrap();
-    let tabular = "tests/data/compile/tabular/pipeline.yaml";
-    assert_eq!(compile(tabular, place.path(), &[]).1, Some(0));
-    // Again is fine.
-    assert_eq!(compile(tabular, place.path(), &[]).1, Some(0));
-    let file = place.path().join("row.onnx");
-    let ours = fs::read(&file).unwrap();
-    let mut said = Vec::new();
-    fs::write(&file, "somebody's").unwrap();
-    said.push(compile(tabular, place.path(), &[]));
-    assert_eq!(fs::read_to_string(&file).unwrap(), "somebody's");
-    assert_eq!(compile(tabular, place.path(), &["--force"]).1, Some(0));
-    assert!(fs::read(&file).unwrap() == ours);
-    // Another pipeline's.
-    let other = fs::read_to_string(folder(tabular)).unwrap();
-    let other = other.replace("name: compile-tabular", "name: other");
-    let renamed = place.path().join("other.yaml");
-    fs::write(&renamed, other).unwrap();
-    fs::write(place.path().join("rows.jsonl"), "").unwrap();
-    said.push(compile(text(&renamed), place.path(), &[]));
-    // The model of the pipeline itself.
-    let model = place.path().join("mlp.onnx");
-    fs::copy(folder("tests/data/models/mlp30/model.onnx"), &model).unwrap();
-    let own = fs::read_to_string(folder("tests/data/compile/scaled/pipeline.yaml")).unwrap();
-    let own = own.replace("../../models/mlp30/model.onnx", "mlp.onnx");
-    fs::write(&renamed, own).unwrap();
-    said.push(compile(text(&renamed), place.path(), &["--force"]));
-    // No folder.
-    said.push(compile(tabular, &file, &[]));
-    let words: Vec<&str> = said.iter().map(|(words, _)| words.as_str()).collect();
-    assert!(said.iter().all(|(_, code)| *code == Some(1)), "{said:?}");
-    insta::assert_snapshot!(words.join(""));
 }

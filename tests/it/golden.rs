@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A pipeline with golden rows, in a folder of its own.
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
 }
 
@@ -52,7 +52,7 @@ const EXPECTED: &str = r#"{"id":"a","numbers":[1,0.5],"states":[0,1,0],"row":[1,
 "#;
 
 impl Place {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a folder");
         for (name, text) in files {
             fs::write(folder.path().join(name), text).expect("written");
@@ -60,7 +60,7 @@ impl Place {
         Self { folder }
     }
 
-    fn steps() -> Self {
+    pub(crate) fn steps() -> Self {
         Self::new(&[
             ("pipeline.yaml", STEPS),
             ("rows.jsonl", ROWS),
@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// Changes a file's text; what is replaced must be there.
-    fn with(self, file: &str, before: &str, after: &str) -> Self {
+    pub(crate) fn with(self, file: &str, before: &str, after: &str) -> Self {
         let text = fs::read_to_string(self.path(file)).expect("read");
         assert!(text.contains(before), "{file} has no `{before}`");
         fs::write(self.path(file), text.replace(before, after)).expect("written");
@@ -81,7 +81,7 @@ impl Place {
     }
 
     /// What a command says about the pipeline, and its exit code.
-    fn said(&self, command: &str, more: &[&str]) -> (String, Option<i32>) {
+    pub(crate) fn said(&self, command: &str, more: &[&str]) -> (String, Option<i32>) {
         let file = self.path("pipeline.yaml");
         let output = run(&[&[command, file.to_str().expect("UTF-8")], more].concat());
         let said = format!("{}{}", out(&output), err(&output));

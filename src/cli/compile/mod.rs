@@ -43,6 +43,9 @@ pub(super) fn examples() -> String {
     )
 }
 
+/// So many of the other files in the folder are named.
+const OTHERS_SHOWN: usize = 8;
+
 /// A file that was written.
 #[derive(Debug, Serialize)]
 struct Written<'a> {
@@ -61,6 +64,8 @@ struct Written<'a> {
 struct Everything<'a> {
     pipeline: &'a str,
     files: Vec<Written<'a>>,
+    /// What else is in the folder.
+    left_as_they_are: &'a [String],
 }
 
 /// Writes the graphs, and says what goes in and out.
@@ -85,14 +90,15 @@ pub fn compile(args: &Args, globals: &Globals) -> Result<(), Failure> {
     let all: Vec<(&Path, &Compiled)> = (files.iter().map(PathBuf::as_path))
         .zip(&compiled)
         .collect();
+    let others = place::others(&args.output, &files, plan);
     if args.json {
-        output::print(&json(plan, &all)?)
+        output::print(&json(plan, &all, &others)?)
     } else {
-        output::print(&text(plan, &all))
+        output::print(&text(plan, &all, &others))
     }
 }
 
-fn json(plan: &Plan, all: &[(&Path, &Compiled)]) -> Result<String, Failure> {
+fn json(plan: &Plan, all: &[(&Path, &Compiled)], others: &[String]) -> Result<String, Failure> {
     let files = all.iter().map(|&(file, compiled)| Written {
         file,
         digest: &compiled.digest,
@@ -104,13 +110,14 @@ fn json(plan: &Plan, all: &[(&Path, &Compiled)]) -> Result<String, Failure> {
     let everything = Everything {
         pipeline: &plan.name,
         files: files.collect(),
+        left_as_they_are: others,
     };
     let json = serde_json::to_string_pretty(&everything);
     let failed = |error| Failure::failed(format!("the report cannot be written: {error}"));
     Ok(json.map_err(failed)? + "\n")
 }
 
-fn text(plan: &Plan, all: &[(&Path, &Compiled)]) -> String {
+fn text(plan: &Plan, all: &[(&Path, &Compiled)], others: &[String]) -> String {
     let mut text = String::new();
     for (file, compiled) in all {
         text += &format!("{}  sha256 {}\n", file.display(), compiled.digest);
@@ -129,6 +136,14 @@ fn text(plan: &Plan, all: &[(&Path, &Compiled)]) -> String {
     }
     if all.is_empty() {
         return format!("{}: no step of it runs a graph\n", plan.name);
+    }
+    if !others.is_empty() {
+        let most = others.get(..OTHERS_SHOWN).unwrap_or(others);
+        text += &format!("\nleft as they are: {}", most.join(", "));
+        match others.len() - most.len() {
+            0 => text += "\n",
+            more => text += &format!(" and {more} more\n"),
+        }
     }
     text += "\nIn Python (pip install onnxruntime numpy), with made-up values:\n\n";
     for line in snippet::snippet(plan, all).lines() {

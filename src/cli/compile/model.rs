@@ -61,7 +61,6 @@ impl Compiled {
             .metadata_props
             .retain(|property| !property.key.starts_with(OURS));
         let graph = model.graph.as_mut().ok_or_else(lost)?;
-        graph::sort(graph);
         let rows = fixed_rows(graph, &about.inputs);
         for (made, output) in about.made.iter().zip(&mut graph.output) {
             declare(output, rows, &made.shape);
@@ -112,6 +111,9 @@ fn as_it_runs(mut model: Model) -> Model {
             domain: String::new(),
             version: OPSET,
         });
+    }
+    if let Some(graph) = &mut model.graph {
+        graph::sort(graph);
     }
     model
 }

@@ -83,6 +83,31 @@ pub(super) fn check(files: &[PathBuf], plan: &Plan, force: bool) -> Result<(), S
     Ok(())
 }
 
+/// What else is in the folder, in order: files that are left as they are. Of a graph that was compiled from the pipeline
+/// before, since it may be taken for one of these, that is said.
+pub(super) fn others(folder: &Path, files: &[PathBuf], plan: &Plan) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let others = entries.map(|entry| entry.path());
+    let others =
+        others.filter(|other| (files.iter()).all(|file| file.file_name() != other.file_name()));
+    let mut names: Vec<String> = others
+        .map(|other| {
+            let name = other.file_name().unwrap_or_default().to_string_lossy();
+            let graph = other
+                .extension()
+                .is_some_and(|extension| extension == "onnx");
+            let before = graph && pipeline_of(&other).is_some_and(|name| name == plan.name);
+            if before {
+                format!("{name} (compiled from this pipeline before)")
+            } else {
+                name.into_owned()
+            }
+        })
+        .collect();
+    names.sort();
+    names
+}
+
 /// The pipeline that a file was compiled from.
 fn pipeline_of(file: &Path) -> Option<String> {
     let model = graph::read(file).ok()?;

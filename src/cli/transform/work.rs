@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, Sender};
 use super::rejects::Rejected;
 use crate::{
     block::{Block, Layout, Record, Scored, Table},
-    decode::Decode,
+    decode::{self, Decode},
     engine::{Engine, EngineError, isolate},
     message::{Ack, Message, Position, Reject, Stage},
     rows::{
@@ -78,46 +78,33 @@ impl Worker {
     }
 
     fn decode(&mut self, rows: Vec<Row>, rejected: &mut Vec<Rejected>) -> Block {
-        let mut block = Block {
-            records: Vec::with_capacity(rows.len()),
-            table: self.empty.empty_like(),
-        };
-        let mut good = 0;
+        let mut messages = Vec::with_capacity(rows.len());
         for row in rows {
-            let reject = |record, reject| Rejected {
-                row: row.number,
-                record,
-                reject,
-                text: row.text.clone(),
-            };
-            if let Some(fault) = row.fault {
-                rejected.push(Rejected {
+            match row.fault {
+                None => messages.push(self.message(row.number, row.text)),
+                Some(fault) => rejected.push(Rejected {
                     row: row.number,
                     record: None,
                     reject: fault,
                     text: row.text,
-                });
-                continue;
+                }),
             }
-            let message = self.message(row.number, row.text.clone());
-            match self.decoder.decode(&message, &mut block.table) {
-                Ok(mut decoded) => {
-                    if let Layout::Many { rejected: bad } = &mut decoded.layout {
-                        let bad = mem::take(bad).into_iter();
-                        rejected.extend(bad.map(|(place, why)| reject(Some(place), why)));
-                    }
-                    good += decoded.rows;
-                    block.table.rows = good;
-                    block.records.push(Record {
-                        message,
-                        rows: decoded.rows,
-                        layout: decoded.layout,
-                    });
-                }
-                Err(why) => {
-                    block.table.truncate(good);
-                    rejected.push(reject(None, why));
-                }
+        }
+        let empty = self.empty.empty_like();
+        let mut block = decode::block(
+            &mut *self.decoder,
+            messages,
+            empty,
+            |_, _, _| Ok(()),
+            |message, why| rejected.push(of_row(&message, None, why)),
+        );
+        for Record {
+            message, layout, ..
+        } in &mut block.records
+        {
+            if let Layout::Many { rejected: bad } = layout {
+                let bad = mem::take(bad).into_iter();
+                rejected.extend(bad.map(|(place, why)| of_row(message, Some(place), why)));
             }
         }
         block
@@ -140,6 +127,17 @@ impl Worker {
             received: Instant::now(),
             ack: Ack::none(),
         }
+    }
+}
+
+/// A row, or a record in it, that was rejected.
+fn of_row(message: &Message, record: Option<usize>, reject: Reject) -> Rejected {
+    let position = message.position.as_ref();
+    Rejected {
+        row: position.map_or(0, |position| position.sequence),
+        record,
+        reject,
+        text: message.payload.clone(),
     }
 }
 
@@ -166,13 +164,8 @@ fn run(
     let ran = isolate::run_isolated(&mut **engine, block, Table::default());
     let ran = ran.map_err(|error: EngineError| error.to_string())?;
     for (record, reason) in ran.failed {
-        let number = record.message.position.as_ref();
-        rejected.push(Rejected {
-            row: number.map_or(0, |position| position.sequence),
-            record: None,
-            reject: Reject::new(Stage::Engine, "model", reason),
-            text: record.message.payload,
-        });
+        let reject = Reject::new(Stage::Engine, "model", reason);
+        rejected.push(of_row(&record.message, None, reject));
     }
     Ok(ran.scored)
 }

@@ -121,6 +121,7 @@ impl Resolver<'_> {
                 return None;
             }
         };
+        self.check_rows_apart(step, model, &shapes, item);
         let number = steps.groups.len() - 1;
         let group = steps.groups.last_mut()?;
         let names = model.inputs.iter().map(|input| input.name.clone());
@@ -151,6 +152,28 @@ impl Resolver<'_> {
             steps.learn(&name, Some(step.run), at, info, unit.ok().flatten());
         }
         Some(())
+    }
+
+    /// Which rows come together is chance, so no result may hang on it.
+    fn check_rows_apart(
+        &mut self,
+        step: &ModelItem<'_>,
+        model: &Opened,
+        shapes: &[Vec<usize>],
+        item: &Item<'_>,
+    ) {
+        if self.raw.batch.max_rows.value.0 < 2 {
+            return;
+        }
+        // What does not run is told by whoever needs it to.
+        if let Ok(Some(what)) = self.catalog.mixes_rows(&model.source, shapes) {
+            self.report(
+                Report::new(format!("the model `{}` mixes the rows of a batch: {what}", step.name))
+                    .at(&item.span, "which rows come together is chance")
+                    .help("export it so that nothing is computed across the first dimension, which is the row: no softmax, mean or attention over it, and no layer in training mode")
+                    .help("or run the rows one by one: `batch: { max_rows: 1 }`"),
+            );
+        }
     }
 
     fn check_input_names(&mut self, item: &Item<'_>, name: &str, model: &Opened) -> bool {

@@ -4,7 +4,13 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use ort::session::SessionInputValue;
 
-use super::{collect::Collector, explain, gather::Buffer, model::Model};
+use super::{
+    collect::Collector,
+    explain,
+    gather::Buffer,
+    mixing::{self, Mixing},
+    model::Model,
+};
 use crate::{
     block::{Blobs, Column, Series, Strings},
     contract::Dtype,
@@ -75,18 +81,37 @@ impl CpuCatalog {
         let blank = rows(model, row_shapes, &HashMap::new());
         seen_twice(model, &blank).or_else(|why| {
             // An encoder may refuse zeros and empty strings; try what it says that it knows.
-            let widths = row_shapes.iter().map(|shape| shape.iter().product());
-            let names = model.inputs.iter().map(|input| input.name.as_str());
-            let inputs: Vec<(&str, usize)> = names.zip(widths).collect();
-            let samples = graph_of(&source).map(|file| hints::samples(&file, &inputs));
-            match samples {
-                Ok(samples) if !samples.is_empty() => {
-                    let sampled = rows(model, row_shapes, &samples);
-                    seen_twice(model, &sampled).map_err(|why| model.error(&why))
-                }
-                _ => Err(model.error(&why)),
-            }
+            let sampled = sampled(model, row_shapes).ok_or_else(|| model.error(&why))?;
+            seen_twice(model, &sampled).map_err(|why| model.error(&why))
         })
+    }
+
+    /// Whether what comes out of a row depends on the rows beside it; in words that name the output. What a few
+    /// made-up rows do not show is not found.
+    ///
+    /// # Errors
+    /// As [`CpuCatalog::inputs`].
+    pub fn mixes_rows(
+        &mut self,
+        source: impl Into<ModelSource>,
+        row_shapes: &[Vec<usize>],
+    ) -> Result<Option<String>, ModelError> {
+        let source = source.into();
+        let model = self.model(&source)?;
+        if row_shapes.len() != model.inputs.len() {
+            return Ok(None);
+        }
+        let blank = rows(model, row_shapes, &HashMap::new());
+        let found = mixing::mixes_rows(model, &blank).or_else(|| {
+            let sampled = sampled(model, row_shapes)?;
+            mixing::mixes_rows(model, &sampled)
+        });
+        let Some(Mixing::Mixed(what)) = found else {
+            return Ok(None);
+        };
+        // It measures the range of the whole batch, on purpose.
+        let quantized = graph_of(&source).is_ok_and(|file| hints::quantizes_batches(&file));
+        Ok((!quantized).then_some(what))
     }
 
     /// How wide a row of the input at `place` must be where the file leaves it open, judged by
@@ -133,6 +158,14 @@ impl ModelCatalog for CpuCatalog {
     ) -> Result<Vec<OutputInfo>, ModelError> {
         Self::outputs(self, source, row_shapes)
     }
+
+    fn mixes_rows(
+        &mut self,
+        source: &ModelSource,
+        row_shapes: &[Vec<usize>],
+    ) -> Result<Option<String>, ModelError> {
+        Self::mixes_rows(self, source, row_shapes)
+    }
 }
 
 /// The model as its file, or the graph around it, has it.
@@ -141,6 +174,15 @@ fn graph_of(source: &ModelSource) -> Result<proto::Model, GraphError> {
         Some(built) => graph::parse(built.clone()),
         None => graph::read(&source.path),
     }
+}
+
+/// One row for each input with what the graph says that it knows; `None` where that is nothing.
+fn sampled(model: &Model, row_shapes: &[Vec<usize>]) -> Option<Vec<Series>> {
+    let widths = row_shapes.iter().map(|shape| shape.iter().product());
+    let names = model.inputs.iter().map(|input| input.name.as_str());
+    let inputs: Vec<(&str, usize)> = names.zip(widths).collect();
+    let samples = hints::samples(&graph_of(&model.source).ok()?, &inputs);
+    (!samples.is_empty()).then(|| rows(model, row_shapes, &samples))
 }
 
 /// One row for each input: what is known of its elements, else zeros and empty strings.
@@ -214,11 +256,22 @@ fn seen_twice(model: &mut Model, rows: &[Series]) -> Result<Vec<OutputInfo>, Str
 
 /// Runs each input's row so many times over.
 fn probe(model: &mut Model, row: &[Series], rows: usize) -> Result<Vec<OutputInfo>, String> {
+    let outputs = came_out(model, row, 1, rows)?;
+    Ok(outputs.into_iter().map(Collector::info).collect())
+}
+
+/// What comes out of each input's `given` rows, the last of which is repeated until there are `rows` of them.
+pub(super) fn came_out(
+    model: &mut Model,
+    row: &[Series],
+    given: usize,
+    rows: usize,
+) -> Result<Vec<Collector>, String> {
     let mut buffers = Vec::with_capacity(row.len());
     let mut shapes = Vec::with_capacity(row.len());
     for (input, row) in model.inputs.iter().zip(row) {
         let mut buffer = Buffer::new(input.dtype);
-        buffer.fill(&[row], 0..1, rows);
+        buffer.fill(&[row], 0..given, rows);
         buffers.push(buffer);
         shapes.push(
             std::iter::once(rows)
@@ -238,7 +291,7 @@ fn probe(model: &mut Model, row: &[Series], rows: usize) -> Result<Vec<OutputInf
     for (output, value) in model.outputs.iter().zip(came_out.values()) {
         let mut collector = Collector::new(output);
         collector.append(&value, rows, rows)?;
-        outputs.push(collector.info());
+        outputs.push(collector);
     }
     Ok(outputs)
 }

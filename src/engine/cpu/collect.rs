@@ -15,7 +15,7 @@ use crate::{
 /// Takes up one output, batch after batch.
 #[derive(Debug)]
 pub(super) struct Collector {
-    output: Declared,
+    pub(super) output: Declared,
     /// Everything since [`Collector::clear`].
     pub(super) series: Series,
 }

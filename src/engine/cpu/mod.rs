@@ -3,6 +3,7 @@
 //! - [`library`] finds and loads the runtime's shared library
 //! - `model` loads one model file; `explain` says in plain words why that failed
 //! - [`catalog`] says what models take and give, before anything is served
+//! - `mixing` finds out whether a model's rows depend on each other
 //! - `feed` says what an input is fed with, `gather` turns columns into input tensors, `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
@@ -14,6 +15,7 @@ mod explain;
 mod feed;
 mod gather;
 pub mod library;
+mod mixing;
 mod model;
 mod on_gpu;
 pub mod optimized;

@@ -296,13 +296,39 @@ impl Comparison {
     }
 }
 
+/// What is wrong where a result alone (`found`) is another than beside other rows (`expected`).
+pub(super) fn mixed(part: Part) -> Part {
+    let what = match &part.worst {
+        Some(Worst {
+            row,
+            element,
+            expected,
+            found,
+            ..
+        }) => format!("row {row}, `{element}`: {expected} beside other rows, and {found} alone"),
+        None => {
+            let row = part.first.unwrap_or_default();
+            format!(
+                "row {row}, `{}`: other keys or lengths beside other rows than alone",
+                part.name
+            )
+        }
+    };
+    Part {
+        mismatch: Some(format!(
+            "{what}: a model mixes the rows of a batch, and which come together is chance; export it so that nothing is computed across the first dimension, or run the rows one by one: `batch: {{ max_rows: 1 }}`"
+        )),
+        ..part
+    }
+}
+
 fn whole(number: &Value) -> Option<i128> {
     let negative = number.as_i64().map(i128::from);
     negative.or_else(|| number.as_u64().map(i128::from))
 }
 
 /// Stage and reason of a rejected record.
-fn error(result: &Value) -> Option<(&str, &str)> {
+pub(super) fn error(result: &Value) -> Option<(&str, &str)> {
     let keys = result.as_object().filter(|keys| keys.len() == 1)?;
     let error = keys.get("error")?;
     Some((

@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
+use super::{compare, once::Once};
 use crate::{
     config::plan::{DecodePlan, Plan},
     contract::Dtype,
@@ -16,24 +17,69 @@ use crate::{
     message::Headers,
 };
 
-/// The messages in the file, as the decoder reads them.
+/// A message.
+pub(super) struct Line {
+    /// Where it stands: `file:line`.
+    pub(super) place: String,
+    /// As the decoder reads it.
+    pub(super) payload: Bytes,
+    /// As it is written, where it is JSON with keys.
+    value: Option<Value>,
+}
+
+impl Line {
+    /// Whether every record has the keys that are carried into its result, but for those that must be rejected.
+    /// A message may lack them; a golden row that does would only show that nothing is carried.
+    ///
+    /// # Errors
+    /// One has not; in words, with the line.
+    pub(super) fn check_passed(&self, passed: &[String], expected: &Value) -> Result<(), String> {
+        let lacking = |record: &Value, expected: Option<&Value>| {
+            let keys = record.as_object()?;
+            let rejected = expected.is_some_and(|expected| compare::error(expected).is_some());
+            let mut lacking = passed.iter().filter(|key| !keys.contains_key(*key));
+            lacking.next().filter(|_| !rejected)
+        };
+        let lacking = match &self.value {
+            Some(Value::Array(records)) => (records.iter().enumerate())
+                .find_map(|(place, record)| lacking(record, expected.get(place))),
+            Some(record) => lacking(record, Some(expected)),
+            None => None,
+        };
+        match lacking {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "{}: there is no `{key}`, which `pass` carries into the result; add it, or write null",
+                self.place
+            )),
+        }
+    }
+}
+
+/// The messages in the file.
 ///
 /// # Errors
 /// The file cannot be read, is empty, or a line is no message; in words, with the line.
-pub(super) fn messages(plan: &Plan, file: &Path) -> Result<Vec<Bytes>, String> {
+pub(super) fn messages(plan: &Plan, file: &Path) -> Result<Vec<Line>, String> {
     let name = plan.fields.first().map_or("", |field| field.name.as_str());
     let folder = file.parent().unwrap_or(Path::new(""));
-    each_line(file, |line| match &plan.decode {
-        // What is no JSON is the decoder's to reject.
-        DecodePlan::Json => Ok(Bytes::copy_from_slice(line.as_bytes())),
-        DecodePlan::Msgpack => {
-            let mut packed = BytesMut::new();
-            json_as_msgpack(line, &mut packed)
-                .map(|()| packed.freeze())
-                .map_err(|reject| reject.reason)
-        }
-        DecodePlan::Tensor { dtype } => elements(&parsed(line)?, name, *dtype),
-        DecodePlan::Bytes => whole(&parsed(line)?, folder),
+    each_line(file, |place, line| {
+        let (payload, value) = match &plan.decode {
+            // What is no JSON is the decoder's to reject.
+            DecodePlan::Json => (Bytes::copy_from_slice(line.as_bytes()), keyed(line)?),
+            DecodePlan::Msgpack => {
+                let mut packed = BytesMut::new();
+                json_as_msgpack(line, &mut packed).map_err(|reject| reject.reason)?;
+                (packed.freeze(), keyed(line)?)
+            }
+            DecodePlan::Tensor { dtype } => (elements(&parsed(line)?, name, *dtype)?, None),
+            DecodePlan::Bytes => (whole(&parsed(line)?, folder)?, None),
+        };
+        Ok(Line {
+            place,
+            payload,
+            value,
+        })
     })
 }
 
@@ -42,12 +88,12 @@ pub(super) fn messages(plan: &Plan, file: &Path) -> Result<Vec<Bytes>, String> {
 /// # Errors
 /// The file cannot be read, is empty, or a line is no JSON; in words, with the line.
 pub(super) fn results(file: &Path) -> Result<Vec<Value>, String> {
-    each_line(file, parsed)
+    each_line(file, |_, line| parsed(line))
 }
 
 fn each_line<T>(
     file: &Path,
-    mut read: impl FnMut(&str) -> Result<T, String>,
+    mut read: impl FnMut(String, &str) -> Result<T, String>,
 ) -> Result<Vec<T>, String> {
     let shown = file.display();
     let text =
@@ -55,7 +101,10 @@ fn each_line<T>(
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.trim().is_empty());
     let read: Vec<T> = lines
-        .map(|(number, line)| read(line).map_err(|why| format!("{shown}:{}: {why}", number + 1)))
+        .map(|(number, line)| {
+            let place = format!("{shown}:{}", number + 1);
+            read(place.clone(), line).map_err(|why| format!("{place}: {why}"))
+        })
         .collect::<Result<_, _>>()?;
     if read.is_empty() {
         return Err(format!("{shown} has no rows"));
@@ -63,8 +112,33 @@ fn each_line<T>(
     Ok(read)
 }
 
+/// The line, where it is JSON.
+///
+/// # Errors
+/// An object has a key twice.
+fn keyed(line: &str) -> Result<Option<Value>, String> {
+    match serde_json::from_str(line) {
+        Ok(Once(value)) => Ok(Some(value)),
+        Err(error) if error.is_data() => Err(without_place(&error)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What is wrong, without the line, which is always the first.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) => what.to_owned(),
+        None => text,
+    }
+}
+
 fn parsed(line: &str) -> Result<Value, String> {
-    serde_json::from_str(line).map_err(|error| {
+    let read = serde_json::from_str(line).map(|Once(value)| value);
+    read.map_err(|error| {
+        if error.is_data() {
+            return without_place(&error);
+        }
         let nan = ["NaN", "Infinity"].iter().any(|word| line.contains(word));
         let help = if nan {
             "; a number that is not finite is written null"

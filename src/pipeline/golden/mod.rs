@@ -3,6 +3,7 @@
 
 mod compare;
 mod lines;
+mod once;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +15,9 @@ use serde_json::{Value, json};
 pub use self::compare::{Part, Tolerance, Worst, compare};
 use super::build;
 use crate::{
-    block::{Block, Record, Table},
+    block::{Record, Table},
     config::plan::{EncodePlan, GoldenPlan, Plan},
-    decode::{Decode, msgpack},
+    decode::{self, Decode, msgpack},
     encode::Encode,
     engine::{self, Engine, isolate},
     message::{Ack, Message, Position, Reject, Stage},
@@ -24,6 +25,11 @@ use crate::{
 
 /// How many keys that differ are named.
 const NAMED: usize = 8;
+
+/// How many rows are run alone as well.
+const ALONE: usize = 16;
+/// How much further than from what is expected a result alone may be from the one beside others.
+const NOISE: f64 = 10.0;
 
 /// What came of the golden rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +137,11 @@ fn run(
             expected.len()
         )));
     }
+    for (message, expected) in messages.iter().zip(&expected) {
+        let checked = message.check_passed(&plan.passed, expected);
+        checked.map_err(GoldenError)?;
+    }
+    let messages: Vec<Bytes> = messages.into_iter().map(|line| line.payload).collect();
     let hosts = build::hosts(plan).map_err(|error| GoldenError(error.to_string()))?;
     let mut pass = Pass {
         plan,
@@ -142,9 +153,12 @@ fn run(
     for (number, batch) in messages.chunks(most).enumerate() {
         pass.batch(number * most, batch, engine)?;
     }
+    let mut parts = compare(&expected, &pass.found, tolerance);
+    let mixed = pass.mixed(&messages, engine, tolerance)?;
+    parts.splice(..0, mixed);
     Ok(Golden {
         rows: expected.len(),
-        parts: compare(&expected, &pass.found, tolerance),
+        parts,
         input: golden.input.clone(),
     })
 }
@@ -166,33 +180,26 @@ impl Pass<'_> {
         messages: &[Bytes],
         engine: &mut dyn Engine,
     ) -> Result<(), GoldenError> {
-        let mut block = Block {
-            records: Vec::with_capacity(messages.len()),
-            table: build::table(self.plan),
-        };
-        let mut rows = 0;
-        for (at, payload) in messages.iter().enumerate() {
-            let message = message(first + at, payload);
-            match self.decoder.decode(&message, &mut block.table) {
-                Ok(decoded) => {
-                    if self.plan.engine.state.is_some()
-                        && let Some(by) = &self.plan.order_by
-                    {
-                        by.note(&message, &mut block.table, decoded.rows);
-                    }
-                    rows += decoded.rows;
-                    block.table.rows = rows;
-                    block.records.push(Record {
-                        message,
-                        rows: decoded.rows,
-                        layout: decoded.layout,
-                    });
+        let table = build::table(self.plan);
+        let numbered = messages.iter().enumerate();
+        let messages = numbered.map(|(at, payload)| message(first + at, payload));
+        let stateful = self.plan.engine.state.is_some();
+        let by = self.plan.order_by.as_ref().filter(|_| stateful);
+        let mut rejects = Vec::new();
+        let block = decode::block(
+            &mut *self.decoder,
+            messages,
+            table,
+            |message, table, rows| {
+                if let Some(by) = by {
+                    by.note(message, table, rows.len());
                 }
-                Err(reject) => {
-                    block.table.truncate(rows);
-                    self.note(&message, rejected(&reject));
-                }
-            }
+                Ok(())
+            },
+            |message, reject| rejects.push((message, reject)),
+        );
+        for (message, reject) in rejects {
+            self.note(&message, rejected(&reject));
         }
         let ran = isolate::run_isolated(engine, block, Table::default())
             .map_err(|error| GoldenError(error.to_string()))?;
@@ -216,6 +223,36 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Runs some messages alone, where others were beside them before, and says what differs: a model that mixes the rows of
+    /// a batch may give what is expected by chance.
+    fn mixed(
+        &mut self,
+        messages: &[Bytes],
+        engine: &mut dyn Engine,
+        tolerance: Tolerance,
+    ) -> Result<Option<Part>, GoldenError> {
+        let most = if self.plan.batch.max_rows < 2 || messages.len() < 2 {
+            0
+        } else {
+            ALONE
+        };
+        let messages = messages.get(..messages.len().min(most)).unwrap_or_default();
+        let together = self.found.clone();
+        for (number, message) in messages.iter().enumerate() {
+            self.batch(number, std::slice::from_ref(message), engine)?;
+        }
+        let alone = std::mem::replace(&mut self.found, together);
+        let count = messages.len();
+        // The runtime adds up in another order for another number of rows, which long sums show.
+        let tolerance = Tolerance {
+            relative: tolerance.relative.max(1e-3) * NOISE,
+            absolute: tolerance.absolute.max(1e-5) * NOISE,
+        };
+        let parts = compare(&self.found[..count], &alone[..count], tolerance);
+        let differs = parts.into_iter().find(|part| !part.passed());
+        Ok(differs.map(compare::mixed))
     }
 
     /// A result as JSON, whatever it is written in.
