@@ -24,6 +24,7 @@ mod consumers;
 mod create_streams;
 mod engine;
 mod engine_bad;
+mod engine_front;
 mod engine_library;
 mod engine_made;
 mod engine_new;

@@ -3,13 +3,17 @@
 //! - [`library`] finds and loads the runtime's shared library
 //! - `model` loads one model file; `explain` says in plain words why that failed
 //! - [`catalog`] says what models take and give, before anything is served
-//! - `gather` turns columns into input tensors, `collect` turns outputs into series
+//! - `feed` is what feeds one input: `gather` turns columns into tensors, `front` runs what was taken off a graph on the
+//!   way (`dictionary` looks texts up); `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
 
 pub mod catalog;
 mod collect;
+mod dictionary;
 mod explain;
+mod feed;
+mod front;
 mod gather;
 pub mod library;
 mod model;

@@ -2,18 +2,22 @@
 
 use std::{fmt, ops::Range};
 
-use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, SessionInputValue};
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
 
 use super::{
     collect::Collector,
     explain,
-    gather::{self, Buffer},
+    feed::{Feed, From, Source},
     model::Model,
 };
 use crate::{
     block::{Column, Series, Table},
     contract::{Dtype, Field, Scalar},
-    engine::{ColumnRef, Dim, EngineError, InputInfo, InputSpec, ModelError, StepSpec, When},
+    engine::{EngineError, ModelError, ModelSource, StepSpec, When},
+    graph::{
+        self,
+        front::{Fed, Split},
+    },
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -47,59 +51,6 @@ impl fmt::Debug for Step {
     }
 }
 
-/// What feeds one input.
-#[derive(Debug)]
-struct Feed {
-    columns: Vec<Source>,
-    /// Shape of the tensor; the first number is set for every run.
-    shape: Vec<usize>,
-    /// Memory where the columns are put side by side.
-    buffer: Buffer,
-    /// The one column has the type that the model takes: its memory is the tensor.
-    direct: bool,
-}
-
-/// Where the columns of feeds are taken from.
-#[derive(Clone, Copy)]
-enum From<'a> {
-    /// All rows of the batch.
-    All {
-        table: &'a Table,
-        earlier: &'a [Step],
-    },
-    /// Some rows of it, for each feed's columns.
-    Picked(&'a [Vec<Series>]),
-}
-
-impl<'a> From<'a> {
-    fn series(self, feed: usize, column: usize, source: Source) -> Option<&'a Series> {
-        match self {
-            Self::All { table, earlier } => source.series(table, earlier),
-            Self::Picked(feeds) => feeds.get(feed)?.get(column),
-        }
-    }
-}
-
-/// A column, found without a search.
-#[derive(Debug, Clone, Copy)]
-enum Source {
-    Field(usize),
-    Result { step: usize, place: usize },
-}
-
-impl Source {
-    fn series<'a>(self, table: &'a Table, earlier: &'a [Step]) -> Option<&'a Series> {
-        match self {
-            Self::Field(field) => table.series.get(field),
-            Self::Result { step, place } => earlier
-                .get(step)?
-                .results
-                .get(place)
-                .map(|result| &result.series),
-        }
-    }
-}
-
 impl Step {
     /// Loads the model and checks that `spec` fits it. `wanted` is in rising order.
     pub(super) fn load(
@@ -108,20 +59,10 @@ impl Step {
         fields: &[Field],
         earlier: &[Self],
     ) -> Result<Self, ModelError> {
-        let model = Model::load(&spec.source)?;
-        if spec.inputs.len() != model.inputs.len() {
-            return Err(model.error(&format!(
-                "it has {} inputs, and {} are fed",
-                model.inputs.len(),
-                spec.inputs.len()
-            )));
-        }
-        let feeds = (model.inputs.iter().zip(&spec.inputs))
-            .map(|(input, feed)| {
-                Feed::new(feed, input, fields, earlier)
-                    .map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
-            })
-            .collect::<Result<_, _>>()?;
+        let (model, feeds) = match split(spec, fields, earlier) {
+            Some(split) => Self::without_front(spec, &split, fields, earlier)?,
+            None => Self::whole(spec, fields, earlier)?,
+        };
         let when = (spec.when.as_ref())
             .map(|when| Condition::new(when, earlier))
             .transpose()
@@ -148,9 +89,61 @@ impl Step {
         })
     }
 
+    /// The graph as it is, and what feeds it.
+    fn whole(
+        spec: &StepSpec,
+        fields: &[Field],
+        earlier: &[Self],
+    ) -> Result<(Model, Vec<Feed>), ModelError> {
+        let model = Model::load(&spec.source)?;
+        if spec.inputs.len() != model.inputs.len() {
+            return Err(model.error(&format!(
+                "it has {} inputs, and {} are fed",
+                model.inputs.len(),
+                spec.inputs.len()
+            )));
+        }
+        let feeds = (model.inputs.iter().zip(&spec.inputs))
+            .map(|(input, feed)| {
+                Feed::new(feed, input, fields, earlier)
+                    .map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok((model, feeds))
+    }
+
+    /// The rest of a graph whose front was taken off, and what feeds it.
+    fn without_front(
+        spec: &StepSpec,
+        split: &Split,
+        fields: &[Field],
+        earlier: &[Self],
+    ) -> Result<(Model, Vec<Feed>), ModelError> {
+        let rest = graph::to_bytes(&split.rest);
+        let model = Model::load(&ModelSource::built(&spec.source.path, rest))?;
+        let feeds = (model.inputs.iter().zip(&split.inputs))
+            .map(|(input, fed)| {
+                let feed = match fed {
+                    Fed::Made(made) => Feed::made(made, &spec.inputs, fields, earlier),
+                    Fed::Whole(at) => match spec.inputs.get(*at) {
+                        Some(spec) => Feed::new(spec, input, fields, earlier),
+                        None => Err("is not fed".to_owned()),
+                    },
+                };
+                feed.map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok((model, feeds))
+    }
+
     /// The place of an output among the wanted ones.
     pub(super) fn place_of(&self, output: usize) -> Option<usize> {
         self.wanted.binary_search(&output).ok()
+    }
+
+    /// A wanted output of the last run.
+    pub(super) fn result(&self, place: usize) -> Option<&Series> {
+        self.results.get(place).map(|result| &result.series)
     }
 
     /// A wanted output of the last run.
@@ -210,7 +203,8 @@ impl Step {
     fn run_some(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         let fed = self.model.batch.unwrap_or(rows.len());
         for (place, feed) in self.feeds.iter_mut().enumerate() {
-            feed.fill(place, from, rows.clone(), fed);
+            feed.fill(place, from, rows.clone(), fed)
+                .map_err(|why| EngineError::Batch(why.into()))?;
         }
         let values = (self.feeds.iter().enumerate())
             .map(|(place, feed)| feed.tensor(place, from, rows.clone()))
@@ -273,118 +267,32 @@ fn picked(series: &Series, rows: &[usize]) -> Series {
     }
 }
 
-impl Feed {
-    fn new(
-        spec: &InputSpec,
-        input: &InputInfo,
-        fields: &[Field],
-        earlier: &[Step],
-    ) -> Result<Self, String> {
-        let dtype = input.dtype;
-        let fits = |(declared, fed): (&Dim, &usize)| match declared {
-            Dim::Fixed(size) => size == fed,
-            Dim::Free(_) => true,
-        };
-        let declared = input.row_dims();
-        if declared.len() != spec.shape.len() || !declared.iter().zip(&spec.shape).all(fits) {
-            return Err(format!(
-                "takes rows of shape {} and is fed with {:?}",
-                shape_name(declared),
-                spec.shape
-            ));
-        }
-        let mut columns = Vec::with_capacity(spec.columns.len());
-        let mut same = true;
-        for column in &spec.columns {
-            let (source, from) = match *column {
-                ColumnRef::Field(place) => {
-                    let field = fields
-                        .get(place)
-                        .ok_or("is fed by a field that does not exist")?;
-                    (Source::Field(place), field.dtype)
-                }
-                ColumnRef::Output(output) => {
-                    let step = earlier
-                        .get(output.step)
-                        .ok_or("is fed by a step that does not come before")?;
-                    let place = step
-                        .place_of(output.output)
-                        .ok_or("is fed by an output that does not exist")?;
-                    let from = step
-                        .results
-                        .get(place)
-                        .map(|result| result.series.values.dtype());
-                    let source = Source::Result {
-                        step: output.step,
-                        place,
-                    };
-                    (source, from.unwrap_or(dtype))
-                }
-            };
-            if (from == Dtype::String) != (dtype == Dtype::String) || from == Dtype::Bytes {
-                return Err(format!("takes {dtype} and cannot be fed with {from}"));
-            }
-            same &= from == dtype;
-            columns.push(source);
-        }
-        Ok(Self {
-            direct: same && columns.len() == 1 && dtype != Dtype::String,
-            columns,
-            shape: std::iter::once(0)
-                .chain(spec.shape.iter().copied())
-                .collect(),
-            buffer: Buffer::new(dtype),
+/// The graph that was built for a step without its front, where it has one. A model's own file is run as it is.
+fn split(spec: &StepSpec, fields: &[Field], earlier: &[Step]) -> Option<Split> {
+    let graph = graph::parse(spec.source.graph.clone()?).ok()?;
+    let known = graph.graph.as_ref().map(|graph| graph.input.len());
+    if known != Some(spec.inputs.len()) {
+        return None;
+    }
+    // Columns become the input's type before anything is done with them; here they go straight into what is fed.
+    graph::front::split(graph, &|input, dtype| {
+        let columns = spec.inputs.get(input).map(|spec| spec.columns.as_slice());
+        columns.unwrap_or_default().iter().all(|column| {
+            let from = Source::of(*column, fields, earlier).ok();
+            from.and_then(|(_, from)| from).is_some_and(|from| {
+                matches!(
+                    (from, dtype),
+                    (Dtype::I32 | Dtype::U8 | Dtype::Bool, Dtype::I64)
+                        | (Dtype::U8 | Dtype::Bool, Dtype::I32)
+                        | (Dtype::Bool, Dtype::U8)
+                        | (
+                            Dtype::F64 | Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::Bool,
+                            Dtype::F32
+                        )
+                ) || from == dtype
+            })
         })
-    }
-
-    /// Whether the tensor is the column's own memory: nothing to convert, nothing to pad.
-    fn is_view(&self, rows: &Range<usize>) -> bool {
-        self.direct && self.shape.first() == Some(&rows.len())
-    }
-
-    fn fill(&mut self, place: usize, from: From<'_>, rows: Range<usize>, fed: usize) {
-        if let Some(first) = self.shape.first_mut() {
-            *first = fed;
-        }
-        if !self.is_view(&rows) {
-            let columns: Vec<&Series> = (self.columns.iter().enumerate())
-                .filter_map(|(column, source)| from.series(place, column, *source))
-                .collect();
-            self.buffer.fill(&columns, rows, fed);
-        }
-    }
-
-    fn tensor<'a>(
-        &'a self,
-        place: usize,
-        from: From<'a>,
-        rows: Range<usize>,
-    ) -> ort::Result<SessionInputValue<'a>> {
-        let own = self.columns.first().filter(|_| self.is_view(&rows));
-        match own.and_then(|source| from.series(place, 0, *source)) {
-            Some(series) => {
-                let width = series.width();
-                gather::view(
-                    &series.values,
-                    rows.start * width..rows.end * width,
-                    &self.shape,
-                )
-            }
-            None => self.buffer.tensor(&self.shape),
-        }
-    }
-}
-
-/// A declared shape as messages write it.
-fn shape_name(dims: &[Dim]) -> String {
-    let names: Vec<String> = (dims.iter())
-        .map(|dim| match dim {
-            Dim::Fixed(size) => size.to_string(),
-            Dim::Free(name) if name.is_empty() => "?".to_owned(),
-            Dim::Free(name) => name.clone(),
-        })
-        .collect();
-    format!("[{}]", names.join(", "))
+    })
 }
 
 /// A run's error: the rows' fault, unless the runtime says that the device is gone.
