@@ -1,5 +1,6 @@
 //! What steps add to the CPU time of the model that they stand around: the same rows through the model alone and
-//! through the graph with steps, in turns. `cargo bench --bench steps`
+//! through the graph with steps, in turns. `cargo bench --bench steps`, or with names of models behind `--`;
+//! `benches/steps.py` measures the same work in Python.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +8,7 @@
     reason = "a benchmark may end with a panic, and prints"
 )]
 
-use std::{fs, hint::black_box, path::Path, time::Instant};
+use std::{env, fs, hint::black_box, path::Path, time::Instant};
 
 use forebay::{
     block::{Column, Strings, Table},
@@ -18,45 +19,157 @@ use forebay::{
     },
 };
 
-const ROWS: usize = 64;
 const COLUMNS: usize = 30;
-const TURNS: usize = 40;
-const RUNS: usize = 50;
+const TEXTS: [&str; 4] = ["mortgage", "own", "rent", "with relatives, for free"];
+const TURNS: usize = 60;
+const MODELS: [&str; 7] = [
+    "mlp30",
+    "sk_mlp_clf",
+    "sk_logreg",
+    "lgbm_binary",
+    "xgb_binary",
+    "sk_forest_clf",
+    "sk_svc",
+];
 
-/// A pipeline file around one model, with these steps in front of it.
-fn engine(folder: &Path, model: &str, steps: &str, input: &str) -> (CpuEngine, Table) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let fields: Vec<String> = (0..COLUMNS)
-        .map(|at| format!("x{at}: {{ nullable: true }}"))
-        .collect();
-    let texts: Vec<String> = (0..5)
-        .map(|at| format!("t{at}: {{ dtype: string, values: [a, b, c, d] }}"))
-        .filter(|_| steps.contains("one_hot"))
-        .collect();
+/// What stands in front of the model; each makes it thirty columns.
+#[derive(Clone, Copy)]
+enum Steps {
+    None,
+    /// `scale`.
+    Scale,
+    /// `impute`, `scale`.
+    Impute,
+    /// `impute`, `clip`, `scale`.
+    Clip,
+    /// `impute`, `scale` over 25 columns, and `ordinal` over five texts.
+    Ordinal,
+    /// `impute`, `scale` over ten columns, and `one_hot` over five texts of four categories.
+    OneHot,
+}
+
+const SIDES: [(&str, Steps); 6] = [
+    ("alone", Steps::None),
+    ("scale", Steps::Scale),
+    ("impute, scale", Steps::Impute),
+    ("impute, clip, scale", Steps::Clip),
+    ("impute, scale, ordinal", Steps::Ordinal),
+    ("impute, scale, one_hot", Steps::OneHot),
+];
+
+impl Steps {
+    /// How many columns are numbers, and how many texts.
+    fn columns(self) -> (usize, usize) {
+        match self {
+            Self::None | Self::Scale | Self::Impute | Self::Clip => (COLUMNS, 0),
+            Self::Ordinal => (COLUMNS - 5, 5),
+            Self::OneHot => (COLUMNS - 5 * TEXTS.len(), 5),
+        }
+    }
+
+    /// The steps as they are written, and what feeds the model.
+    fn written(self) -> (String, String) {
+        let (numbers, texts) = self.columns();
+        let names = |letter: &str, count: usize| {
+            let names: Vec<String> = (0..count).map(|at| format!("{letter}{at}")).collect();
+            format!("[{}]", names.join(", "))
+        };
+        let each = |from: f64| {
+            let values: Vec<String> = (0..numbers)
+                .map(|at| (from + at as f64 / 10.0).to_string())
+                .collect();
+            format!("[{}]", values.join(", "))
+        };
+        let mut input = names("x", numbers);
+        let mut steps = String::new();
+        let mut step = |what: String, input: &str, output: &str| {
+            steps += &format!("  - {what}\n    input: {input}\n    output: {output}\n");
+        };
+        if !matches!(self, Self::None | Self::Scale) {
+            step(
+                format!("impute: {{ value: {} }}", each(3.0)),
+                &input,
+                "known",
+            );
+            "known".clone_into(&mut input);
+        }
+        if matches!(self, Self::Clip) {
+            let (low, high) = (each(0.5), each(7.0));
+            step(
+                format!("clip: {{ low: {low}, high: {high} }}"),
+                &input,
+                "kept",
+            );
+            "kept".clone_into(&mut input);
+        }
+        if !matches!(self, Self::None) {
+            let (center, scale) = (each(4.0), each(2.0));
+            step(
+                format!("scale: {{ center: {center}, scale: {scale} }}"),
+                &input,
+                "scaled",
+            );
+            "scaled".clone_into(&mut input);
+        }
+        let list = format!("{{ categories: {TEXTS:?} }}");
+        if matches!(self, Self::Ordinal | Self::OneHot) {
+            let key = if matches!(self, Self::Ordinal) {
+                "ordinal"
+            } else {
+                "one_hot"
+            };
+            step(format!("{key}: {list}"), &names("t", texts), "codes");
+            input = format!("[{input}, codes]");
+        }
+        (steps, input)
+    }
+}
+
+/// The engine of a pipeline file around one model, and rows for it; `whole` leaves all of the graph to the runtime.
+fn engine(
+    folder: &Path,
+    model: &str,
+    steps: Steps,
+    rows: usize,
+    whole: bool,
+) -> (CpuEngine, Table) {
+    let (numbers, texts) = steps.columns();
+    let numbers = (0..numbers).map(|at| format!("x{at}: {{ nullable: true }}"));
+    let texts = (0..texts).map(|at| format!("t{at}: {{ dtype: string }}"));
+    let fields: Vec<String> = numbers.chain(texts).collect();
+    let (steps, input) = steps.written();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/models")
+        .join(model)
+        .join("model.onnx");
     let text = format!(
         "name: bench\nsource: {{ file: {{ path: \"-\" }} }}\nfields: {{ {} }}\nmodels: {{ m: {{ path: {} }} }}\nsteps:\n{steps}  - model: m\n    inputs: {{ X: {input} }}\nsink: {{ file: {{ path: \"-\" }} }}\n",
-        [fields, texts].concat().join(", "),
-        root.join("tests/data/models")
-            .join(model)
-            .join("model.onnx")
-            .display(),
+        fields.join(", "),
+        path.display(),
     );
     let file = folder.join("pipeline.yaml");
     fs::write(&file, text).unwrap();
-    let plan =
+    let mut plan =
         config::load(&file, &mut CpuCatalog::new()).unwrap_or_else(|error| panic!("{error}"));
+    for step in plan.engine.steps.iter_mut().filter(|_| whole) {
+        // A file is run as it is.
+        if let Some(graph) = step.source.graph.take() {
+            step.source.path = folder.join("whole.onnx");
+            fs::write(&step.source.path, graph).unwrap();
+        }
+    }
     let engine =
         CpuEngine::load(&plan.engine, &plan.fields).unwrap_or_else(|error| panic!("{error}"));
     let mut table = Table::for_fields(&plan.fields);
-    table.rows = ROWS;
+    table.rows = rows;
     for (at, series) in table.series.iter_mut().enumerate() {
         match &mut series.values {
             Column::F32(values) => {
-                values.extend((0..ROWS).map(|row| ((row * 7 + at * 13) % 97) as f32 / 10.0));
+                values.extend((0..rows).map(|row| ((row * 7 + at * 13) % 97) as f32 / 10.0));
             }
             Column::String(values) => {
                 let mut texts = Strings::default();
-                (0..ROWS).for_each(|row| texts.push(["a", "b", "c", "d"][(row + at) % 4]));
+                (0..rows).for_each(|row| texts.push(TEXTS[(row * 5 + row / 3 + at) % 4]));
                 *values = texts;
             }
             other => panic!("no such field: {}", other.dtype()),
@@ -65,61 +178,75 @@ fn engine(folder: &Path, model: &str, steps: &str, input: &str) -> (CpuEngine, T
     (engine, table)
 }
 
-/// Microseconds of one run of 64 rows, the best of many.
+/// Microseconds of one run.
 fn time(engine: &mut CpuEngine, table: &Table, output: &mut Table) -> f64 {
+    let runs = 6400 / table.rows;
     let started = Instant::now();
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         engine.run(black_box(table), output).unwrap();
     }
-    started.elapsed().as_secs_f64() * 1e6 / RUNS as f64
+    started.elapsed().as_secs_f64() * 1e6 / runs as f64
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn main() {
     library::init(None).unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().unwrap();
-    let names = |range: std::ops::Range<usize>| {
-        let names: Vec<String> = range.map(|at| format!("x{at}")).collect();
-        format!("[{}]", names.join(", "))
-    };
-    let all = names(0..COLUMNS);
-    let scale =
-        format!("  - scale: {{ center: 4.8, scale: 2.8 }}\n    input: {all}\n    output: scaled\n");
-    let both = format!(
-        "  - impute: {{ value: 4.8 }}\n    input: {all}\n    output: known\n  - scale: {{ center: 4.8, scale: 2.8 }}\n    input: known\n    output: scaled\n"
-    );
+    let asked: Vec<String> = env::args()
+        .skip(1)
+        .filter(|it| !it.starts_with('-'))
+        .collect();
+    let models = MODELS
+        .iter()
+        .filter(|model| asked.is_empty() || asked.iter().any(|it| it == *model));
     println!(
-        "64 rows, best of {TURNS} turns, microseconds; what steps add in percent of the model alone"
+        "Microseconds of a batch, and what steps add to the model alone; medians of {TURNS} turns.\n"
     );
-    println!("| model | alone | + scale | | + impute + scale | |\n|---|--:|--:|--:|--:|--:|");
-    for model in [
-        "mlp30",
-        "sk_mlp_clf",
-        "sk_logreg",
-        "lgbm_binary",
-        "xgb_binary",
-        "sk_forest_clf",
-        "sk_svc",
-    ] {
-        let mut sides = [
-            engine(folder.path(), model, "", &all),
-            engine(folder.path(), model, &scale, "scaled"),
-            engine(folder.path(), model, &both, "scaled"),
-        ];
-        let mut best = [f64::INFINITY; 3];
-        let mut output = Table::default();
-        for _ in 0..TURNS {
-            for (best, (engine, table)) in best.iter_mut().zip(&mut sides) {
-                *best = best.min(time(engine, table, &mut output));
-            }
+    let names: Vec<&str> = SIDES.iter().map(|(name, _)| *name).collect();
+    println!("| model | rows | steps run | {} |", names.join(" | "));
+    println!("|---|--:|---|{}", "--:|".repeat(SIDES.len()));
+    for model in models {
+        for rows in [64, 512] {
+            measure(folder.path(), model, rows);
         }
-        let percent = |side: usize| (best[side] / best[0] - 1.0) * 100.0;
+    }
+}
+
+fn measure(folder: &Path, model: &str, rows: usize) {
+    let engines = |whole| SIDES.map(|(_, steps)| engine(folder, model, steps, rows, whole));
+    let mut sides: Vec<_> = [engines(false), engines(true)]
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut took: Vec<Vec<f64>> = vec![Vec::with_capacity(TURNS); sides.len()];
+    let mut output = Table::default();
+    for _ in 0..TURNS {
+        for (took, (engine, table)) in took.iter_mut().zip(&mut sides) {
+            took.push(time(engine, table, &mut output));
+        }
+    }
+    for (how, took) in ["here", "by the runtime"]
+        .iter()
+        .zip(took.chunks(SIDES.len()))
+    {
+        let [alone, rest @ ..] = took else {
+            continue;
+        };
+        let cells: Vec<String> = (rest.iter())
+            .map(|side| {
+                let more = (side.iter().zip(alone)).map(|(with, alone)| with / alone - 1.0);
+                let percent = median(more.collect()) * 100.0;
+                format!("{:.1} ({percent:+.0} %)", median(side.clone()))
+            })
+            .collect();
+        let alone = median(alone.clone());
         println!(
-            "| {model} | {:.1} | {:.1} | {:.0} % | {:.1} | {:.0} % |",
-            best[0],
-            best[1],
-            percent(1),
-            best[2],
-            percent(2)
+            "| {model} | {rows} | {how} | {alone:.1} | {} |",
+            cells.join(" | ")
         );
     }
 }

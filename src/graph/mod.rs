@@ -13,6 +13,7 @@
 //! - [`raise`](raise()) brings a model to newer operators, that steps can be written in
 //! - `merge` puts a model into a graph that is being built
 //! - [`zipmap`] takes the maps out of a model, which are the dearest thing in it
+//! - [`front`] takes off what can be done while columns are put side by side
 //! - [`hints`] tells from a graph what it does not declare
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
@@ -22,6 +23,7 @@ pub mod data;
 mod error;
 mod external;
 pub mod formula;
+pub mod front;
 pub mod hints;
 pub mod image;
 mod merge;

@@ -43,7 +43,7 @@ pub fn sort(graph: &mut Graph) {
 }
 
 /// The names that a node takes, those that its own graphs take from outside among them.
-fn each_taken<'n>(node: &'n Node, see: &mut impl FnMut(&'n str)) {
+pub(super) fn each_taken<'n>(node: &'n Node, see: &mut impl FnMut(&'n str)) {
     let mut open = vec![node];
     while let Some(node) = open.pop() {
         node.input.iter().for_each(|name| see(name));

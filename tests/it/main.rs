@@ -30,6 +30,7 @@ mod cuda;
 mod doctor;
 mod engine;
 mod engine_bad;
+mod engine_front;
 mod engine_library;
 mod engine_made;
 mod engine_new;

@@ -1,10 +1,11 @@
-//! What feeds the inputs of a step: columns of the table that came in, and results of earlier steps.
+//! What feeds an input of a step's graph: columns side by side, as they are or through the graph's front.
 
 use std::ops::Range;
 
 use ort::session::SessionInputValue;
 
 use super::{
+    front::Front,
     gather::{self, Buffer},
     step::Step,
 };
@@ -12,6 +13,7 @@ use crate::{
     block::{Series, Table},
     contract::{Dtype, Field},
     engine::{ColumnRef, Dim, InputInfo, InputSpec, cuda::cells},
+    graph::front::Made,
 };
 
 /// What feeds one input.
@@ -24,6 +26,8 @@ pub(super) struct Feed {
     buffer: Buffer,
     /// The one column has the type that the model takes: its memory is the tensor.
     direct: bool,
+    /// What becomes of the columns on the way, where that was taken off the graph.
+    front: Option<Front>,
 }
 
 /// Where the columns of feeds are taken from.
@@ -60,13 +64,49 @@ pub(super) struct Taken<'a> {
 pub(super) enum Source {
     /// A field, or behind all fields what is held of the row before.
     Field(usize),
-    Result {
-        step: usize,
-        place: usize,
-    },
+    Result { step: usize, place: usize },
 }
 
 impl Source {
+    /// Where a column is taken from, and its type as far as it is known.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub(super) fn of(
+        column: ColumnRef,
+        taken: Taken<'_>,
+        earlier: &[Step],
+    ) -> Result<(Self, Option<Dtype>), &'static str> {
+        match column {
+            ColumnRef::Field(place) => {
+                let field = (taken.fields)
+                    .get(place)
+                    .ok_or("is fed by a field that does not exist")?;
+                Ok((Self::Field(place), Some(field.dtype)))
+            }
+            ColumnRef::State(place) => {
+                let held = (taken.state)
+                    .get(place)
+                    .ok_or("is fed by a state value that does not exist")?;
+                Ok((Self::Field(taken.fields.len() + place), Some(held.dtype)))
+            }
+            ColumnRef::Output(output) => {
+                let step = earlier
+                    .get(output.step)
+                    .ok_or("is fed by a step that does not come before")?;
+                let place = step
+                    .place_of(output.output)
+                    .ok_or("is fed by an output that does not exist")?;
+                let from = step.result(place).map(|series| series.values.dtype());
+                let source = Self::Result {
+                    step: output.step,
+                    place,
+                };
+                Ok((source, from))
+            }
+        }
+    }
+
     pub(super) fn series<'a>(self, table: &'a Table, earlier: &'a [Step]) -> Option<&'a Series> {
         match self {
             Self::Field(field) => table.series.get(field),
@@ -76,6 +116,10 @@ impl Source {
 }
 
 impl Feed {
+    /// Columns as they are.
+    ///
+    /// # Errors
+    /// They do not fit the input; says how it is fed.
     pub(super) fn new(
         spec: &InputSpec,
         input: &InputInfo,
@@ -98,34 +142,8 @@ impl Feed {
         let mut columns = Vec::with_capacity(spec.columns.len());
         let mut same = true;
         for column in &spec.columns {
-            let (source, from) = match *column {
-                ColumnRef::Field(place) => {
-                    let field = (taken.fields)
-                        .get(place)
-                        .ok_or("is fed by a field that does not exist")?;
-                    (Source::Field(place), field.dtype)
-                }
-                ColumnRef::State(place) => {
-                    let held = (taken.state)
-                        .get(place)
-                        .ok_or("is fed by a state value that does not exist")?;
-                    (Source::Field(taken.fields.len() + place), held.dtype)
-                }
-                ColumnRef::Output(output) => {
-                    let step = earlier
-                        .get(output.step)
-                        .ok_or("is fed by a step that does not come before")?;
-                    let place = step
-                        .place_of(output.output)
-                        .ok_or("is fed by an output that does not exist")?;
-                    let from = step.result(place).map(|series| series.values.dtype());
-                    let source = Source::Result {
-                        step: output.step,
-                        place,
-                    };
-                    (source, from.unwrap_or(dtype))
-                }
-            };
+            let (source, from) = Source::of(*column, taken, earlier)?;
+            let from = from.unwrap_or(dtype);
             if (from == Dtype::String) != (dtype == Dtype::String) || from == Dtype::Bytes {
                 return Err(format!("takes {dtype} and cannot be fed with {from}"));
             }
@@ -139,6 +157,44 @@ impl Feed {
                 .chain(spec.shape.iter().copied())
                 .collect(),
             buffer: Buffer::new(dtype),
+            front: None,
+        })
+    }
+
+    /// Columns through the front of a graph whose inputs are fed by `specs`.
+    ///
+    /// # Errors
+    /// There is no such column; says how the input is fed.
+    pub(super) fn made(
+        made: &Made,
+        specs: &[InputSpec],
+        taken: Taken<'_>,
+        earlier: &[Step],
+    ) -> Result<Self, String> {
+        let mut columns = Vec::new();
+        let mut ranges = vec![0..0; specs.len()];
+        for part in &made.parts {
+            let (Some(spec), Some(range)) = (specs.get(part.input), ranges.get_mut(part.input))
+            else {
+                return Err("is made of an input that does not exist".to_owned());
+            };
+            if range.start == range.end {
+                let start = columns.len();
+                for column in &spec.columns {
+                    columns.push(Source::of(*column, taken, earlier)?.0);
+                }
+                *range = start..columns.len();
+            }
+        }
+        let range = |input: usize| ranges.get(input).cloned().unwrap_or_default();
+        Ok(Self {
+            direct: false,
+            columns,
+            shape: std::iter::once(0)
+                .chain(made.shape.iter().copied())
+                .collect(),
+            buffer: Buffer::new(made.dtype),
+            front: Some(Front::new(made, range)),
         })
     }
 
@@ -152,7 +208,18 @@ impl Feed {
         self.direct && self.shape.first() == Some(&rows.len())
     }
 
-    pub(super) fn fill(&mut self, place: usize, from: From<'_>, rows: Range<usize>, fed: usize) {
+    /// Puts these rows into the feed's memory, and repeats the last until there are `fed`; not where the column's own
+    /// memory will do.
+    ///
+    /// # Errors
+    /// A column is not as wide as it was said to be.
+    pub(super) fn fill(
+        &mut self,
+        place: usize,
+        from: From<'_>,
+        rows: Range<usize>,
+        fed: usize,
+    ) -> Result<(), String> {
         if let Some(first) = self.shape.first_mut() {
             *first = fed;
         }
@@ -160,11 +227,18 @@ impl Feed {
             let columns: Vec<&Series> = (self.columns.iter().enumerate())
                 .filter_map(|(column, source)| from.series(place, column, *source))
                 .collect();
-            self.buffer.fill(&columns, rows, fed);
+            match &self.front {
+                Some(front) => self.buffer.fill_by(front, &columns, rows, fed)?,
+                None => self.buffer.fill(&columns, rows, fed),
+            }
         }
+        Ok(())
     }
 
     /// Writes the rows to the memory of a device, as `fed` rows: the last one again behind them.
+    ///
+    /// # Errors
+    /// As [`Feed::fill`].
     pub(super) fn upload(
         &mut self,
         place: usize,
@@ -172,25 +246,31 @@ impl Feed {
         rows: Range<usize>,
         fed: usize,
         to: &mut [u8],
-    ) {
+    ) -> Result<(), String> {
         let own = self.columns.first().filter(|_| self.direct);
         let Some(series) = own.and_then(|source| from.series(place, 0, *source)) else {
-            self.fill(place, from, rows, fed);
+            self.fill(place, from, rows, fed)?;
             if let Some(column) = self.buffer.column() {
                 cells::write(column, 0..column.len(), to);
             }
-            return;
+            return Ok(());
         };
         let width = series.width();
         let element = |row: usize| row * width;
-        let mut at = cells::write(&series.values, element(rows.start)..element(rows.end), to);
+        let mut at = cells::write(
+            &series.values,
+            element(rows.start)..element(rows.end),
+            to,
+        );
         let last = element(rows.end.saturating_sub(1))..element(rows.end);
         for _ in rows.len()..fed {
             let rest = to.get_mut(at..).unwrap_or_default();
             at += cells::write(&series.values, last.clone(), rest);
         }
+        Ok(())
     }
 
+    /// The tensor that [`Feed::fill`] made ready.
     pub(super) fn tensor<'a>(
         &'a self,
         place: usize,

@@ -7,6 +7,7 @@ use ort::{
     value::{Tensor, TensorRef},
 };
 
+use super::front::Front;
 use crate::{
     block::{Column, Series, Strings},
     contract::Dtype,
@@ -62,6 +63,27 @@ impl Buffer {
             Self::Values(column) => Some(column),
             Self::Text(_) => None,
         }
+    }
+
+    /// As [`Buffer::fill`], through the front of a graph.
+    ///
+    /// # Errors
+    /// As [`Front::run`].
+    pub(super) fn fill_by(
+        &mut self,
+        front: &Front,
+        columns: &[&Series],
+        from: Range<usize>,
+        rows: usize,
+    ) -> Result<(), String> {
+        let Self::Values(column) = self else {
+            return Err("a front makes no text: this is a bug".to_owned());
+        };
+        front.run(columns, &from, column)?;
+        for _ in from.len()..rows {
+            repeat_last(column, front.width());
+        }
+        Ok(())
     }
 
     /// The tensor of this shape that the memory holds.
@@ -188,13 +210,9 @@ impl Place {
                 *to = convert(*from);
             }
         } else if self.own == 1 {
-            for (to, from) in to
-                .iter_mut()
-                .skip(self.offset)
-                .step_by(self.width)
-                .zip(from)
-            {
-                *to = convert(*from);
+            // Twice as fast as stepping over the elements between.
+            for (to, from) in to.chunks_exact_mut(self.width).zip(from) {
+                to[self.offset] = convert(*from);
             }
         } else if self.own > 1 {
             let rows = to

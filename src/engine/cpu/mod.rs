@@ -4,17 +4,21 @@
 //! - `model` loads one model file; `explain` says in plain words why that failed
 //! - [`catalog`] says what models take and give, before anything is served
 //! - `mixing` finds out whether a model's rows depend on each other
-//! - `feed` says what an input is fed with, `gather` turns columns into input tensors, `collect` turns outputs into series
+//! - `feed` is what feeds one input: `gather` turns columns into tensors, `front` runs what was taken off a graph on the
+//!   way (`dictionary` looks texts up); `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
 //! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
 
 pub mod catalog;
 mod collect;
+mod dictionary;
 mod explain;
 mod feed;
+mod front;
 mod gather;
 pub mod library;
+mod load;
 mod mixing;
 mod model;
 mod on_gpu;

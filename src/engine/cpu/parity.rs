@@ -117,6 +117,7 @@ fn on_gpu(
             // Rows of a larger bucket: zeros.
             to.get_mut(written..).unwrap_or_default().fill(0);
         }
+        Ok(())
     };
     let take = |place: usize, slot: &_, bytes: &[u8]| match found.get_mut(place) {
         Some(collector) => collector.append_bytes(slot, bytes),

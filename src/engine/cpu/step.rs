@@ -8,6 +8,7 @@ use super::{
     collect::Collector,
     explain,
     feed::{Feed, From, Source, Taken},
+    load::load,
     model::Model,
     on_gpu::{self, OnGpu},
 };
@@ -61,20 +62,7 @@ impl Step {
         earlier: &[Self],
         max_rows: usize,
     ) -> Result<Self, ModelError> {
-        let mut model = Model::load(&spec.source)?;
-        if spec.inputs.len() != model.inputs.len() {
-            return Err(model.error(&format!(
-                "it has {} inputs, and {} are fed",
-                model.inputs.len(),
-                spec.inputs.len()
-            )));
-        }
-        let feeds = (model.inputs.iter().zip(&spec.inputs))
-            .map(|(input, feed)| {
-                Feed::new(feed, input, taken, earlier)
-                    .map_err(|why| model.error(&format!("input `{}` {why}", input.name)))
-            })
-            .collect::<Result<Vec<Feed>, _>>()?;
+        let (mut model, feeds) = load(spec, taken, earlier)?;
         let when = (spec.when.as_ref())
             .map(|when| Condition::new(when, earlier))
             .transpose()
@@ -181,10 +169,9 @@ impl Step {
     fn run_on_gpu(&mut self, from: From<'_>, rows: Range<usize>) -> Option<Result<(), EngineError>> {
         let gpu = self.gpu.as_mut()?;
         let (feeds, results) = (&mut self.feeds, &mut self.results);
-        let fill = |place: usize, fed: usize, to: &mut [u8]| {
-            if let Some(feed) = feeds.get_mut(place) {
-                feed.upload(place, from, rows.clone(), fed, to);
-            }
+        let fill = |place: usize, fed: usize, to: &mut [u8]| match feeds.get_mut(place) {
+            Some(feed) => feed.upload(place, from, rows.clone(), fed, to),
+            None => Ok(()),
         };
         let take = |place: usize, slot: &_, bytes: &[u8]| match results.get_mut(place) {
             Some(result) => result.append_bytes(slot, bytes),
@@ -209,7 +196,8 @@ impl Step {
     fn run_in_session(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         let fed = self.model.batch.unwrap_or(rows.len());
         for (place, feed) in self.feeds.iter_mut().enumerate() {
-            feed.fill(place, from, rows.clone(), fed);
+            feed.fill(place, from, rows.clone(), fed)
+                .map_err(|why| EngineError::Batch(why.into()))?;
         }
         let values = (self.feeds.iter().enumerate())
             .map(|(place, feed)| feed.tensor(place, from, rows.clone()))

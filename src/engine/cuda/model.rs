@@ -50,9 +50,9 @@ pub enum RunError {
     /// The rows' fault.
     #[error("an index is out of range (the model looks something up by a number that it has no entry for)")]
     Fault,
-    /// Of an output: what is wrong with it.
+    /// What is wrong with what goes in or came out.
     #[error("{0}")]
-    Output(String),
+    Values(String),
     /// The driver's word.
     #[error(transparent)]
     Device(#[from] CudaError),
@@ -111,18 +111,18 @@ impl Model {
     pub fn run(
         &mut self,
         rows: usize,
-        mut fill: impl FnMut(usize, usize, &mut [u8]),
+        mut fill: impl FnMut(usize, usize, &mut [u8]) -> Result<(), String>,
         mut take: impl FnMut(usize, &Slot, &[u8]) -> Result<(), String>,
     ) -> Result<(), RunError> {
         let at = self.buckets.partition_point(|bucket| bucket.rows < rows);
         let Some(bucket) = self.buckets.get(at) else {
             let why = format!("{rows} rows are more than any bucket takes");
-            return Err(RunError::Output(why));
+            return Err(RunError::Values(why));
         };
         let mut upload = self.buffers.upload.write()?;
         for (place, (slot, offset)) in bucket.inputs.iter().enumerate() {
             if let Some(to) = upload.get_mut(*offset..*offset + slot.bytes()) {
-                fill(place, bucket.rows, to);
+                fill(place, bucket.rows, to).map_err(RunError::Values)?;
             }
         }
         drop(upload);
@@ -134,7 +134,7 @@ impl Model {
         for (place, (slot, offset)) in bucket.outputs.iter().enumerate() {
             let row = slot.bytes() / bucket.rows.max(1);
             let from = download.get(*offset..*offset + rows * row);
-            take(place, slot, from.unwrap_or_default()).map_err(RunError::Output)?;
+            take(place, slot, from.unwrap_or_default()).map_err(RunError::Values)?;
         }
         Ok(())
     }

@@ -89,7 +89,6 @@ impl RawModel for CudaRaw {
         let plan = lower(&optimized).map_err(|why| RawError::NotSupported(why.to_string()))?;
         // The whole is one row here.
         let mut model = Model::load(&self.gpu, &[(1, plan)]).map_err(|error| RawError::Failed(error.to_string()))?;
-        let mut unfed = None;
         let mut given = Vec::with_capacity(self.outputs.len());
         let names: Vec<String> = model.inputs().iter().map(|slot| slot.name.clone()).collect();
         let fill = |place: usize, _, to: &mut [u8]| {
@@ -97,8 +96,9 @@ impl RawModel for CudaRaw {
             match fed.iter().find(|(fed, _)| *fed == name) {
                 Some((_, Raw { data: Data::Packed(bytes), .. })) if bytes.len() == to.len() => {
                     to.copy_from_slice(bytes);
+                    Ok(())
                 }
-                _ => unfed = Some(name.to_owned()),
+                _ => Err(format!("input `{name}` was not given as it wants it")),
             }
         };
         let take = |_, slot: &Slot, bytes: &[u8]| {
@@ -106,13 +106,10 @@ impl RawModel for CudaRaw {
             Ok(())
         };
         model.run(1, fill, take).map_err(|error| match error {
-            RunError::Output(why) => RawError::CannotBeFed(why),
+            RunError::Values(why) => RawError::CannotBeFed(why),
             error => RawError::Failed(error.to_string()),
         })?;
-        match unfed {
-            Some(name) => Err(RawError::Failed(format!("input `{name}` was not given as it wants it"))),
-            None => Ok(given),
-        }
+        Ok(given)
     }
 }
 

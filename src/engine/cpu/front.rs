@@ -1,0 +1,377 @@
+//! Runs the front of a graph: columns go into a tensor side by side, through the arithmetic and the lookups that
+//! stand in front of the model.
+
+use std::ops::Range;
+
+use super::dictionary::Dictionary;
+use crate::{
+    block::{Column, Series, Strings},
+    graph::front::{Keys, Made, Op, Operator, Part, Table, What},
+};
+
+/// Chooses the operator once, so that the loop in the body is made for each of them.
+macro_rules! per_operator {
+    ($operator:expr, $name:ident => $body:block) => {
+        per_operator!(@ $operator, $name, $body, Add Sub SubFrom Mul Div Max Min IsNan)
+    };
+    (@ $operator:expr, $name:ident, $body:block, $($each:ident)*) => {
+        match $operator {
+            $(Operator::$each => {
+                let $name = Operator::$each;
+                $body
+            })*
+            Operator::Fill(missing) if missing.is_nan() => {
+                let $name = Operator::Fill(f32::NAN);
+                $body
+            }
+            $name @ Operator::Fill(_) => $body,
+        }
+    };
+}
+
+/// Rows that are done together: their numbers stay in the processor's fastest memory.
+const CHUNK: usize = 64;
+/// From so many elements in a row on, a series is done row by row, not element by element.
+const WIDE: usize = 8;
+
+/// What makes one tensor.
+#[derive(Debug)]
+pub(super) struct Front {
+    /// Elements in a row of the tensor.
+    width: usize,
+    places: Vec<Place>,
+}
+
+/// A part of each row.
+#[derive(Debug)]
+struct Place {
+    /// The columns of its input, among those of the feed.
+    columns: Range<usize>,
+    /// Elements that they have in a row.
+    width: usize,
+    /// Where it begins in a row of the tensor.
+    offset: usize,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    Numbers(Vec<Op>),
+    Floats(Lookup<f32>),
+    Whole(Lookup<i64>),
+}
+
+#[derive(Debug)]
+struct Lookup<T> {
+    keys: Dictionary,
+    /// A row for each key, and one for all others.
+    rows: Vec<T>,
+    /// Elements in one of them.
+    width: usize,
+}
+
+impl Front {
+    /// `columns` gives the place of an input's columns among those that [`Front::run`] gets.
+    pub(super) fn new(made: &Made, columns: impl Fn(usize) -> Range<usize>) -> Self {
+        let mut offset = 0;
+        let places = (made.parts.iter())
+            .map(|part| {
+                let place = Place {
+                    columns: columns(part.input),
+                    width: part.width / part.spread().max(1),
+                    offset,
+                    work: Work::of(part),
+                };
+                offset += part.width;
+                place
+            })
+            .collect();
+        Self {
+            width: offset,
+            places,
+        }
+    }
+
+    /// Elements in a row of the tensor.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Writes these rows of `columns` into `to`, which is of the tensor's type.
+    ///
+    /// # Errors
+    /// A column is not as wide as it was said to be.
+    pub(super) fn run(
+        &self,
+        columns: &[&Series],
+        rows: &Range<usize>,
+        to: &mut Column,
+    ) -> Result<(), String> {
+        for place in &self.places {
+            let columns = columns.get(place.columns.clone()).unwrap_or_default();
+            let width: usize = columns.iter().map(|series| series.width()).sum();
+            if width != place.width {
+                let said = place.width;
+                return Err(format!(
+                    "columns of {width} elements came where {said} were said to"
+                ));
+            }
+        }
+        match to {
+            Column::F32(to) => self.fill(columns, rows, to),
+            Column::I64(to) => self.fill(columns, rows, to),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fill<T: Element>(&self, columns: &[&Series], rows: &Range<usize>, to: &mut Vec<T>) {
+        // Every element is written below: what stands there need not be cleared.
+        to.resize(rows.len() * self.width, T::default());
+        for place in &self.places {
+            let mut offset = place.offset;
+            for series in columns.get(place.columns.clone()).unwrap_or_default() {
+                let into = Into {
+                    offset,
+                    width: self.width,
+                    done: offset - place.offset,
+                };
+                offset += T::run(&place.work, series, rows, into, to);
+            }
+        }
+    }
+}
+
+/// Where the elements of a series go.
+#[derive(Clone, Copy)]
+struct Into {
+    /// Their first place in a row.
+    offset: usize,
+    /// Elements in a row.
+    width: usize,
+    /// Elements of the same part that stand before.
+    done: usize,
+}
+
+impl Into {
+    /// The place of an element in each of the rows.
+    fn each<T>(self, to: &mut [T], element: usize) -> impl Iterator<Item = &mut T> {
+        let at = self.offset + element;
+        // Twice as fast as stepping over the elements between.
+        (to.chunks_exact_mut(self.width)).map(move |row| &mut row[at])
+    }
+}
+
+impl Work {
+    fn of(part: &Part) -> Self {
+        match &part.what {
+            What::Numbers(ops) => Self::Numbers(ops.clone()),
+            What::Lookup { keys, table } => match table {
+                Table::F32(rows) => Self::Floats(Lookup::new(keys, rows, part.spread())),
+                Table::I64(rows) => Self::Whole(Lookup::new(keys, rows, part.spread())),
+            },
+        }
+    }
+}
+
+/// An element of a tensor.
+trait Element: Copy + Default {
+    /// Does the work for one series; says how many elements of each row it wrote.
+    fn run(work: &Work, series: &Series, rows: &Range<usize>, into: Into, to: &mut [Self])
+    -> usize;
+}
+
+impl Element for f32 {
+    fn run(
+        work: &Work,
+        series: &Series,
+        rows: &Range<usize>,
+        into: Into,
+        to: &mut [Self],
+    ) -> usize {
+        match work {
+            Work::Numbers(ops) => numbers(ops, series, rows, into, to),
+            Work::Floats(lookup) => lookup.run(series, rows, into, to),
+            Work::Whole(_) => 0,
+        }
+    }
+}
+
+impl Element for i64 {
+    fn run(
+        work: &Work,
+        series: &Series,
+        rows: &Range<usize>,
+        into: Into,
+        to: &mut [Self],
+    ) -> usize {
+        match work {
+            Work::Whole(lookup) => lookup.run(series, rows, into, to),
+            // Whole numbers that stand beside codes.
+            Work::Numbers(_) => {
+                let own = series.width();
+                for element in 0..own {
+                    let places = into.each(to, element);
+                    for (row, to) in rows.clone().zip(places) {
+                        *to = whole_at(&series.values, row * own + element);
+                    }
+                }
+                own
+            }
+            Work::Floats(_) => 0,
+        }
+    }
+}
+
+impl<T: Copy> Lookup<T> {
+    fn new(keys: &Keys, rows: &[T], width: usize) -> Self {
+        Self {
+            keys: Dictionary::new(keys),
+            rows: rows.to_vec(),
+            width,
+        }
+    }
+
+    fn run(&self, series: &Series, rows: &Range<usize>, into: Into, to: &mut [T]) -> usize {
+        match &series.values {
+            Column::String(texts) => self.each(series, rows, into, to, |at| {
+                self.keys.text(text_at(texts, at))
+            }),
+            values => self.each(series, rows, into, to, |at| {
+                self.keys.whole(whole_at(values, at))
+            }),
+        }
+    }
+
+    #[inline]
+    fn each(
+        &self,
+        series: &Series,
+        rows: &Range<usize>,
+        into: Into,
+        to: &mut [T],
+        find: impl Fn(usize) -> usize,
+    ) -> usize {
+        let own = series.width();
+        for (row, to) in rows.clone().zip(to.chunks_exact_mut(into.width)) {
+            let to = to.get_mut(into.offset..).unwrap_or_default();
+            for (element, to) in to.chunks_exact_mut(self.width).take(own).enumerate() {
+                let place = find(row * own + element) * self.width;
+                if let [to] = to {
+                    *to = self.rows[place];
+                } else {
+                    to.copy_from_slice(&self.rows[place..place + self.width]);
+                }
+            }
+        }
+        own * self.width
+    }
+}
+
+fn text_at(texts: &Strings, at: usize) -> &str {
+    texts.get(at).unwrap_or_default()
+}
+
+/// Whole numbers of any type; the engine sees to it that none else come here.
+#[inline]
+fn whole_at(values: &Column, at: usize) -> i64 {
+    match values {
+        Column::I64(values) => values[at],
+        Column::I32(values) => values[at].into(),
+        Column::U8(values) => values[at].into(),
+        Column::Bool(values) => values[at].into(),
+        _ => 0,
+    }
+}
+
+fn numbers(ops: &[Op], series: &Series, rows: &Range<usize>, into: Into, to: &mut [f32]) -> usize {
+    let own = series.width();
+    let elements = rows.start * own..rows.end * own;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "as columns go into tensors of f32"
+    )]
+    match &series.values {
+        Column::F32(values) => spread(ops, &values[elements], own, into, to, |x| x),
+        Column::F64(values) => spread(ops, &values[elements], own, into, to, |x| x as f32),
+        Column::I32(values) => spread(ops, &values[elements], own, into, to, |x| x as f32),
+        Column::I64(values) => spread(ops, &values[elements], own, into, to, |x| x as f32),
+        Column::U8(values) => spread(ops, &values[elements], own, into, to, f32::from),
+        Column::Bool(values) => {
+            spread(ops, &values[elements], own, into, to, |x| {
+                u8::from(x).into()
+            });
+        }
+        Column::String(_) | Column::Bytes(_) => {}
+    }
+    own
+}
+
+fn spread<S: Copy>(
+    ops: &[Op],
+    from: &[S],
+    own: usize,
+    into: Into,
+    to: &mut [f32],
+    convert: impl Fn(S) -> f32,
+) {
+    if own >= WIDE {
+        let rows = to.chunks_exact_mut(into.width).zip(from.chunks_exact(own));
+        for (to, from) in rows {
+            let Some(to) = to.get_mut(into.offset..into.offset + own) else {
+                return;
+            };
+            to.iter_mut()
+                .zip(from)
+                .for_each(|(to, from)| *to = convert(*from));
+            for op in ops {
+                match op.numbers.get(into.done..into.done + own) {
+                    Some(numbers) if op.numbers.len() > 1 => apply_each(op, numbers, to),
+                    _ => apply(op, number_at(op, 0), to),
+                }
+            }
+        }
+        return;
+    }
+    let mut scratch = [0.0; CHUNK];
+    for element in 0..own {
+        let chunks = from
+            .chunks(CHUNK * own)
+            .zip(to.chunks_mut(CHUNK * into.width));
+        for (from, to) in chunks {
+            let values = from.iter().skip(element).step_by(own);
+            let mut count = 0;
+            for (to, from) in scratch.iter_mut().zip(values) {
+                *to = convert(*from);
+                count += 1;
+            }
+            let values = &mut scratch[..count];
+            for op in ops {
+                apply(op, number_at(op, into.done + element), values);
+            }
+            into.each(to, element)
+                .zip(values)
+                .for_each(|(to, from)| *to = *from);
+        }
+    }
+}
+
+/// The number for an element.
+fn number_at(op: &Op, element: usize) -> f32 {
+    let element = if op.numbers.len() > 1 { element } else { 0 };
+    op.numbers.get(element).copied().unwrap_or_default()
+}
+
+/// One operation on many elements.
+fn apply(op: &Op, number: f32, values: &mut [f32]) {
+    per_operator!(op.operator, operator => {
+        values.iter_mut().for_each(|x| *x = operator.of(*x, number));
+    });
+}
+
+/// One operation on many elements, each with a number of its own.
+fn apply_each(op: &Op, numbers: &[f32], values: &mut [f32]) {
+    per_operator!(op.operator, operator => {
+        values.iter_mut().zip(numbers).for_each(|(x, number)| *x = operator.of(*x, *number));
+    });
+}
