@@ -22,6 +22,7 @@ mod config_text;
 mod config_together;
 mod consumers;
 mod create_streams;
+mod cuda_kernels;
 mod engine;
 mod engine_bad;
 mod engine_library;
