@@ -24,6 +24,7 @@ mod config_text;
 mod config_together;
 mod consumers;
 mod create_streams;
+mod cuda_kernels;
 // There is no CUDA elsewhere.
 #[cfg(target_os = "linux")]
 mod cuda;

@@ -80,7 +80,7 @@ template <class T> static void try_lp(int64_t outer, int64_t axis, int64_t inner
     fill_random(from, random, low, high);
     for (int64_t i = 0; i < axis; i++) from[size_t(i * inner)] = element<T>(i == 2 && kind == 0 ? -3 : 0); // a first row of zeros
     LpNormalizeArgs args{from.data, to.data, outer, axis, inner, TypeOf<T>::value, kind, zero, 0};
-    run(lp_normalize, blocks_for(outer * inner, 8, 2), 256, 0, args);
+    run(lp_normalize, blocks_for(outer * inner, 8, unsigned(1 + kind % 2)), 256, 0, args);
     const double unit = precision<T>() < 6e-8 ? precision<T>() : 6e-8;
     for (int64_t row = 0; row < outer * inner; row++) {
         const int64_t start = row / inner * axis * inner + row % inner;

@@ -28,7 +28,7 @@ template <class T> static void try_arg(int64_t outer, int64_t axis, int64_t inne
     Buffer<T> from(size_t(outer * axis * inner), 1);
     Buffer<int64_t> to(size_t(outer * inner));
     fill_with_ties(from, uint64_t(axis) + 3);
-    run(arg_reduce, blocks_for(outer * inner, 8, 2), 256, 0, ArgReduceArgs{from.data, to.data, outer, axis, inner, TypeOf<T>::value, min, last, 0});
+    run(arg_reduce, blocks_for(outer * inner, 8, 1), 256, 0, ArgReduceArgs{from.data, to.data, outer, axis, inner, TypeOf<T>::value, min, last, 0});
     for (int64_t row = 0; row < outer * inner; row++) {
         int64_t best = 0;
         bool nan = false;
@@ -104,7 +104,7 @@ template <class T> static void try_cum_sum(int64_t outer, int64_t axis, int64_t 
     Buffer<T> from(size_t(outer * axis * inner), 1), to(size_t(outer * axis * inner), 1);
     Random random(size_t{5} + size_t(axis));
     fill_random(from, random, precision<T>() > 0 ? -1 : -9, precision<T>() > 0 ? 2 : 9);
-    run(cum_sum, blocks_for(outer * inner, 8, 2), 256, 0, CumSumArgs{from.data, to.data, outer, axis, inner, TypeOf<T>::value, exclusive, reverse, 0});
+    run(cum_sum, blocks_for(outer * inner, 8, 1), 256, 0, CumSumArgs{from.data, to.data, outer, axis, inner, TypeOf<T>::value, exclusive, reverse, 0});
     for (int64_t row = 0; row < outer * inner; row++) {
         double sum = 0;
         for (int64_t n = 0; n < axis; n++) {

@@ -52,6 +52,8 @@ CASE(rows_of_a_matrix) {
 CASE(a_block_for_a_long_row) {
     try_softmax<float>({5, 1500, 1, false, 0, 0, 0.5f}, 2);
     try_softmax<double>({2, 1025, 3, true, 0, 0, 1}, 3);
+    try_softmax<Half>({3, 1200, 1, true, 0, 0, 1}, 2);
+    try_softmax<Bfloat>({3, 1200, 1, true, 0, 0, 1}, 2);
 }
 CASE(another_axis_and_logarithms) {
     try_softmax<float>({3, 17, 5, true, 0, 0, 1}, 1);
