@@ -15,7 +15,7 @@ COMPILED_PYTHON := $(CARGO_TARGET_DIR)/compiled-python-$(ONNX)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup models build demo test test-scripts verify-onnx test-compiled soak lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -63,6 +63,15 @@ test-compiled: check-rust check-python setup ## run in Python what `forebay comp
 		onnx==$(ONNX) onnxruntime==1.31.1 numpy==2.4.6
 	@$(CARGO) build --quiet --locked
 	@$(COMPILED_PYTHON)/bin/python scripts/check_compiled.py $(CARGO_TARGET_DIR)/debug/forebay
+
+kernels: check-python ## compile kernels/*.cu into kernels/prebuilt/, which the build embeds; no GPU is needed
+	@$(PYTHON) scripts/kernels.py build
+
+kernels-check: check-python ## compile kernels/*.cu, and compare with kernels/prebuilt/ byte for byte
+	@$(PYTHON) scripts/kernels.py check
+
+kernels-mutate: check-python ## plant small faults in kernels/*.cu, and count how many the tests notice (an hour)
+	@$(PYTHON) tests/cuda/kernels/mutate.py
 
 soak: check-rust setup ## kill, freeze and cut off real processes for ten minutes, and count; writes docs/soak.md
 	@$(CARGO) test --release --locked --test faults -- --ignored --exact --nocapture soak::soak

@@ -25,6 +25,7 @@ mod create_streams;
 // There is no CUDA elsewhere.
 #[cfg(target_os = "linux")]
 mod cuda;
+mod cuda_kernels;
 mod doctor;
 mod engine;
 mod engine_bad;

@@ -136,7 +136,7 @@ inline unsigned blocks_for(int64_t count, unsigned threads, unsigned most = 3) {
     return unsigned(blocks < 1 ? 1 : blocks > most ? most : blocks);
 }
 
-// SHIM_SEEDS: how many schedules to run, 16 unless told; SHIM_SEED: this one only.
+// SHIM_SEEDS: how many schedules to run, 16 unless told; SHIM_SEED: this one only; SHIM_STOP: end with the first case that fails.
 int main() {
     const char *one = getenv("SHIM_SEED"), *many = getenv("SHIM_SEEDS");
     uint64_t first = one ? strtoull(one, nullptr, 10) : 0;
@@ -148,6 +148,7 @@ int main() {
             context = c->name;
             c->run();
             count++;
+            if (failures > 0 && getenv("SHIM_STOP")) return 1;
         }
     }
     printf("%d runs of cases, %d failures\n", count, failures);
