@@ -43,6 +43,7 @@ fn without_cuda_all_that_is_needed_is_there() {
         "cores",
         "memory",
         "open files",
+        "kernels",
         "NVRTC",
         "cuBLASLt",
         "cuDNN",

@@ -24,10 +24,10 @@ mod config_text;
 mod config_together;
 mod consumers;
 mod create_streams;
-mod cuda_kernels;
 // There is no CUDA elsewhere.
 #[cfg(target_os = "linux")]
 mod cuda;
+mod cuda_kernels;
 mod doctor;
 mod engine;
 mod engine_bad;

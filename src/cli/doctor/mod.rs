@@ -99,6 +99,7 @@ struct Report {
 pub fn doctor(args: &Args, globals: &Globals) -> Result<(), Failure> {
     let mut findings = machine::findings();
     findings.push(parts::onnxruntime(globals.onnxruntime.as_deref()));
+    findings.push(parts::kernels());
     findings.extend(parts::cuda(&probe::probe()));
     findings.push(parts::nats_server());
     let lacking: Vec<&str> = (findings.iter())

@@ -10,7 +10,10 @@ use crate::{
     cli::demo,
     engine::{
         cpu::library,
-        cuda::probe::{DeviceInfo, Driver, Missing, Probe},
+        cuda::{
+            kernels,
+            probe::{DeviceInfo, Driver, Missing, Probe},
+        },
     },
 };
 
@@ -81,6 +84,24 @@ pub(super) fn cuda(probe: &Probe) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// The kernels that are built in.
+pub(super) fn kernels() -> Finding {
+    let kernels = Finding {
+        details: Some(format!("built in, {} KiB", kernels::FATBIN.len() / 1024)),
+        ..Finding::found(GPU, "kernels")
+    };
+    if kernels::FATBIN.is_empty() || kernels::STALE {
+        return Finding {
+            status: Status::Unusable,
+            why: Some("they were not compiled from the sources of this build".to_owned()),
+            without: Some("models run on the CPU".to_owned()),
+            mend: Some("run `make kernels` in the project's folder, and build again".to_owned()),
+            ..kernels
+        };
+    }
+    kernels
 }
 
 fn lacking(finding: Finding, missing: &Missing, without: &str) -> Finding {

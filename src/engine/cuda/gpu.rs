@@ -50,7 +50,7 @@ impl Gpu {
             };
         }
         let device = Device::open(u32::try_from(number).unwrap_or(u32::MAX))?;
-        let module = device.module(kernels::IMAGE)?;
+        let module = device.module(kernels::FATBIN)?;
         let gpu = Arc::new(Self {
             device,
             module,

@@ -1,4 +1,7 @@
-//! The kernels of `kernels/*.cu`, as they were compiled for every architecture that is known.
+//! The kernels that are built in: `kernels/*.cu`, compiled beforehand for each architecture (`make kernels`).
 
-/// A fat binary; `build.rs` puts it there.
-pub(super) const IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
+/// A fat binary for [`super::device::Device::module`]. Empty where none was checked in.
+pub static FATBIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
+
+/// Whether the fat binary was made from other sources than those of this build.
+pub const STALE: bool = cfg!(kernels_stale);

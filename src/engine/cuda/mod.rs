@@ -6,13 +6,14 @@
 //!   family of kernels and writes what they take
 //! - [`gpu`] is a GPU that was opened; [`model`] is a model on it, with a plan for each of some numbers of rows (`bucket`)
 //! - [`raw`] runs any model as it is, for `forebay verify`
+//! - [`kernels`] are those that are built in
 //! - `cells` turns columns into the bytes of a device's memory, and back
 
 mod bucket;
 pub(super) mod cells;
 pub mod device;
 pub mod gpu;
-mod kernels;
+pub mod kernels;
 mod launch;
 pub mod lower;
 pub mod model;

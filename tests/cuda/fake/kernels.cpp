@@ -79,6 +79,7 @@ API cuModuleLoadData(void **handle, const void *image) {
     ENTER_NOT_RECORDING;
     const unsigned char fat_binary[] = {0x50, 0xED, 0x55, 0xBA}; // what is in it does not matter here
     if (memcmp(image, fat_binary, 4)) return INVALID_IMAGE;
+    if (reinterpret_cast<uintptr_t>(image) % 8) return violation("cuModuleLoadData of an image that is not aligned");
     *handle = &module;
     return SUCCESS;
 }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use forebay::engine::cuda::device::{Argument, Caching, CudaError, Device, Launch, Priority};
+use forebay::engine::cuda::{
+    device::{Argument, Caching, CudaError, Device, Launch, Priority},
+    kernels,
+};
 
 use super::ring::{IMAGE, Ring, move_args, transpose};
 use crate::support::fake_cuda;
@@ -38,6 +41,11 @@ fn batches_come_out_right_in_every_order() {
 fn case_ring() {
     let device = Device::open(0).unwrap();
     assert_eq!(device.name(), "a fake of a GPU");
+    // Those that are built in are in the form that is wanted; bytes at any address are.
+    let module = device.module(kernels::FATBIN).unwrap();
+    assert_eq!(module.function("canary").unwrap().argument_bytes(), 16);
+    let shifted = [&[0], kernels::FATBIN].concat();
+    drop(device.module(&shifted[1..]).unwrap());
     let mut ring = Ring::new(&device, 3).unwrap();
     assert_eq!(ring.run(20).unwrap(), 0, "batches that came out wrong");
 }

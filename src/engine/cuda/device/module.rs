@@ -44,7 +44,16 @@ impl Module {
         const CALL: &str = "cuModuleLoadData";
         check_image(image).map_err(|why| CudaError::refused(CALL, why))?;
         let mut raw = std::ptr::null_mut();
-        let address = image.as_ptr().cast::<c_void>();
+        // The driver reads words of 8 bytes, and bytes that were built in may lie anywhere.
+        let aligned: Vec<u64> = image
+            .chunks(8)
+            .map(|bytes| {
+                let mut word = [0; 8];
+                word[..bytes.len()].copy_from_slice(bytes);
+                u64::from_ne_bytes(word)
+            })
+            .collect();
+        let address = aligned.as_ptr().cast::<c_void>();
         // SAFETY: a place for one pointer; the image says its own length, which was compared, or ends with a zero.
         context.call(|| unsafe { driver::cuModuleLoadData(&raw mut raw, address) })?;
         Ok(Self {

@@ -47,9 +47,10 @@ static uint64_t memory; // 252 bytes: the last four of 256 are not ours
 static char *pinned;    // 256 bytes
 constexpr size_t BYTES = 252;
 
+alignas(8) static const char IMAGE[] = "\x50\xED\x55\xBA";
 static void *kernel(const char *name) {
     void *module = nullptr, *function = nullptr;
-    EXPECT(cuModuleLoadData(&module, "\x50\xED\x55\xBA"), 0);
+    EXPECT(cuModuleLoadData(&module, IMAGE), 0);
     EXPECT(cuModuleGetFunction(&function, module, name), 0);
     return function;
 }
@@ -132,7 +133,7 @@ static void launches_that_no_device_takes() {
     EXPECT(canary(memory, 1, 48 * 1024 + 1), 1);
     void *module, *function;
     EXPECT(cuModuleLoadData(&module, "not kernels"), 200);
-    EXPECT(cuModuleLoadData(&module, "\x50\xED\x55\xBA"), 0);
+    EXPECT(cuModuleLoadData(&module, IMAGE), 0);
     EXPECT(cuModuleGetFunction(&function, module, "no_such_kernel"), 500);
     EXPECT(forebay_args_size("canary"), sizeof(CanaryArgs));
     EXPECT(forebay_args_size("no_such_kernel"), 0);
