@@ -1,6 +1,6 @@
 //! The groups become graphs that can run.
 
-use std::{mem, path::Path};
+use std::{collections::hash_map::Entry, mem, path::Path};
 
 use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
@@ -149,16 +149,17 @@ impl Resolver<'_> {
 
     /// A graph that steps can be written in and this model put into.
     pub(super) fn graph_around(&mut self, model: &Opened, span: &Span) -> Option<GraphBuilder> {
-        let path = &model.source.path;
-        let around = match self.read.get(path) {
-            Some(read) => GraphBuilder::around(read),
-            None => to_be_joined(path).and_then(|read| {
-                let builder = GraphBuilder::around(&read);
-                self.read.insert(path.clone(), read);
-                builder
-            }),
-        };
+        let read = self.joinable(&model.source.path);
+        let around = read.and_then(GraphBuilder::around);
         around.map_err(|error| self.graph_error(&error, span)).ok()
+    }
+
+    /// The model in a file, so that it can be put into a graph; each file is read once.
+    pub(super) fn joinable(&mut self, path: &Path) -> Result<&proto::Model, GraphError> {
+        match self.read.entry(path.to_owned()) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(to_be_joined(path)?)),
+        }
     }
 
     fn graph_error(&mut self, error: &GraphError, span: &Span) {

@@ -45,10 +45,10 @@ impl Resolver<'_> {
             return Some(());
         };
         let path = &step.opened?.source.path;
-        let rows = match self.read.get(path) {
-            Some(model) => graph::hints::embeddings(model, &input.name),
-            // What cannot be read is reported by whoever needs it.
-            None => graph::read(path)
+        // What cannot be read is reported by whoever needs it.
+        let rows = match self.joinable(path) {
+            Ok(model) => graph::hints::embeddings(model, &input.name),
+            Err(_) => graph::read(path)
                 .ok()
                 .and_then(|model| graph::hints::embeddings(&model, &input.name)),
         };
