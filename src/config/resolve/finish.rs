@@ -1,6 +1,6 @@
 //! The groups become graphs that can run.
 
-use std::mem;
+use std::{collections::hash_map::Entry, mem};
 
 use super::{Resolver, built::Finished, group::Group, known::Steps, models::Opened};
 use crate::{
@@ -146,16 +146,17 @@ impl Resolver<'_> {
 
     /// A graph that steps can be written in and this model put into.
     pub(super) fn graph_around(&mut self, model: &Opened, span: &Span) -> Option<GraphBuilder> {
-        let source = &model.source;
-        let around = match self.read.get(source) {
-            Some(read) => GraphBuilder::around(read),
-            None => to_be_joined(source).and_then(|read| {
-                let builder = GraphBuilder::around(&read);
-                self.read.insert(source.clone(), read);
-                builder
-            }),
-        };
+        let read = self.joinable(&model.source);
+        let around = read.and_then(GraphBuilder::around);
         around.map_err(|error| self.graph_error(&error, span)).ok()
+    }
+
+    /// A model, so that it can be put into a graph; each is read once.
+    pub(super) fn joinable(&mut self, source: &ModelSource) -> Result<&proto::Model, GraphError> {
+        match self.read.entry(source.clone()) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(to_be_joined(source)?)),
+        }
     }
 
     pub(super) fn graph_error(&mut self, error: &GraphError, span: &Span) {

@@ -114,27 +114,45 @@ impl Resolver<'_> {
         let all: Vec<&Column> = columns.iter().collect();
         let rows = self.rows(list, at, item, &all, fields, steps)?;
         let number = self.group_for(list, at, &all, rows, steps);
-        let group = steps.groups.get_mut(number)?;
-        let value = match group.emit_formula(&checked, &columns, step.output, number) {
-            Ok(value) => converted(&mut group.graph, &value, conversion),
-            Err(error) => {
-                self.formula_error(error, step.text);
-                return None;
-            }
-        };
+        let name = (step.output, step.text);
+        let (at, value) =
+            self.emit_formula(steps, number, &checked, &columns, name, |graph, value| {
+                converted(graph, &value, conversion)
+            })?;
         let info = OutputInfo {
             name: step.output.to_owned(),
             dtype: value.dtype,
-            shape: value.shape.clone(),
-            labels: value.labels.clone(),
+            shape: value.shape,
+            labels: value.labels,
         };
-        let output = group.add(step.output, step.output.to_owned(), value);
+        steps.learn(step.output, None, at, Some(info), unit);
+        Some(())
+    }
+
+    /// Adds a formula to the group of this number, with what `finish` makes of its result as a value of this name.
+    pub(super) fn emit_formula(
+        &mut self,
+        steps: &mut Steps,
+        number: usize,
+        checked: &Checked,
+        columns: &[Column],
+        (name, text): (&str, &At<String>),
+        finish: impl FnOnce(&mut GraphBuilder, Value) -> Value,
+    ) -> Option<(OutputRef, Value)> {
+        let group = steps.groups.get_mut(number)?;
+        let value = match group.emit_formula(checked, columns, name, number) {
+            Ok(value) => finish(&mut group.graph, value),
+            Err(error) => {
+                self.formula_error(error, text);
+                return None;
+            }
+        };
+        let output = group.add(name, name.to_owned(), value.clone());
         let at = OutputRef {
             step: number,
             output,
         };
-        steps.learn(step.output, None, at, Some(info), unit);
-        Some(())
+        Some((at, value))
     }
 
     /// The formula with what it reads; `None` for a mistake, or where something that it reads has
@@ -263,7 +281,7 @@ impl Resolver<'_> {
 
 impl Group {
     /// The nodes of a formula that reads these columns.
-    pub(super) fn emit_formula(
+    fn emit_formula(
         &mut self,
         checked: &Checked,
         columns: &[Column],

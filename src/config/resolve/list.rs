@@ -246,20 +246,7 @@ impl<'r> Resolver<'r> {
         let written = raw.output.as_ref();
         let output = written.map_or(key, |output| output.value.as_str());
         let output_span = written.map_or_else(|| span.clone(), At::span);
-        if let (Some(name), false) = (&raw.name, matches!(said, Said::Model(_))) {
-            self.report(
-                Report::new("`name` is for a run of a `model`")
-                    .at(&name.span(), "")
-                    .help("what the result of this step is called is its `output`"),
-            );
-        }
-        if let (Some(unit), false) = (&raw.unit, matches!(said, Said::Formula(_))) {
-            self.report(
-                Report::new("`unit` is for the result of a `formula`")
-                    .at(&unit.span(), "")
-                    .help("a field has its `unit` under `fields`, and a model has `input_units` and `output_units` under `models`"),
-            );
-        }
+        self.check_other_keys(raw, &said);
         let kind = match said {
             Said::Model(model) => return self.model_item(raw, model, models),
             Said::Formula(text) => Kind::Formula(FormulaItem {
@@ -335,6 +322,24 @@ impl<'r> Resolver<'r> {
             );
         }
         None
+    }
+
+    /// Keys that mean something beside one kind of step only.
+    fn check_other_keys(&mut self, raw: &Step, said: &Said<'_>) {
+        if let (Some(name), false) = (&raw.name, matches!(said, Said::Model(_))) {
+            self.report(
+                Report::new("`name` is for a run of a `model`")
+                    .at(&name.span(), "")
+                    .help("what the result of this step is called is its `output`"),
+            );
+        }
+        if let (Some(unit), false) = (&raw.unit, matches!(said, Said::Formula(_))) {
+            self.report(
+                Report::new("`unit` is for the result of a `formula`")
+                    .at(&unit.span(), "")
+                    .help("a field has its `unit` under `fields`, and a model has `input_units` and `output_units` under `models`"),
+            );
+        }
     }
 
     /// Keys that mean something beside the other steps only.

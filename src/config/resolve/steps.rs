@@ -77,11 +77,7 @@ impl Resolver<'_> {
         steps: &mut Steps,
     ) -> Option<()> {
         let Some(rows) = self.rows_of_model(list, at, item, step, fields, steps) else {
-            // Whoever uses its outputs has no mistake of its own.
-            match step.opened {
-                Some(model) => learn_names(step, model, steps),
-                None => steps.opened = false,
-            }
+            lose(step, steps);
             return None;
         };
         let joins = |group: &Group| group.model.is_none() && group.rows == rows;
@@ -305,6 +301,14 @@ pub(super) fn span_of(names: &[At<String>]) -> Span {
     let first = names.first().map(At::span).unwrap_or_default();
     let last = names.last().map(At::span).unwrap_or_default();
     first.start..last.end.max(first.end)
+}
+
+/// Whoever uses the outputs of a step with a mistake has none of its own.
+fn lose(step: &ModelItem<'_>, steps: &mut Steps) {
+    match step.opened {
+        Some(model) => learn_names(step, model, steps),
+        None => steps.opened = false,
+    }
 }
 
 /// The outputs of a model that could not be run are known by name only.

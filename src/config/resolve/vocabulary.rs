@@ -46,10 +46,10 @@ impl Resolver<'_> {
             return Some(());
         };
         let source = &step.opened?.source;
-        let rows = match self.read.get(source) {
-            Some(model) => graph::hints::embeddings(model, &input.name),
-            // What cannot be read is reported by whoever needs it.
-            None => read(source)
+        // What cannot be read is reported by whoever needs it.
+        let rows = match self.joinable(source) {
+            Ok(model) => graph::hints::embeddings(model, &input.name),
+            Err(_) => read(source)
                 .ok()
                 .and_then(|model| graph::hints::embeddings(&model, &input.name)),
         };

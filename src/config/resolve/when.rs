@@ -12,7 +12,7 @@ use crate::{
     config::{raw::At, report::Report},
     contract::Dtype,
     engine::OutputRef,
-    graph::formula::Checked,
+    graph::{GraphBuilder, Value, formula::Checked},
 };
 
 impl Resolver<'_> {
@@ -156,19 +156,10 @@ impl Resolver<'_> {
         };
         let number = self.group_for(list, at, &all, rows, steps);
         let name = self.condition_name(fields, steps);
-        let group = steps.groups.get_mut(number)?;
-        let value = match group.emit_formula(checked, columns, &name, number) {
-            Ok(value) => group.graph.reshape(&value, &[]),
-            Err(error) => {
-                self.formula_error(error, text);
-                return None;
-            }
-        };
-        let output = group.add(&name, name.clone(), value);
-        Some(OutputRef {
-            step: number,
-            output,
-        })
+        let named = (name.as_str(), text);
+        let single = |graph: &mut GraphBuilder, value: Value| graph.reshape(&value, &[]);
+        let made = self.emit_formula(steps, number, checked, columns, named, single)?;
+        Some(made.0)
     }
 
     /// What the next condition is called in metrics and graphs: as nothing in the file is.

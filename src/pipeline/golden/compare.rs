@@ -298,22 +298,20 @@ impl Comparison {
 
 /// What is wrong where a result alone (`found`) is another than beside other rows (`expected`).
 pub(super) fn mixed(part: Part) -> Part {
-    let what = match &part.worst {
-        Some(Worst {
-            row,
-            element,
-            expected,
-            found,
-            ..
-        }) => format!("row {row}, `{element}`: {expected} beside other rows, and {found} alone"),
-        None => {
-            let row = part.first.unwrap_or_default();
+    let row = part.first.unwrap_or_default();
+    let what = part.worst.as_ref().map_or_else(
+        || {
             format!(
                 "row {row}, `{}`: other keys or lengths beside other rows than alone",
                 part.name
             )
-        }
-    };
+        },
+        |worst| {
+            let (row, element) = (worst.row, &worst.element);
+            let (beside, alone) = (&worst.expected, &worst.found);
+            format!("row {row}, `{element}`: {beside} beside other rows, and {alone} alone")
+        },
+    );
     Part {
         mismatch: Some(format!(
             "{what}: a model mixes the rows of a batch, and which come together is chance; export it so that nothing is computed across the first dimension, or run the rows one by one: `batch: {{ max_rows: 1 }}`"

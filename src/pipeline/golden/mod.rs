@@ -27,7 +27,7 @@ use crate::{
 const NAMED: usize = 8;
 
 /// How many rows are run alone as well.
-const ALONE: usize = 16;
+const ALONE: usize = 4;
 /// How much further than from what is expected a result alone may be from the one beside others.
 const NOISE: f64 = 10.0;
 
