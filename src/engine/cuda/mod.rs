@@ -5,9 +5,11 @@
 //! - [`lower`](mod@lower) turns an optimised ONNX graph into a plan
 //! - `launch` has a file for each family of kernels and writes what they take
 //! - [`plan`] is what runs for one bucket: launches on places
+//! - [`raw`] runs a model once, to check it
 
 pub mod device;
 mod launch;
 pub mod lower;
 pub mod plan;
 pub mod probe;
+pub mod raw;

@@ -321,7 +321,11 @@ pub(in super::super) fn label_encoder(emitter: &mut Emitter, call: &Call<'_>) ->
             reason = "they were single precision"
         )]
         Some(Values::Float(held)) if x.element == Element::Float32 && keys.element == x.element => {
-            let held: Vec<f32> = held.into_iter().map(|value| value as f32).collect();
+            // Before the fourth set of operators a NaN was equal to none, not even as a key.
+            let (held, each): (Vec<f32>, Vec<Vec<u8>>) = (held.into_iter().zip(each))
+                .filter(|(key, _)| call.opset >= 4 || !key.is_nan())
+                .map(|(key, value)| (key as f32, value))
+                .unzip();
             Table::of_floats(&held, each, values.element, fallback)?
         }
         _ => return Err(Missing::new(format!("labels from {}", x.element.name()))),

@@ -166,7 +166,7 @@ pub(in super::super) fn one_hot(emitter: &mut Emitter, call: &Call<'_>) -> Lower
             depth.floats().map(whole)
         })
         .and_then(|held| held.first().copied())
-        .ok_or_else(|| Missing::new("depth that the model computes"))?;
+        .ok_or_else(|| Missing::new("way to use a depth that the model computes"))?;
     let depth = size(depth)?;
     let at = axis(call.int("axis", -1), index.rank() + 1)?;
     let index_type = type_number(index.element)
