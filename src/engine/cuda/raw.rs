@@ -96,6 +96,10 @@ impl RawModel for CudaRaw {
     }
 
     fn run(&mut self, inputs: &[(String, Value<Raw>)]) -> Result<Vec<Value<Tensor>>, RawError> {
+        if let Some(port) = self.outputs.iter().find(|port| port.kind != Kind::Tensor) {
+            let why = format!("output `{}`: only tensors come from the device", port.name);
+            return Err(RawError::NotSupported(why));
+        }
         let mut fed: HashMap<&str, &Raw> = HashMap::new();
         for (name, value) in inputs {
             let Value::Tensor(raw) = value else {

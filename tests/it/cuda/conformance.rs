@@ -240,6 +240,8 @@ fn models_on_the_device_give_what_they_give_on_the_cpu() {
 #[allow(clippy::print_stdout, reason = "the test around it reads that")]
 fn case_models() {
     let device = Device::open(0).unwrap();
+    // Ends the line of the test harness.
+    println!();
     for folder in folders(Path::new(MODELS)) {
         let (model, shapes) = served(&folder, ROWS);
         let mut random = Random(7);
@@ -308,6 +310,7 @@ fn case(folder: &Path, known: bool) -> Option<(Model, Vec<(String, Value<Raw>)>)
 #[allow(clippy::print_stdout, reason = "the test around it reads that")]
 fn case_operators() {
     let device = Device::open(0).unwrap();
+    println!();
     let cases = std::env::var_os(MORE_CASES).map_or_else(|| PathBuf::from(CASES), PathBuf::from);
     let (mut equal, mut wrong) = (0, Vec::new());
     for folder in folders(&cases) {

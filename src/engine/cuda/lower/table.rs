@@ -231,6 +231,6 @@ table! {
     ML, "Binarizer", 1, NUMBER, "", features::binarizer;
     ML, "FeatureVectorizer", 1, NUMBER, "", features::vectorizer;
     ML, "OneHotEncoder", 1, NUMBER, "categories that are numbers", features::one_hot_encoder;
-    ML, "LabelEncoder", 2, "float, int64", "numbers to numbers", features::label_encoder;
+    ML, "LabelEncoder", 2, "float, int64", "numbers to numbers; int64 to strings that go out", features::label_encoder;
     ML, "ArrayFeatureExtractor", 1, ANY, "", features::extractor;
 }

@@ -119,6 +119,11 @@ fn window() -> conv::Window {
 
 /// A launch of each kind of struct, every address given.
 fn samples() -> Vec<Result<Launch<Spot>, TooLarge>> {
+    [samples_of_tensors(), samples_of_models()].concat()
+}
+
+#[expect(clippy::many_single_char_names, reason = "places that mean nothing")]
+fn samples_of_tensors() -> Vec<Result<Launch<Spot>, TooLarge>> {
     let [a, b, c, d, e, f, g] = [0, 1, 2, 3, 4, 5, 6].map(spot);
     let spots = gather::Spots {
         from: a,
@@ -136,34 +141,6 @@ fn samples() -> Vec<Result<Launch<Spot>, TooLarge>> {
         row: 1,
         col: 1,
         batch: [0, 0],
-    };
-    let cell = rnn::Cell {
-        x_gates: a,
-        h_gates: b,
-        lengths: Some(c),
-        h: d,
-        y: Some(e),
-        batch: 2,
-        hidden: 3,
-        time: 0,
-        x_row: 12,
-        y_row: 3,
-    };
-    let conv = conv::Conv {
-        x: a,
-        w: b,
-        bias: Some(c),
-        add: Some(d),
-        y: e,
-        n: 1,
-        channels: 2,
-        image: [4, 4],
-        filters: 16,
-        out: [4, 4],
-        window: window(),
-        groups: 1,
-        activation: Activation::Relu,
-        transposed: false,
     };
     vec![
         moves::copy(a, b, 4, &[2, 3], &[3, 1], &[1, 2]),
@@ -210,6 +187,41 @@ fn samples() -> Vec<Result<Launch<Spot>, TooLarge>> {
             activation: Activation::None,
         }
         .launch(),
+    ]
+}
+
+#[expect(clippy::many_single_char_names, reason = "places that mean nothing")]
+fn samples_of_models() -> Vec<Result<Launch<Spot>, TooLarge>> {
+    let [a, b, c, d, e, f, g] = [0, 1, 2, 3, 4, 5, 6].map(spot);
+    let cell = rnn::Cell {
+        x_gates: a,
+        h_gates: b,
+        lengths: Some(c),
+        h: d,
+        y: Some(e),
+        batch: 2,
+        hidden: 3,
+        time: 0,
+        x_row: 12,
+        y_row: 3,
+    };
+    let conv = conv::Conv {
+        x: a,
+        w: b,
+        bias: Some(c),
+        add: Some(d),
+        y: e,
+        n: 1,
+        channels: 2,
+        image: [4, 4],
+        filters: 16,
+        out: [4, 4],
+        window: window(),
+        groups: 1,
+        activation: Activation::Relu,
+        transposed: false,
+    };
+    vec![
         conv.launch(),
         conv::Pool {
             x: a,

@@ -162,20 +162,11 @@ impl Product {
         made: &Value,
     ) -> Result<(), Missing> {
         let mut batch = batch.to_vec();
-        let rows = (batch.iter().copied().chain([m])).collect::<Vec<_>>();
-        let strides: Vec<i64> = a.batch.iter().copied().chain([a.row]).collect();
-        if b.batch.iter().all(|stride| *stride == 0) {
-            let (size, one) = joined(&rows, &[&strides]);
-            if let ([rows], Some([row])) = (size.as_slice(), one.first().map(Vec::as_slice)) {
-                (m, a.row) = (*rows, *row);
-                batch.clear();
-                a.batch.clear();
-                b.batch.clear();
-            } else if size.is_empty() {
-                batch.clear();
-                a.batch.clear();
-                b.batch.clear();
-            }
+        if let Some((rows, row)) = as_rows(&batch, m, &a, &b) {
+            (m, a.row) = (rows, row);
+            batch.clear();
+            a.batch.clear();
+            b.batch.clear();
         }
         let (size, strides) = joined(&batch, &[&a.batch, &b.batch]);
         let [a_batch, b_batch] = strides.as_slice() else {
@@ -246,6 +237,21 @@ fn whole(emitter: &mut Emitter, value: &Value, batch: &[usize]) -> Result<Value,
     }
     spread_out.dims = dims;
     emitter.dense(&spread_out)
+}
+
+/// The batches of A as further rows of one product, where B is the same for all: how many rows, and their stride.
+fn as_rows(batch: &[usize], rows: usize, a: &Side, b: &Side) -> Option<(usize, i64)> {
+    if b.batch.iter().any(|stride| *stride != 0) {
+        return None;
+    }
+    let dims: Vec<usize> = batch.iter().copied().chain([rows]).collect();
+    let strides: Vec<i64> = a.batch.iter().copied().chain([a.row]).collect();
+    let (size, strides) = joined(&dims, &[&strides]);
+    match (size.as_slice(), strides.first()?.as_slice()) {
+        ([], _) => Some((rows, a.row)),
+        ([rows], [row]) => Some((*rows, *row)),
+        _ => None,
+    }
 }
 
 /// Rows and columns of the last two dimensions.

@@ -1,6 +1,7 @@
 //! Small graphs and the plans that they become.
 
 mod fusing;
+mod hostile;
 mod plans;
 mod refusals;
 
