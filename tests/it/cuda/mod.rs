@@ -1,5 +1,6 @@
 //! The CUDA engine on a driver that is none: `tests/cuda/fake`.
 
+mod conformance;
 mod device;
 mod fake;
 mod faults;

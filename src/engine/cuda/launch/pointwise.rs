@@ -30,7 +30,7 @@ macro_rules! ops {
 ops! {
     Add = 0, Sub = 1, Mul = 2, Div = 3, Pow = 4, Mod = 5, Fmod = 6, Min = 7, Max = 8,
     Eq = 9, Lt = 10, Le = 11, Gt = 12, Ge = 13, Ne = 14, And = 15, Or = 16, Xor = 17, Not = 18, Where = 19,
-    Neg = 20, Abs = 21, Sign = 22, Ceil = 23, Floor = 24, Round = 25, Trunc = 26,
+    Neg = 20, Abs = 21, Sign = 22, Ceil = 23, Floor = 24, Round = 25,
     Sqrt = 27, Reciprocal = 28, Exp = 29, Log = 30, Sin = 31, Cos = 32, Tan = 33,
     Asin = 34, Acos = 35, Atan = 36, Sinh = 37, Cosh = 38, Tanh = 39, Asinh = 40, Acosh = 41, Atanh = 42, Erf = 43,
     Relu = 44, LeakyRelu = 45, Elu = 46, Selu = 47, Celu = 48, Sigmoid = 49, HardSigmoid = 50, HardSwish = 51,

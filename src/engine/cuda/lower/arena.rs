@@ -108,15 +108,15 @@ mod tests {
     #[test]
     fn a_gap_is_taken_by_what_fits_best() {
         let life = |bytes, first, last| Life { bytes, first, last };
-        // The first and the third leave two gaps at step 2: of 2048 and of 512 bytes.
+        // From step 2 on there are gaps of 2048 and of 768 bytes, where the first and the third were.
         let (offsets, size) = arrange(&[
             life(2048, 0, 1),
             life(1024, 0, 3),
-            life(512, 0, 1),
-            life(256, 0, 3),
+            life(768, 0, 1),
+            life(700, 0, 3),
             life(500, 2, 3),
         ]);
         assert_eq!(offsets[4], offsets[2]);
-        assert_eq!(size, 2048 + 1024 + 512 + 256);
+        assert_eq!(size, 2048 + 1024 + 768 + 768);
     }
 }

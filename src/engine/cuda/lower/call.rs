@@ -12,6 +12,8 @@ pub(super) struct Call<'n> {
     pub(super) node: &'n Node,
     /// In the node's order; `None` where an optional one is left out.
     pub(super) inputs: Vec<Option<Value>>,
+    /// For each output, whether anything asks for it.
+    pub(super) asked: Vec<bool>,
     /// Version of the operator's domain that the model is written in.
     pub(super) opset: i64,
 }
@@ -20,7 +22,7 @@ impl<'n> Call<'n> {
     /// An input that must be there, and be one of numbers.
     pub(super) fn input(&self, at: usize) -> Result<&Value, Missing> {
         let value = (self.given(at))
-            .ok_or_else(|| Missing::new(format!("a node without its input {}", at + 1)))?;
+            .ok_or_else(|| Missing::new(format!("way to do without input {}", at + 1)))?;
         if value.labels.is_some() || value.element == Element::Text {
             return Err(Missing::new("strings as inputs"));
         }
@@ -41,18 +43,16 @@ impl<'n> Call<'n> {
     pub(super) fn known_ints(&self, at: usize, what: &str) -> Result<Option<Vec<i64>>, Missing> {
         self.given(at)
             .map(|value| {
-                (value.ints())
-                    .ok_or_else(|| Missing::new(format!("{what} that the model computes")))
+                (value.ints()).ok_or_else(|| {
+                    Missing::new(format!("way to use {what} that the model computes"))
+                })
             })
             .transpose()
     }
 
     /// Whether anything is asked of this output.
     pub(super) fn wants(&self, at: usize) -> bool {
-        self.node
-            .output
-            .get(at)
-            .is_some_and(|name| !name.is_empty())
+        self.asked.get(at) == Some(&true)
     }
 
     pub(super) fn attribute(&self, name: &str) -> Option<&'n Attribute> {

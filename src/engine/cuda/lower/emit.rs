@@ -70,6 +70,11 @@ impl Emitter {
         }
     }
 
+    /// Whether the graph reads a value of this name, or gives it.
+    pub(super) fn is_asked_for(&self, name: &str) -> bool {
+        self.uses.contains_key(name)
+    }
+
     /// What follows is for this node.
     pub(super) fn begin(&mut self, node: String) {
         self.node = node;
@@ -162,7 +167,9 @@ impl Emitter {
             return Ok(copy.clone());
         }
         let copy = self.make(value.element, &value.dims);
-        self.copy_into(value, &copy)?;
+        if !self.written_so(value, &copy) {
+            self.copy_into(value, &copy)?;
+        }
         self.copies.push((value.clone(), copy.clone()));
         Ok(copy)
     }
@@ -243,6 +250,57 @@ impl Emitter {
 }
 
 impl Emitter {
+    /// Has the product that makes a value write it in the order of `copy` at once, where nothing else reads it and
+    /// its columns stay side by side.
+    fn written_so(&mut self, value: &Value, copy: &Value) -> bool {
+        let (Home::At(from, strides), Home::At(to, dense)) = (&value.home, &copy.home) else {
+            return false;
+        };
+        let Some((at, draft)) = self.maker(*from, 1) else {
+            return false;
+        };
+        let Work::Gemm(gemm) = &draft.work else {
+            return false;
+        };
+        let mut gemm = gemm.clone();
+        let size = gemm.m * gemm.n * gemm.batches[0] * gemm.batches[1];
+        // Each dimension of the product is one of the value's.
+        let places = |size: usize, stride: i64| match size {
+            1 => Some(0),
+            _ => (value.dims.iter().zip(strides).zip(dense))
+                .find(|((dim, own), _)| **dim == size && **own == stride)
+                .map(|(_, dense)| *dense),
+        };
+        let d = gemm.d;
+        let found = [
+            places(gemm.n, 1),
+            places(gemm.m, d.row),
+            places(gemm.batches[0], d.batch[0]),
+            places(gemm.batches[1], d.batch[1]),
+        ];
+        let [Some(0 | 1), Some(row), Some(inner), Some(outer)] = found else {
+            return false;
+        };
+        if size != value.len()
+            || value
+                .dims
+                .iter()
+                .zip(strides)
+                .any(|(dim, stride)| *dim > 1 && *stride == 0)
+        {
+            return false;
+        }
+        gemm.d.at = *to;
+        gemm.d.row = row;
+        gemm.d.batch = [inner, outer];
+        let node = draft.node.clone();
+        self.drop_draft(at);
+        let work = Work::Gemm(gemm);
+        // What follows cannot be joined with it: its rows are not in the order of a product any more.
+        self.drafts.push(Some(Draft { work, node }));
+        true
+    }
+
     /// The value somewhere on the device.
     pub(super) fn located(&mut self, value: &Value) -> Result<Value, Missing> {
         let (spot, strides) = self.view(value)?;

@@ -92,14 +92,47 @@ impl Emitter {
         buffer_of(&copy).ok_or_else(|| Missing::new("place for it"))
     }
 
+    /// The buffers that are no outputs, each with the first and the last launch that touches it.
+    fn lives(
+        &self,
+        launches: &[Launch<Spot>],
+        given: &HashMap<usize, usize>,
+    ) -> Vec<(usize, Life)> {
+        let mut lives: Vec<(usize, Life)> = Vec::new();
+        let mut place_of: HashMap<usize, usize> = HashMap::new();
+        for (step, launch) in launches.iter().enumerate() {
+            for (_, spot) in &launch.addresses {
+                let Base::Buffer(buffer) = spot.base else {
+                    continue;
+                };
+                if given.contains_key(&buffer) {
+                    continue;
+                }
+                let at = *place_of.entry(buffer).or_insert_with(|| {
+                    let life = Life {
+                        bytes: self.buffers.get(buffer).copied().unwrap_or(0),
+                        first: step,
+                        last: step,
+                    };
+                    lives.push((buffer, life));
+                    lives.len() - 1
+                });
+                if let Some((_, life)) = lives.get_mut(at) {
+                    life.last = step;
+                }
+            }
+        }
+        lives
+    }
+
     fn laid_out(
-        self,
+        mut self,
         inputs: Vec<Slot>,
         outputs: Vec<Slot>,
         given: HashMap<usize, usize>,
     ) -> Result<Plan, Uncovered> {
         let mut launches = Vec::with_capacity(self.drafts.len());
-        for Draft { work, node } in self.drafts.into_iter().flatten() {
+        for Draft { work, node } in std::mem::take(&mut self.drafts).into_iter().flatten() {
             let launch = match work {
                 Work::Launch(launch) => Ok(launch),
                 Work::Program(program, _) => program.launch(),
@@ -115,31 +148,7 @@ impl Emitter {
                     .map_err(|missing| about(&node, missing.into()))?,
             );
         }
-        let mut lives: Vec<(usize, Life)> = Vec::new();
-        let mut place_of: HashMap<usize, usize> = HashMap::new();
-        for (step, launch) in launches.iter().enumerate() {
-            for (_, spot) in &launch.addresses {
-                let Base::Buffer(buffer) = spot.base else {
-                    continue;
-                };
-                if given.contains_key(&buffer) {
-                    continue;
-                }
-                let at = *place_of.entry(buffer).or_insert_with(|| {
-                    let bytes = self.buffers.get(buffer).copied().unwrap_or(0);
-                    let life = Life {
-                        bytes,
-                        first: step,
-                        last: step,
-                    };
-                    lives.push((buffer, life));
-                    lives.len() - 1
-                });
-                if let Some((_, life)) = lives.get_mut(at) {
-                    life.last = step;
-                }
-            }
-        }
+        let lives = self.lives(&launches, &given);
         let only: Vec<Life> = lives.iter().map(|(_, life)| *life).collect();
         let (offsets, arena) = arena::arrange(&only);
         let places = Places {

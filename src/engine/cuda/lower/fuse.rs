@@ -3,7 +3,7 @@
 
 use super::{
     Missing,
-    emit::{Draft, Emitter, Work, buffer_of},
+    emit::{Draft, Emitter, Work},
     patterns,
     value::{Home, Value, broadcast, dense_strides},
 };
@@ -382,11 +382,4 @@ fn inline(
             .collect(),
     };
     (joined, joined_reads)
-}
-
-impl Emitter {
-    /// Whether a value is in a buffer that the graph reads just this often.
-    pub(super) fn read_once(&self, value: &Value) -> bool {
-        buffer_of(value).is_some_and(|buffer| self.reads.get(&buffer) == Some(&1))
-    }
 }

@@ -207,6 +207,9 @@ impl Lowering {
         let call = Call {
             node,
             inputs,
+            asked: (node.output.iter())
+                .map(|name| !name.is_empty() && self.emitter.is_asked_for(name))
+                .collect(),
             opset,
         };
         self.emitter

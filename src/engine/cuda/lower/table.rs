@@ -5,8 +5,8 @@ use super::{
     call::Call,
     emit::Emitter,
     ops::{
-        bits, classifiers, conv, elementwise as each, features, gather, joins, matmul, norm, pool,
-        reduce, resize, rnn, shape, softmax, tree_tables, trees, views,
+        attention, bits, classifiers, conv, elementwise as each, features, gather, gemm, joins,
+        matmul, norm, pool, reduce, resize, rnn, shape, softmax, tree_tables, trees, views,
     },
 };
 use crate::engine::cuda::launch::{pointwise::Op, reduce::Kind};
@@ -143,12 +143,15 @@ table! {
     "", "BitwiseNot", 18, INTEGER, "", |e, c| bits::bitwise(e, c, Op::BitNot);
     "", "BitShift", 11, INTEGER, "", bits::shift;
 
-    "", "MatMul", 1, PRODUCT, "at most two dimensions of batches once joined", matmul::matmul;
-    "", "Gemm", 7, PRODUCT, "", matmul::gemm;
-    MS, "FusedGemm", 1, PRODUCT, "", matmul::gemm;
-    MS, "FusedMatMul", 1, PRODUCT, "at most two dimensions of batches once joined", matmul::fused;
-    MS, "TransposeMatMul", 1, PRODUCT, "at most two dimensions of batches once joined", matmul::fused;
+    "", "MatMul", 1, PRODUCT, "", matmul::matmul;
+    "", "Gemm", 7, PRODUCT, "", gemm::gemm;
+    MS, "FusedGemm", 1, PRODUCT, "", gemm::gemm;
+    MS, "FusedMatMul", 1, PRODUCT, "", matmul::fused;
+    MS, "TransposeMatMul", 1, PRODUCT, "", matmul::fused;
 
+    "", "Attention", 23, PRODUCT, "no past, cap, causal or boolean mask, or further outputs; as many heads for keys as for queries", attention::standard;
+    MS, "Attention", 1, PRODUCT, "no past; masks of ones and zeros", attention::packed;
+    MS, "MultiHeadAttention", 1, PRODUCT, "no past or packed inputs; masks of ones and zeros", attention::multi_head;
     "", "Softmax", 1, FLOAT, "", |e, c| softmax::softmax(e, c, false);
     "", "LogSoftmax", 1, FLOAT, "", |e, c| softmax::softmax(e, c, true);
     "", "Hardmax", 13, SINGLE, "", features::hardmax;
@@ -228,6 +231,6 @@ table! {
     ML, "Binarizer", 1, NUMBER, "", features::binarizer;
     ML, "FeatureVectorizer", 1, NUMBER, "", features::vectorizer;
     ML, "OneHotEncoder", 1, NUMBER, "categories that are numbers", features::one_hot_encoder;
-    ML, "LabelEncoder", 2, "float, int64", "numbers to numbers", features::label_encoder;
+    ML, "LabelEncoder", 2, "float, int64", "numbers to numbers; int64 to strings that go out", features::label_encoder;
     ML, "ArrayFeatureExtractor", 1, ANY, "", features::extractor;
 }

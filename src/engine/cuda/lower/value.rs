@@ -84,6 +84,17 @@ impl Value {
         }
     }
 
+    /// Indices into strings, which are what the value means.
+    pub(super) fn labelled(&self, texts: &[Bytes]) -> Self {
+        let texts = texts
+            .iter()
+            .map(|text| String::from_utf8_lossy(text).into_owned());
+        Self {
+            labels: Some(Rc::new(texts.collect())),
+            ..self.clone()
+        }
+    }
+
     /// Known integers.
     pub(super) fn of_ints(values: &[i64], dims: Vec<usize>) -> Self {
         Self {

@@ -8,7 +8,7 @@ use super::{
     elementwise::converted,
     emit::Emitter,
     fuse::{Expression, class_of},
-    matmul, reduce, softmax,
+    gemm, reduce, softmax,
     trees::{Ensemble, base_values},
     value::Value,
     views,
@@ -99,7 +99,7 @@ pub(super) fn transformed(
         "PROBIT" => Op::Probit,
         other => return Err(Missing::new(format!("transform {other}"))),
     };
-    matmul::activated(emitter, scores, (op, [0.0; 2]))
+    gemm::activated(emitter, scores, (op, [0.0; 2]))
 }
 
 /// The scores of two classes from that of the second: `1 - s` or `-s` beside `s`, or the logistic function of both.
@@ -167,7 +167,7 @@ pub(in super::super) fn linear(emitter: &mut Emitter, call: &Call<'_>) -> Lowere
     if targets == 0 {
         return Err(Missing::new("linear classifiers without intercepts"));
     }
-    let scores = matmul::linear(emitter, &x, coefficients, intercepts, targets)?;
+    let scores = gemm::linear(emitter, &x, coefficients, intercepts, targets)?;
     if targets == 1 {
         if labels.len() != 2 {
             return Err(Missing::new(
@@ -194,7 +194,7 @@ pub(in super::super) fn regressor(emitter: &mut Emitter, call: &Call<'_>) -> Low
     let targets = super::call::size(call.int("targets", 1))?;
     let coefficients = call.floats("coefficients").unwrap_or_default();
     let intercepts = call.floats("intercepts").unwrap_or_default();
-    let scores = matmul::linear(emitter, &x, coefficients, intercepts, targets)?;
+    let scores = gemm::linear(emitter, &x, coefficients, intercepts, targets)?;
     Ok(vec![transformed(
         emitter,
         &scores,

@@ -4,7 +4,7 @@ use super::{
     Lowered, Missing,
     call::{Call, signed, size},
     emit::{Emitter, Work},
-    matmul::{activated, activation},
+    gemm::{activated, activation},
     value::Value,
 };
 use crate::{

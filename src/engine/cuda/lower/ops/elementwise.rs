@@ -194,6 +194,10 @@ pub(in super::super) fn clip(emitter: &mut Emitter, call: &Call<'_>) -> Lowered 
 
 /// Cast, and whatever else changes the type alone.
 pub(in super::super) fn cast(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
+    let of_texts = call.int("to", 0) == i64::from(Element::Text.number());
+    if let Some(labels) = call.given(0).filter(|x| of_texts && x.labels.is_some()) {
+        return Ok(vec![labels.clone()]);
+    }
     let x = call.input(0)?;
     let number = i32::try_from(call.int("to", 0)).unwrap_or(0);
     let to = Element::of_number(number)

@@ -267,10 +267,28 @@ fn mapped(emitter: &mut Emitter, x: &Value, table: &Table) -> Result<Value, Miss
     Ok(made)
 }
 
-/// `LabelEncoder` from numbers to numbers.
+/// `LabelEncoder` from whole numbers to strings: a place in the strings, behind which is the default.
+fn text_labels(emitter: &mut Emitter, call: &Call<'_>, keys: &[i64], values: &[Bytes]) -> Lowered {
+    let x = call.input(0)?;
+    if x.element != Element::Int64 || keys.len() != values.len() {
+        return Err(Missing::new(format!("labels from {}", x.element.name())));
+    }
+    let places: Vec<i64> = (0..signed(keys.len())).collect();
+    let table = Table::ints(keys, &places, signed(keys.len()))?;
+    let places = mapped(emitter, x, &table)?;
+    let mut texts = values.to_vec();
+    texts.push(call.text("default_string", "_Unused").into());
+    Ok(vec![places.labelled(&texts)])
+}
+
+/// `LabelEncoder` from numbers to numbers, or from whole numbers to strings.
 pub(in super::super) fn label_encoder(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
     let x = call.input(0)?;
     let strings = || Missing::new("labels that are strings");
+    if let (Some(keys), Some(values)) = (call.ints("keys_int64s"), call.attribute("values_strings"))
+    {
+        return text_labels(emitter, call, keys, &values.strings);
+    }
     if call.attribute("keys_strings").is_some() || call.attribute("values_strings").is_some() {
         return Err(strings());
     }
@@ -321,7 +339,11 @@ pub(in super::super) fn label_encoder(emitter: &mut Emitter, call: &Call<'_>) ->
             reason = "they were single precision"
         )]
         Some(Values::Float(held)) if x.element == Element::Float32 && keys.element == x.element => {
-            let held: Vec<f32> = held.into_iter().map(|value| value as f32).collect();
+            // Before the fourth set of operators a NaN was equal to none, not even as a key.
+            let (held, each): (Vec<f32>, Vec<Vec<u8>>) = (held.into_iter().zip(each))
+                .filter(|(key, _)| call.opset >= 4 || !key.is_nan())
+                .map(|(key, value)| (key as f32, value))
+                .unzip();
             Table::of_floats(&held, each, values.element, fallback)?
         }
         _ => return Err(Missing::new(format!("labels from {}", x.element.name()))),

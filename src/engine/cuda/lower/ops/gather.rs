@@ -5,7 +5,7 @@ use super::{
     call::{Call, axis, signed, size},
     emit::Emitter,
     softmax::around,
-    value::{Value, dense_strides},
+    value::{Home, Value, dense_strides},
     views,
 };
 use crate::{
@@ -59,8 +59,27 @@ fn along(emitter: &mut Emitter, x: &Value, index: &Value, at: usize) -> Result<V
     Ok(made)
 }
 
+/// Computed indices into a list of known strings: the strings are looked up on the host. Negative ones would count from
+/// the end, but what chooses labels (`ArgMax`) gives none.
+fn labels(call: &Call<'_>) -> Result<Option<Value>, Missing> {
+    let texts = call.given(0).filter(|x| x.rank() == 1).map(|x| &x.home);
+    let Some(Home::Texts(texts)) = texts else {
+        return Ok(None);
+    };
+    let index = call.input(1)?;
+    match (&index.home, index.element) {
+        (Home::At(..), Element::Int64) => Ok(Some(index.labelled(texts))),
+        _ => Err(Missing::new(
+            "strings chosen by known indices, or by others than int64",
+        )),
+    }
+}
+
 /// `Gather`.
 pub(in super::super) fn gather(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
+    if let Some(labels) = labels(call)? {
+        return Ok(vec![labels]);
+    }
     let (x, index) = (call.input(0)?, call.input(1)?);
     let at = axis(call.int("axis", 0), x.rank())?;
     if let (Some(held), Some(chosen), 1, true) = (
@@ -166,7 +185,7 @@ pub(in super::super) fn one_hot(emitter: &mut Emitter, call: &Call<'_>) -> Lower
             depth.floats().map(whole)
         })
         .and_then(|held| held.first().copied())
-        .ok_or_else(|| Missing::new("depth that the model computes"))?;
+        .ok_or_else(|| Missing::new("way to use a depth that the model computes"))?;
     let depth = size(depth)?;
     let at = axis(call.int("axis", -1), index.rank() + 1)?;
     let index_type = type_number(index.element)
@@ -194,6 +213,10 @@ pub(in super::super) fn one_hot(emitter: &mut Emitter, call: &Call<'_>) -> Lower
 
 /// `ArrayFeatureExtractor`: columns of the last dimension.
 pub(in super::super) fn columns(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
+    if let Some(labels) = labels(call)? {
+        let dims = [1, labels.len()];
+        return Ok(vec![views::reshaped(emitter, &labels, &dims)?]);
+    }
     let (x, index) = (call.input(0)?, call.input(1)?);
     let last = x
         .rank()

@@ -3,18 +3,14 @@
 use super::{
     Lowered, Missing,
     call::{Call, signed},
-    elementwise::converted,
     emit::{Emitter, Work},
-    fuse::{Expression, class_of, spread},
-    value::{Value, broadcast},
+    fuse::spread,
+    value::{Home, Value, broadcast},
 };
-use crate::{
-    engine::cuda::launch::{
-        Spot,
-        gemm::{Activation, Gemm, Matrix},
-        pointwise::{Op, joined},
-    },
-    graph::tensor::Element,
+use crate::engine::cuda::launch::{
+    Spot,
+    gemm::{Activation, Gemm, Matrix},
+    pointwise::joined,
 };
 
 /// One side of a product: strides of rows and columns, and of each batch dimension.
@@ -27,10 +23,10 @@ struct Side {
 }
 
 /// `alpha * A B`, where the last two dimensions are the matrices' and those before are broadcast.
-struct Product {
-    alpha: f32,
+pub(super) struct Product {
+    pub(super) alpha: f32,
     /// Whether the last two dimensions of A and of B change places.
-    transposed: [bool; 2],
+    pub(super) transposed: [bool; 2],
 }
 
 /// `MatMul`.
@@ -87,7 +83,7 @@ impl Product {
         clippy::many_single_char_names,
         reason = "products have had these names for ever"
     )]
-    fn of(&self, emitter: &mut Emitter, a: &Value, b: &Value) -> Result<Value, Missing> {
+    pub(super) fn of(&self, emitter: &mut Emitter, a: &Value, b: &Value) -> Result<Value, Missing> {
         if a.rank() == 0 || b.rank() == 0 {
             return Err(Missing::new("product of single numbers"));
         }
@@ -136,9 +132,19 @@ impl Product {
         batch: &[usize],
     ) -> Result<[Side; 2], Missing> {
         let [first, second] = self.transposed;
-        Ok([
+        let sides = [
             side(emitter, a, first, batch)?,
             side(emitter, b, second, batch)?,
+        ];
+        let [one, other] = &sides;
+        if joined(batch, &[&one.batch, &other.batch]).0.len() <= 2 {
+            return Ok(sides);
+        }
+        // The kernels step through two dimensions of batches; copies of their own for every batch need one.
+        let (a, b) = (whole(emitter, a, batch)?, whole(emitter, b, batch)?);
+        Ok([
+            side(emitter, &a, first, batch)?,
+            side(emitter, &b, second, batch)?,
         ])
     }
 
@@ -156,20 +162,11 @@ impl Product {
         made: &Value,
     ) -> Result<(), Missing> {
         let mut batch = batch.to_vec();
-        let rows = (batch.iter().copied().chain([m])).collect::<Vec<_>>();
-        let strides: Vec<i64> = a.batch.iter().copied().chain([a.row]).collect();
-        if b.batch.iter().all(|stride| *stride == 0) {
-            let (size, one) = joined(&rows, &[&strides]);
-            if let ([rows], Some([row])) = (size.as_slice(), one.first().map(Vec::as_slice)) {
-                (m, a.row) = (*rows, *row);
-                batch.clear();
-                a.batch.clear();
-                b.batch.clear();
-            } else if size.is_empty() {
-                batch.clear();
-                a.batch.clear();
-                b.batch.clear();
-            }
+        if let Some((rows, row)) = as_rows(&batch, m, &a, &b) {
+            (m, a.row) = (rows, row);
+            batch.clear();
+            a.batch.clear();
+            b.batch.clear();
         }
         let (size, strides) = joined(&batch, &[&a.batch, &b.batch]);
         let [a_batch, b_batch] = strides.as_slice() else {
@@ -230,6 +227,33 @@ impl Product {
     }
 }
 
+/// The value with matrices of its own for every batch.
+fn whole(emitter: &mut Emitter, value: &Value, batch: &[usize]) -> Result<Value, Missing> {
+    let mut dims = batch.to_vec();
+    dims.extend(value.dims.get(value.rank() - 2..).unwrap_or_default());
+    let mut spread_out = emitter.located(value)?;
+    if let Home::At(_, strides) = &mut spread_out.home {
+        *strides = spread(&dims, &value.dims, strides);
+    }
+    spread_out.dims = dims;
+    emitter.dense(&spread_out)
+}
+
+/// The batches of A as further rows of one product, where B is the same for all: how many rows, and their stride.
+fn as_rows(batch: &[usize], rows: usize, a: &Side, b: &Side) -> Option<(usize, i64)> {
+    if b.batch.iter().any(|stride| *stride != 0) {
+        return None;
+    }
+    let dims: Vec<usize> = batch.iter().copied().chain([rows]).collect();
+    let strides: Vec<i64> = a.batch.iter().copied().chain([a.row]).collect();
+    let (size, strides) = joined(&dims, &[&strides]);
+    match (size.as_slice(), strides.first()?.as_slice()) {
+        ([], _) => Some((rows, a.row)),
+        ([rows], [row]) => Some((*rows, *row)),
+        _ => None,
+    }
+}
+
 /// Rows and columns of the last two dimensions.
 fn ends(value: &Value, transposed: bool) -> [usize; 2] {
     let rank = value.rank();
@@ -265,131 +289,6 @@ fn side(
     })
 }
 
-/// `Gemm` and `FusedGemm`: `alpha * op(A) op(B) + beta * C`, and an activation.
-pub(in super::super) fn gemm(emitter: &mut Emitter, call: &Call<'_>) -> Lowered {
-    let (a, b) = (call.input(0)?, call.input(1)?);
-    let product = Product {
-        alpha: call.float("alpha", 1.0),
-        transposed: [call.flag("transA", false), call.flag("transB", false)],
-    };
-    let mut made = product.of(emitter, a, b)?;
-    if let Some(c) = call.optional(2)?.filter(|c| c.len() > 0) {
-        emitter.used_once(&made);
-        let beta = f64::from(call.float("beta", 1.0));
-        let mut c = converted(emitter, c, a.element)?;
-        #[expect(clippy::float_cmp, reason = "one is what exporters write")]
-        if beta != 1.0 {
-            let mut program = Expression::new(class_of([&c.element]));
-            let args = [program.input(&c), program.constant(beta)];
-            let result = program.op(Op::Mul, &args);
-            c = emitter
-                .express(program, &c.dims, &[(result, c.element)])?
-                .remove(0);
-        }
-        let mut program = Expression::new(class_of([&made.element]));
-        let args = [program.operand(&made), program.operand(&c)];
-        let result = program.op(Op::Add, &args);
-        made = emitter.express_one(program, result, a.element)?;
-    }
-    if let Some(op) = activation(call)? {
-        emitter.used_once(&made);
-        made = activated(emitter, &made, op)?;
-    }
-    Ok(vec![made])
-}
-
-/// An activation by the name that ONNX Runtime's optimiser gives it.
-pub(super) fn activation(call: &Call<'_>) -> Result<Option<(Op, [f64; 2])>, Missing> {
-    let params = call.floats("activation_params").unwrap_or_default();
-    let param = |at: usize, name: &str, default: f32| {
-        f64::from(match params.get(at) {
-            Some(value) => *value,
-            None => call.float(name, default),
-        })
-    };
-    let (alpha, beta, gamma) = ("activation_alpha", "activation_beta", "activation_gamma");
-    Ok(Some(match call.text("activation", "").as_str() {
-        "" => return Ok(None),
-        "Relu" => (Op::Relu, [0.0; 2]),
-        "Tanh" => (Op::Tanh, [0.0; 2]),
-        "Sigmoid" => (Op::Sigmoid, [0.0; 2]),
-        "Softplus" => (Op::Softplus, [0.0; 2]),
-        "Softsign" => (Op::Softsign, [0.0; 2]),
-        "HardSwish" => (Op::HardSwish, [0.0; 2]),
-        "LeakyRelu" => (Op::LeakyRelu, [param(0, alpha, 0.01), 0.0]),
-        "Elu" => (Op::Elu, [param(0, alpha, 1.0), 0.0]),
-        "Selu" => (
-            Op::Selu,
-            [param(0, alpha, 1.673_263_2), param(1, gamma, 1.050_701)],
-        ),
-        "ThresholdedRelu" => (Op::ThresholdedRelu, [param(0, alpha, 1.0), 0.0]),
-        "HardSigmoid" => (Op::HardSigmoid, [param(0, alpha, 0.2), param(1, beta, 0.5)]),
-        "Clip" => (
-            Op::Clip,
-            [param(0, alpha, f32::MIN), param(1, beta, f32::MAX)],
-        ),
-        other => return Err(Missing::new(format!("activation {other}"))),
-    }))
-}
-
-/// The value through an activation.
-pub(super) fn activated(
-    emitter: &mut Emitter,
-    value: &Value,
-    (op, constants): (Op, [f64; 2]),
-) -> Result<Value, Missing> {
-    let mut program = Expression::new(class_of([&value.element]));
-    let arg = program.input(value);
-    let result = program.with(op, &[arg], constants);
-    emitter.express_one(program, result, value.element)
-}
-
-/// `x W + b` on rows, from known coefficients `[outputs, inputs]`: what linear models are.
-pub(super) fn linear(
-    emitter: &mut Emitter,
-    x: &Value,
-    coefficients: &[f32],
-    intercepts: &[f32],
-    outputs: usize,
-) -> Result<Value, Missing> {
-    let wide = |values: &[f32]| {
-        values
-            .iter()
-            .map(|value| f64::from(*value))
-            .collect::<Vec<_>>()
-    };
-    let x = converted(emitter, x, Element::Float32)?;
-    let columns = x.dim(1);
-    if coefficients.len() != outputs * columns {
-        return Err(Missing::new(format!(
-            "way to use {} coefficients for {columns} columns and {outputs} outputs",
-            coefficients.len()
-        )));
-    }
-    let w = Value::of_floats(
-        &wide(coefficients),
-        vec![outputs, columns],
-        Element::Float32,
-    );
-    let product = Product {
-        alpha: 1.0,
-        transposed: [false, true],
-    };
-    let made = product.of(emitter, &x, &w)?;
-    if intercepts.is_empty() {
-        return Ok(made);
-    }
-    if intercepts.len() != outputs {
-        return Err(Missing::new("way to use these intercepts"));
-    }
-    emitter.used_once(&made);
-    let b = Value::of_floats(&wide(intercepts), vec![outputs], Element::Float32);
-    let mut program = Expression::new(class_of([&made.element]));
-    let args = [program.operand(&made), program.operand(&b)];
-    let result = program.op(Op::Add, &args);
-    emitter.express_one(program, result, Element::Float32)
-}
-
 /// `op(x) op(w)` of two matrices, with nothing behind it; for recurrent networks.
 pub(super) fn plain(
     emitter: &mut Emitter,
@@ -400,6 +299,20 @@ pub(super) fn plain(
     let product = Product {
         alpha: 1.0,
         transposed: [false, b_transposed],
+    };
+    product.of(emitter, a, b)
+}
+
+/// `scale * A B^T`, for the scores of attention.
+pub(super) fn scaled(
+    emitter: &mut Emitter,
+    a: &Value,
+    b: &Value,
+    scale: f32,
+) -> Result<Value, Missing> {
+    let product = Product {
+        alpha: scale,
+        transposed: [false, true],
     };
     product.of(emitter, a, b)
 }

@@ -1,11 +1,13 @@
 //! Operators, a file for each family.
 
+pub(super) mod attention;
 pub(super) mod bits;
 pub(super) mod classifiers;
 pub(super) mod conv;
 pub(super) mod elementwise;
 pub(super) mod features;
 pub(super) mod gather;
+pub(super) mod gemm;
 pub(super) mod joins;
 pub(super) mod matmul;
 pub(super) mod norm;

@@ -142,7 +142,7 @@ fn sizes(call: &Call<'_>, x: &Value) -> Result<Vec<Axis>, Missing> {
     let scales = match call.given(place).filter(|value| value.len() > 0) {
         Some(value) => {
             let held = value.floats();
-            Some(held.ok_or_else(|| Missing::new("scales that the model computes"))?)
+            Some(held.ok_or_else(|| Missing::new("way to use scales that the model computes"))?)
         }
         None => call
             .floats("scales")

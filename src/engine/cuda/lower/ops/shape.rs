@@ -35,7 +35,7 @@ pub(in super::super) fn constant(_: &mut Emitter, call: &Call<'_>) -> Lowered {
 
 /// `Shape`, and a part of it.
 pub(in super::super) fn shape(_: &mut Emitter, call: &Call<'_>) -> Lowered {
-    let x = (call.given(0)).ok_or_else(|| Missing::new("a node without its input 1"))?;
+    let x = (call.given(0)).ok_or_else(|| Missing::new("way to do without input 1"))?;
     let rank = signed(x.rank());
     let within = |at: i64| {
         let at = if at < 0 { at + rank } else { at };
@@ -51,7 +51,7 @@ pub(in super::super) fn shape(_: &mut Emitter, call: &Call<'_>) -> Lowered {
 
 /// `Size`.
 pub(in super::super) fn count(_: &mut Emitter, call: &Call<'_>) -> Lowered {
-    let x = (call.given(0)).ok_or_else(|| Missing::new("a node without its input 1"))?;
+    let x = (call.given(0)).ok_or_else(|| Missing::new("way to do without input 1"))?;
     Ok(vec![Value::of_ints(&[signed(x.len())], Vec::new())])
 }
 
@@ -70,7 +70,8 @@ pub(super) fn filled(
     value: &Value,
     dims: &[usize],
 ) -> Result<Value, Missing> {
-    let bits = pattern(value).ok_or_else(|| Missing::new("fill with what the model computes"))?;
+    let bits =
+        pattern(value).ok_or_else(|| Missing::new("way to fill with what the model computes"))?;
     let made = emitter.make(value.element, dims);
     let (to, _) = emitter.view(&made)?;
     emitter.push(moves::fill(to, made.len(), bits, value.width()), made.len())?;

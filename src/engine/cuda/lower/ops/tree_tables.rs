@@ -3,9 +3,8 @@
 use super::{
     Lowered, Missing,
     call::{Call, size},
-    classifiers,
     emit::Emitter,
-    trees::{Ensemble, LEAF, MISSING_YES, Node, aggregate, needed, small},
+    trees::{Ensemble, LEAF, MISSING_YES, Node, aggregate, needed, small, transformed},
 };
 use crate::graph::tensor::Values;
 
@@ -23,7 +22,7 @@ pub(in super::super) fn ensemble(emitter: &mut Emitter, call: &Call<'_>) -> Lowe
         .ok_or_else(|| Missing::new("aggregate of this number"))?;
     let held = together(call)?;
     let scores = held.emit(emitter, x, targets, aggregate(name)?, None)?;
-    Ok(vec![classifiers::transformed(emitter, &scores, transform)?])
+    Ok(vec![transformed(emitter, &scores, transform)?])
 }
 
 /// The tables of `TreeEnsemble` as one: its leaves come behind its branches.

@@ -341,6 +341,20 @@ pub(in super::super) fn regressor(emitter: &mut Emitter, call: &Call<'_>) -> Low
     let aggregate = aggregate(&call.text("aggregate_function", "SUM"))?;
     let ensemble = Ensemble::of(call, "target")?;
     let scores = ensemble.emit(emitter, x, targets, aggregate, base)?;
-    let made = classifiers::transformed(emitter, &scores, &call.text("post_transform", "NONE"))?;
+    let transform = call.text("post_transform", "NONE");
+    let made = transformed(emitter, &scores, &transform)?;
     Ok(vec![converted(emitter, &made, Element::Float32)?])
+}
+
+/// Scores through the transform, as ONNX Runtime has it: of the scores of a single target only probit changes anything.
+pub(super) fn transformed(
+    emitter: &mut Emitter,
+    scores: &Value,
+    transform: &str,
+) -> Result<Value, Missing> {
+    match (scores.dim(1), transform) {
+        (1, "PROBIT") => classifiers::transformed(emitter, scores, transform),
+        (1, _) => Ok(scores.clone()),
+        _ => classifiers::transformed(emitter, scores, transform),
+    }
 }

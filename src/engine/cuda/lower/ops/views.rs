@@ -98,7 +98,7 @@ pub(super) fn reshaped(
 fn first<'c>(call: &'c Call<'_>) -> Result<&'c Value, Missing> {
     // Labels and strings may be seen in another way.
     call.given(0)
-        .ok_or_else(|| Missing::new("a node without its input 1"))
+        .ok_or_else(|| Missing::new("way to do without input 1"))
 }
 
 /// `Identity`.

@@ -1,0 +1,334 @@
+//! Whole models and single operators as plans on the fake, against ONNX Runtime.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use forebay::{
+    engine::{
+        Dim, ModelSource,
+        cpu::{catalog::CpuCatalog, optimized::optimized, raw::CpuRaw},
+        cuda::{lower::lower, plan::Step, raw::CudaRaw},
+        raw::{RawError, RawModel, Value},
+    },
+    graph::{
+        self,
+        proto::{self, Model},
+        tensor::{Data, Element, Raw, Tensor, Values},
+        zipmap,
+    },
+};
+use prost::Message as _;
+
+use crate::support::fake_cuda;
+
+const MODELS: &str = "tests/data/models";
+/// Single operators: the few of ONNX's own cases that are kept, or those of the folder that this names.
+const CASES: &str = "tests/data/verify/cases";
+const MORE_CASES: &str = "FOREBAY_ONNX_CASES";
+const ROWS: usize = 37;
+/// What a number may be off, as a part of it and besides.
+const RELATIVE: f64 = 1e-3;
+const ABSOLUTE: f64 = 1e-5;
+
+fn folders(of: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = (fs::read_dir(of).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("model.onnx").exists())
+        .collect();
+    found.sort();
+    found
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// Numbers that look random and are the same each time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A tensor of some type: numbers from -3 to 3, whole ones from 0 to 9.
+    fn tensor(&mut self, element: Element, shape: Vec<usize>) -> Raw {
+        let count = shape.iter().product::<usize>();
+        let bytes = |random: &mut Self| match element {
+            Element::Float32 => ((random.next() * 6.0 - 3.0) as f32).to_le_bytes().to_vec(),
+            Element::Float64 => (random.next() * 6.0 - 3.0).to_le_bytes().to_vec(),
+            Element::Bool => vec![u8::from(random.next() < 0.5)],
+            other => {
+                let mut bytes = vec![0; other.bits() / 8];
+                bytes[0] = b"0123456789"[(random.next() * 10.0) as usize] - b'0';
+                bytes
+            }
+        };
+        let data: Vec<u8> = (0..count).flat_map(|_| bytes(self)).collect();
+        Raw {
+            element,
+            shape,
+            data: Data::Packed(data.into()),
+        }
+    }
+}
+
+/// The model without ZipMap, and the shapes of its inputs for this many rows.
+fn served(folder: &Path, rows: usize) -> (Model, Vec<(String, Element, Vec<usize>)>) {
+    let path = folder.join("model.onnx");
+    let mut model = graph::read(&path).unwrap();
+    zipmap::unzip(&mut model);
+    let inputs = CpuCatalog::new().inputs(&path).unwrap();
+    let declared = &model.graph.as_ref().unwrap().input;
+    let shapes = (inputs.iter().zip(declared))
+        .map(|(input, declared)| {
+            let dims = (input.dims.iter().enumerate())
+                .map(|(at, dim)| match dim {
+                    Dim::Fixed(size) => *size,
+                    Dim::Free(_) if at == 0 => rows,
+                    Dim::Free(_) => 8,
+                })
+                .collect();
+            let kind = declared
+                .r#type
+                .as_ref()
+                .and_then(|kind| kind.value.as_ref());
+            let Some(proto::Kind::Tensor(tensor)) = kind else {
+                panic!("{} is no tensor", input.name)
+            };
+            let element = Element::of_number(tensor.elem_type).unwrap();
+            (input.name.clone(), element, dims)
+        })
+        .collect();
+    (model, shapes)
+}
+
+/// The kernels of a plan with how often each is launched.
+fn kernels(steps: &[Step]) -> String {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for Step::Kernel(launch) in steps {
+        match counted.iter_mut().find(|(name, _)| *name == launch.kernel) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((launch.kernel, 1)),
+        }
+    }
+    let said: Vec<String> = (counted.iter())
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
+    said.join(", ")
+}
+
+#[test]
+fn every_model_is_lowered_or_says_why_not() {
+    let mut said = String::new();
+    for folder in folders(Path::new(MODELS)) {
+        let (model, shapes) = served(&folder, ROWS);
+        let bytes = graph::to_bytes(&model);
+        let source = ModelSource::built(folder.join("model.onnx"), bytes);
+        let dims: Vec<Vec<usize>> = shapes.into_iter().map(|(_, _, dims)| dims).collect();
+        let optimized = optimized(&source, &dims).unwrap();
+        let made = match lower(&optimized.model) {
+            Ok(plan) => kernels(&plan.steps),
+            Err(error) => error.to_string(),
+        };
+        said.push_str(&format!("{}: {made}\n", name_of(&folder)));
+    }
+    insta::assert_snapshot!(said);
+}
+
+/// Whether two tensors are the same but for what the tolerance allows; else the worst.
+fn compared(found: &Tensor, wanted: &Tensor) -> Result<(), String> {
+    if (found.element, &found.shape) != (wanted.element, &wanted.shape) {
+        return Err(format!(
+            "{} {:?} instead of {} {:?}",
+            found.element.name(),
+            found.shape,
+            wanted.element.name(),
+            wanted.shape
+        ));
+    }
+    // Sixteen bits hold three digits, or two.
+    let (relative, absolute) = match wanted.element {
+        Element::Float16 => (4e-3, 1e-3),
+        Element::Bfloat16 => (2e-2, 1e-2),
+        _ => (RELATIVE, ABSOLUTE),
+    };
+    let (Values::Float(found), Values::Float(wanted)) = (&found.values, &wanted.values) else {
+        return match found.values == wanted.values {
+            true => Ok(()),
+            false => Err(format!("{:?} instead of {:?}", found.values, wanted.values)),
+        };
+    };
+    for (at, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        let same = found == wanted || found.is_nan() && wanted.is_nan();
+        if !same && !((found - wanted).abs() <= absolute + relative * wanted.abs()) {
+            return Err(format!("element {at} is {found} instead of {wanted}"));
+        }
+    }
+    Ok(())
+}
+
+/// How a model does on the fake: nothing to say where it equals ONNX Runtime, else why it does not run or how it differs.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Equal,
+    Uncovered(String),
+    Wrong(String),
+}
+
+fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    graph::write(model, &path).unwrap();
+    let wanted = CpuRaw::load(&path).and_then(|mut model| model.run(inputs));
+    let wanted = match wanted {
+        Ok(wanted) => wanted,
+        Err(error) => return Outcome::Uncovered(format!("the CPU says: {error}")),
+    };
+    let found = CudaRaw::load(&path, 0).and_then(|mut model| model.run(inputs));
+    let found = match found {
+        Ok(found) => found,
+        Err(RawError::NotSupported(why) | RawError::CannotBeFed(why)) => {
+            return Outcome::Uncovered(why);
+        }
+        Err(RawError::Failed(why)) => return Outcome::Wrong(why),
+    };
+    for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+        let (Value::Tensor(found), Value::Tensor(wanted)) = (found, wanted) else {
+            return Outcome::Wrong(format!("output {at} is no tensor"));
+        };
+        if let Err(why) = compared(found, wanted) {
+            return Outcome::Wrong(format!("output {at}: {why}"));
+        }
+    }
+    Outcome::Equal
+}
+
+/// Runs a case in processes of its own, with the fake in several orders, and gives what it printed behind `- `.
+fn on_the_fake(case: &str, seeds: u32) -> String {
+    let mut said = String::new();
+    for seed in 0..seeds {
+        let outcome = fake_cuda::run(
+            &format!("cuda::conformance::{case}"),
+            &[("FAKE_SEED", &seed.to_string())],
+        );
+        assert!(outcome.passed, "seed {seed}: {outcome:?}");
+        let violations = &outcome.report["violations"];
+        assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
+        let lines: Vec<&str> = (outcome.stdout.lines())
+            .filter_map(|line| line.strip_prefix("- "))
+            .collect();
+        said = lines.join("\n");
+    }
+    said
+}
+
+#[test]
+fn models_on_the_device_give_what_they_give_on_the_cpu() {
+    insta::assert_snapshot!(on_the_fake("case_models", 3));
+}
+
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+#[allow(clippy::print_stdout, reason = "the test around it reads that")]
+fn case_models() {
+    // Ends the line of the test harness.
+    println!();
+    for folder in folders(Path::new(MODELS)) {
+        let (model, shapes) = served(&folder, ROWS);
+        let mut random = Random(7);
+        if shapes
+            .iter()
+            .any(|(_, element, _)| *element == Element::Text)
+        {
+            println!("- {}: takes strings", name_of(&folder));
+            continue;
+        }
+        let inputs: Vec<(String, Value<Raw>)> = (shapes.into_iter())
+            .map(|(name, element, dims)| (name, Value::Tensor(random.tensor(element, dims))))
+            .collect();
+        match outcome(&model, &inputs) {
+            Outcome::Equal => println!("- {}: equal", name_of(&folder)),
+            Outcome::Uncovered(why) => println!("- {}: {why}", name_of(&folder)),
+            Outcome::Wrong(why) => panic!("{}: {why}", name_of(&folder)),
+        }
+    }
+}
+
+#[test]
+fn operators_on_the_device_give_what_they_give_on_the_cpu() {
+    let said = on_the_fake("case_operators", 1);
+    match std::env::var_os(MORE_CASES) {
+        Some(_) => print_all(&said),
+        None => insta::assert_snapshot!(said),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "asked for by whoever names more cases")]
+fn print_all(said: &str) {
+    println!("{said}");
+}
+
+/// The case's model and inputs; `None` where an input is no tensor. With `known`, integers and what else says how to
+/// work (all but the first input) are constants, as exporters write them.
+fn case(folder: &Path, known: bool) -> Option<(Model, Vec<(String, Value<Raw>)>)> {
+    let mut model = graph::read(&folder.join("model.onnx")).unwrap();
+    let graph = model.graph.as_mut()?;
+    let mut inputs = Vec::new();
+    let mut kept = Vec::new();
+    for (at, port) in std::mem::take(&mut graph.input).into_iter().enumerate() {
+        let kind = port.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+        let Some(proto::Kind::Tensor(_)) = kind else {
+            return None;
+        };
+        let file = folder.join(format!("test_data_set_0/input_{at}.pb"));
+        let mut tensor = proto::Tensor::decode(&fs::read(file).ok()?[..]).ok()?;
+        let raw = Raw::of(&tensor).ok()?;
+        let whole = matches!(raw.element, Element::Int64 | Element::Int32);
+        if known && at > 0 && (whole || raw.shape.is_empty() || port.name == "scales") {
+            tensor.name.clone_from(&port.name);
+            graph.initializer.push(tensor);
+        } else {
+            inputs.push((port.name.clone(), Value::Tensor(raw)));
+            kept.push(port);
+        }
+    }
+    graph.input = kept;
+    Some((model, inputs))
+}
+
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+#[allow(clippy::print_stdout, reason = "the test around it reads that")]
+fn case_operators() {
+    println!();
+    let cases = std::env::var_os(MORE_CASES).map_or_else(|| PathBuf::from(CASES), PathBuf::from);
+    let (mut equal, mut wrong) = (0, Vec::new());
+    for folder in folders(&cases) {
+        let mut last = "not fed with tensors alone".to_owned();
+        let mut is_equal = false;
+        for known in [false, true] {
+            let Some((model, inputs)) = case(&folder, known) else {
+                continue;
+            };
+            match outcome(&model, &inputs) {
+                Outcome::Equal => is_equal = true,
+                Outcome::Uncovered(why) => last = why,
+                Outcome::Wrong(why) => wrong.push(format!("{}: {why}", name_of(&folder))),
+            }
+        }
+        if is_equal {
+            equal += 1;
+            println!("- {}: equal", name_of(&folder));
+        } else {
+            println!("- {}: {last}", name_of(&folder));
+        }
+    }
+    println!("- {equal} equal");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
