@@ -314,10 +314,12 @@ fn spec(source: ModelSource, made: &Made) -> EngineSpec {
             source,
             inputs: made.inputs.clone(),
             when: None,
+            device: forebay::engine::Device::Cpu,
         }],
         outputs: (0..made.outputs)
             .map(|output| OutputRef { step: 0, output })
             .collect(),
+        state: None,
         max_rows: 100,
     }
 }
