@@ -170,14 +170,14 @@ impl Pass<'_> {
             records: Vec::with_capacity(messages.len()),
             table: build::table(self.plan),
         };
+        let held_by = self.plan.order_by.as_ref();
+        let held_by = held_by.filter(|_| self.plan.engine.state.is_some());
         let mut rows = 0;
         for (at, payload) in messages.iter().enumerate() {
             let message = message(first + at, payload);
             match self.decoder.decode(&message, &mut block.table) {
                 Ok(decoded) => {
-                    if self.plan.engine.state.is_some()
-                        && let Some(by) = &self.plan.order_by
-                    {
+                    if let Some(by) = held_by {
                         by.note(&message, &mut block.table, decoded.rows);
                     }
                     rows += decoded.rows;
@@ -200,7 +200,10 @@ impl Pass<'_> {
             let reject = Reject::new(Stage::Engine, "model", reason);
             self.note(&record.message, rejected(&reject));
         }
-        for part in ran.scored {
+        for mut part in ran.scored {
+            if let Some(by) = held_by {
+                by.take_off(&mut part.block.table);
+            }
             let mut row = 0;
             for record in &part.block.records {
                 let rows = row..row + record.rows;
