@@ -42,6 +42,14 @@ impl OrderBy {
         }
     }
 
+    /// Takes the series for the keys off again, which encoders know nothing of: they find the passed
+    /// keys at the end.
+    pub fn take_off(&self, table: &mut Table) {
+        if self.needs_series() {
+            table.series.pop();
+        }
+    }
+
     /// The message's key, as a number that is equal where the keys are; `rows` are its rows in
     /// `table`. Unequal keys may share a number.
     ///

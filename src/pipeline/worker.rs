@@ -209,7 +209,10 @@ impl Worker {
     fn encode(&mut self, part: Scored, buffer: &mut BytesMut) -> (Vec<Outgoing>, usize) {
         let mut results = Vec::with_capacity(part.block.records.len());
         let (mut row, mut non_finite) = (0, 0);
-        let (input, output) = (part.block.table, part.output);
+        let (mut input, output) = (part.block.table, part.output);
+        if let Some(order) = self.order.as_ref().filter(|order| order.stateful) {
+            order.by.take_off(&mut input);
+        }
         for record in part.block.records {
             let rows = row..row + record.rows;
             row = rows.end;

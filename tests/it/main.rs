@@ -74,6 +74,7 @@ mod pipeline;
 mod privacy;
 mod sink_trouble;
 mod state;
+mod state_restart;
 mod steps;
 mod support;
 mod suspects;

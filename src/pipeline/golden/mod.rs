@@ -207,7 +207,10 @@ impl Pass<'_> {
             let reject = Reject::new(Stage::Engine, "model", reason);
             self.note(&record.message, rejected(&reject));
         }
-        for part in ran.scored {
+        for mut part in ran.scored {
+            if let Some(by) = held_by {
+                by.take_off(&mut part.block.table);
+            }
             let mut row = 0;
             for record in &part.block.records {
                 let rows = row..row + record.rows;
