@@ -31,7 +31,7 @@ RESULTS = {
 # How a message is written, where it is not the row itself.
 MESSAGES = {"filetype": lambda row: {"base64": row["file"]}}
 # Large models cost more at each start, and their results are long.
-FEW = {"filetype": 16, "sentences": 8, "textline": 8}
+FEW = {"filetype": 16, "sentences": 4, "textline": 4}
 
 
 def padded(classes):

@@ -29,17 +29,20 @@ pub(super) fn mixes_rows(model: &mut Model, row: &[Series]) -> Option<Mixing> {
     }
     let single = model.batch.unwrap_or(1);
     let alone = came_out(model, row, 1, single).ok()?;
-    let again = came_out(model, row, 1, single).ok()?;
-    // What is random differs from itself.
-    if difference(&alone, &again).is_some() {
-        return Some(Mixing::Apart);
-    }
     // A category or a token that the model does not know is refused, so whole numbers are left as they are then.
     let beside = [true, false].into_iter().find_map(|whole| {
         let others = beside_others(row, rows, whole);
         came_out(model, &others, rows, rows).ok()
     })?;
-    Some(difference(&alone, &beside).map_or(Mixing::Apart, Mixing::Mixed))
+    let Some(what) = difference(&alone, &beside) else {
+        return Some(Mixing::Apart);
+    };
+    // What is random differs from itself.
+    let again = came_out(model, row, 1, single).ok()?;
+    Some(match difference(&alone, &again) {
+        Some(_) => Mixing::Apart,
+        None => Mixing::Mixed(what),
+    })
 }
 
 /// The row, and behind it others that differ from it and from each other.
