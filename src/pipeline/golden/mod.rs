@@ -208,7 +208,7 @@ impl Pass<'_> {
             self.note(&record.message, rejected(&reject));
         }
         for mut part in ran.scored {
-            if let Some(by) = held_by {
+            if let Some(by) = by {
                 by.take_off(&mut part.block.table);
             }
             let mut row = 0;
