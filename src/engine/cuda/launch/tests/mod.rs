@@ -42,7 +42,7 @@ int main() {
     LIST(arg_reduce, ArgReduceArgs, AT(from) AT(to))
     LIST(top_k, TopKArgs, AT(from) AT(values) AT(indices))
     LIST(cum_sum, CumSumArgs, AT(from) AT(to))
-    LIST(softmax, SoftmaxArgs, AT(from) AT(mask) AT(to))
+    LIST(softmax, SoftmaxArgs, AT(from) AT(to))
     LIST(layer_norm, LayerNormArgs, AT(from) AT(skip) AT(bias) AT(gamma) AT(beta) AT(to) AT(sum))
     LIST(lp_normalize, LpNormalizeArgs, AT(from) AT(to))
     LIST(gemm_f32, GemmArgs, AT(a) AT(b) AT(c) AT(d))
@@ -154,7 +154,14 @@ fn samples_of_tensors() -> Vec<Result<Launch<Spot>, TooLarge>> {
         reduce::arg(a, b, [1, 2, 3], 0, [false, false]),
         reduce::top_k(a, [Some(b), Some(c)], [1, 5, 3], 2, 0, false),
         reduce::cum_sum(a, b, [1, 2, 3], 0, [false, false]),
-        reduce::softmax(a, Some(b), c, [1, 2, 3], [1, 0], 1.0, 0, false),
+        reduce::Softmax {
+            from: a,
+            to: b,
+            shape: [1, 2, 3],
+            element: 0,
+            log: false,
+        }
+        .launch(),
         norm::LayerNorm {
             from: a,
             skip: Some(b),
@@ -249,7 +256,7 @@ fn samples_of_models() -> Vec<Result<Launch<Spot>, TooLarge>> {
             rows: 5,
             columns: 3,
             targets: 1,
-            trees: 7,
+            count: 7,
             aggregate: 0,
             double: false,
         }
