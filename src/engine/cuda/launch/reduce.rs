@@ -141,28 +141,34 @@ pub(crate) fn cum_sum(
         .launch("cum_sum", rows(outer * inner, 1), THREADS, 0)
 }
 
-/// Softmax along the axis of `[outer, axis, inner]`, of `scale` times the values.
-pub(crate) fn softmax(
-    from: Spot,
-    mask: Option<Spot>,
-    to: Spot,
-    [outer, axis, inner]: [usize; 3],
-    [mask_repeat, mask_rows]: [usize; 2],
-    scale: f32,
-    element: i32,
-    log: bool,
-) -> Result<Launch<Spot>, TooLarge> {
-    Params::default()
-        .at(from)
-        .address(mask)
-        .at(to)
-        .count(outer)
-        .count(axis)
-        .count(inner)
-        .count(mask_repeat)
-        .float(scale)
-        .int(element)
-        .int(log.into())
-        .small(mask_rows)
-        .launch("softmax", rows(outer * inner, axis), THREADS, 0)
+/// What `softmax` reads and writes; see `kernels/args.cuh`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Softmax {
+    pub(crate) from: Spot,
+    pub(crate) to: Spot,
+    /// Outer, axis, inner.
+    pub(crate) shape: [usize; 3],
+    pub(crate) element: i32,
+    /// Whether the logarithm is wanted.
+    pub(crate) log: bool,
+}
+
+impl Softmax {
+    /// Without a mask: products add masks to scores themselves.
+    pub(crate) fn launch(&self) -> Result<Launch<Spot>, TooLarge> {
+        let [outer, axis, inner] = self.shape;
+        Params::default()
+            .at(self.from)
+            .address(None)
+            .at(self.to)
+            .count(outer)
+            .count(axis)
+            .count(inner)
+            .long(1)
+            .float(1.0)
+            .int(self.element)
+            .int(self.log.into())
+            .int(0)
+            .launch("softmax", rows(outer * inner, axis), THREADS, 0)
+    }
 }

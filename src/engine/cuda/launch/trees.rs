@@ -22,7 +22,7 @@ pub(crate) struct Trees {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) targets: usize,
-    pub(crate) trees: usize,
+    pub(crate) count: usize,
     /// 0 sum, 1 average, 2 smallest, 3 largest.
     pub(crate) aggregate: i32,
     pub(crate) double: bool,
@@ -41,7 +41,7 @@ impl Trees {
         // Few rows in a block leave more threads for the trees of each.
         let mut rows = if sums <= SUMS_MOST { 32 } else { threads };
         let staged = |rows: usize| rows * (self.columns | 1) * width;
-        while sums <= SUMS_MOST && rows < 128 && self.trees < 4 * threads / rows {
+        while sums <= SUMS_MOST && rows < 128 && self.count < 4 * threads / rows {
             rows *= 2;
         }
         let (mut shared, mut staging) = (0, 0);
@@ -63,7 +63,7 @@ impl Trees {
             .count(self.rows)
             .small(self.columns)
             .small(self.targets)
-            .small(self.trees)
+            .small(self.count)
             .int(self.aggregate)
             .small(rows)
             .int(staging)

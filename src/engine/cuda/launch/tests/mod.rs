@@ -29,7 +29,7 @@ const LISTING: &str = r#"
 #define AT(field) printf(" %zu", offsetof(A, field));
 #define LIST(name, Args, ...) { using A = Args; printf(#name " %zu", sizeof(A)); __VA_ARGS__ printf("\n"); }
 int main() {
-#define SIZE(name, Args) LIST(name.size, Args, )
+#define SIZE(name, Args) printf("size:" #name " %zu\n", sizeof(Args));
     FOREBAY_KERNELS(SIZE)
     LIST(move, MoveArgs, AT(from) AT(to))
     LIST(fill, FillArgs, AT(to))
@@ -42,7 +42,7 @@ int main() {
     LIST(arg_reduce, ArgReduceArgs, AT(from) AT(to))
     LIST(top_k, TopKArgs, AT(from) AT(values) AT(indices))
     LIST(cum_sum, CumSumArgs, AT(from) AT(to))
-    LIST(softmax, SoftmaxArgs, AT(from) AT(mask) AT(to))
+    LIST(softmax, SoftmaxArgs, AT(from) AT(to))
     LIST(layer_norm, LayerNormArgs, AT(from) AT(skip) AT(bias) AT(gamma) AT(beta) AT(to) AT(sum))
     LIST(lp_normalize, LpNormalizeArgs, AT(from) AT(to))
     LIST(gemm_f32, GemmArgs, AT(a) AT(b) AT(c) AT(d))
@@ -117,6 +117,65 @@ fn window() -> conv::Window {
     }
 }
 
+fn product([a, b, c, d]: [Spot; 4]) -> Gemm {
+    let matrix = |at| Matrix {
+        at,
+        row: 1,
+        col: 1,
+        batch: [0, 0],
+    };
+    Gemm {
+        element: Element::Float32,
+        m: 2,
+        n: 3,
+        k: 4,
+        batches: [1, 1],
+        a: matrix(a),
+        b: matrix(b),
+        c: Some(matrix(c)),
+        d: matrix(d),
+        alpha: 1.0,
+        beta: 1.0,
+        activation: Activation::None,
+    }
+}
+
+#[expect(clippy::many_single_char_names, reason = "places that mean nothing")]
+fn cell([a, b, c, d, e]: [Spot; 5]) -> rnn::Cell {
+    rnn::Cell {
+        x_gates: a,
+        h_gates: b,
+        lengths: Some(c),
+        h: d,
+        y: Some(e),
+        batch: 2,
+        hidden: 3,
+        time: 0,
+        x_row: 12,
+        y_row: 3,
+    }
+}
+
+#[expect(clippy::many_single_char_names, reason = "places that mean nothing")]
+fn convolution([a, b, c, d, e]: [Spot; 5]) -> conv::Conv {
+    conv::Conv {
+        x: a,
+        w: b,
+        bias: Some(c),
+        add: Some(d),
+        y: e,
+        n: 1,
+        channels: 2,
+        image: [4, 4],
+        filters: 16,
+        out: [4, 4],
+        window: window(),
+        groups: 1,
+        activation: Activation::Relu,
+        transposed: false,
+    }
+}
+
 /// A launch of each kind of struct, every address given.
 fn samples() -> Vec<Result<Launch<Spot>, TooLarge>> {
     [samples_of_tensors(), samples_of_models()].concat()
@@ -136,12 +195,6 @@ fn samples_of_tensors() -> Vec<Result<Launch<Spot>, TooLarge>> {
         size: vec![2],
         stride: vec![1],
     };
-    let matrix = |at| Matrix {
-        at,
-        row: 1,
-        col: 1,
-        batch: [0, 0],
-    };
     vec![
         moves::copy(a, b, 4, &[2, 3], &[3, 1], &[1, 2]),
         moves::fill(a, 4, 0, 4),
@@ -154,7 +207,14 @@ fn samples_of_tensors() -> Vec<Result<Launch<Spot>, TooLarge>> {
         reduce::arg(a, b, [1, 2, 3], 0, [false, false]),
         reduce::top_k(a, [Some(b), Some(c)], [1, 5, 3], 2, 0, false),
         reduce::cum_sum(a, b, [1, 2, 3], 0, [false, false]),
-        reduce::softmax(a, Some(b), c, [1, 2, 3], [1, 0], 1.0, 0, false),
+        reduce::Softmax {
+            from: a,
+            to: b,
+            shape: [1, 2, 3],
+            element: 0,
+            log: false,
+        }
+        .launch(),
         norm::LayerNorm {
             from: a,
             skip: Some(b),
@@ -172,57 +232,16 @@ fn samples_of_tensors() -> Vec<Result<Launch<Spot>, TooLarge>> {
         }
         .launch(),
         norm::lp(a, b, [1, 2, 3], 0, 1, false),
-        Gemm {
-            element: Element::Float32,
-            m: 2,
-            n: 3,
-            k: 4,
-            batches: [1, 1],
-            a: matrix(a),
-            b: matrix(b),
-            c: Some(matrix(c)),
-            d: matrix(d),
-            alpha: 1.0,
-            beta: 1.0,
-            activation: Activation::None,
-        }
-        .launch(),
+        product([a, b, c, d]).launch(),
     ]
 }
 
 #[expect(clippy::many_single_char_names, reason = "places that mean nothing")]
 fn samples_of_models() -> Vec<Result<Launch<Spot>, TooLarge>> {
     let [a, b, c, d, e, f, g] = [0, 1, 2, 3, 4, 5, 6].map(spot);
-    let cell = rnn::Cell {
-        x_gates: a,
-        h_gates: b,
-        lengths: Some(c),
-        h: d,
-        y: Some(e),
-        batch: 2,
-        hidden: 3,
-        time: 0,
-        x_row: 12,
-        y_row: 3,
-    };
-    let conv = conv::Conv {
-        x: a,
-        w: b,
-        bias: Some(c),
-        add: Some(d),
-        y: e,
-        n: 1,
-        channels: 2,
-        image: [4, 4],
-        filters: 16,
-        out: [4, 4],
-        window: window(),
-        groups: 1,
-        activation: Activation::Relu,
-        transposed: false,
-    };
+    let cell = cell([a, b, c, d, e]);
     vec![
-        conv.launch(),
+        convolution([a, b, c, d, e]).launch(),
         conv::Pool {
             x: a,
             y: b,
@@ -249,7 +268,7 @@ fn samples_of_models() -> Vec<Result<Launch<Spot>, TooLarge>> {
             rows: 5,
             columns: 3,
             targets: 1,
-            trees: 7,
+            count: 7,
             aggregate: 0,
             double: false,
         }
@@ -294,7 +313,7 @@ fn every_struct_is_that_of_the_kernels() {
     }
     let families = listed
         .keys()
-        .filter(|name| !name.ends_with(".size"))
+        .filter(|name| !name.starts_with("size:"))
         .count();
     assert_eq!(seen, families, "a struct without a sample");
 }
@@ -320,7 +339,7 @@ fn every_launch_names_a_kernel_that_is_there() {
         .collect();
     names.extend(launches.iter().map(|launch| launch.kernel));
     for name in names {
-        assert!(listed.contains_key(&format!("{name}.size")), "{name}");
+        assert!(listed.contains_key(&format!("size:{name}")), "{name}");
     }
 }
 

@@ -166,11 +166,11 @@ pub(in super::super) fn clip(emitter: &mut Emitter, call: &Call<'_>) -> Lowered 
         Some(value) => value.floats().and_then(|held| held.first().copied()),
     };
     let free = [f64::NEG_INFINITY, f64::INFINITY];
-    if let (Some(low), Some(high)) = (known(low, free[0]), known(high, free[1])) {
-        if program.class() != Class::I64 {
-            result = program.with(Op::Clip, &[result], [low, high]);
-            return Ok(vec![emitter.express_one(program, result, x.element)?]);
-        }
+    if let (Some(low), Some(high)) = (known(low, free[0]), known(high, free[1]))
+        && program.class() != Class::I64
+    {
+        result = program.with(Op::Clip, &[result], [low, high]);
+        return Ok(vec![emitter.express_one(program, result, x.element)?]);
     }
     let mut constants = [Bits::from(i64::MIN), Bits::from(i64::MAX)];
     for ((bound, op), constant) in [(low, Op::Max), (high, Op::Min)]

@@ -57,7 +57,7 @@ fn layers(emitter: &mut Emitter, of: &Parts<'_>) -> Result<[Value; 2], Missing> 
     let (mut skip, mut skip_rows) = (None, 1);
     if let Some(value) = of.skip {
         skip_rows = value.len() / of.columns.max(1);
-        if value.element != of.x.element || skip_rows == 0 || rows % skip_rows != 0 {
+        if value.element != of.x.element || skip_rows == 0 || !rows.is_multiple_of(skip_rows) {
             return Err(Missing::new("layer normalisation with this skip"));
         }
         skip = Some(emitter.dense_spot(value)?);

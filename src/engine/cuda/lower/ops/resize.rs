@@ -127,7 +127,9 @@ impl Way {
                         }
                     }
                     let sum: f32 = taps.iter().map(|(_, weight)| weight).sum();
-                    taps.iter_mut().for_each(|(_, weight)| *weight /= sum);
+                    for (_, weight) in &mut taps {
+                        *weight /= sum;
+                    }
                 }
                 taps
             }

@@ -87,11 +87,12 @@ fn supported(call: &Call<'_>, kind: Kind, directions: usize) -> Result<Activatio
     if relu {
         return Ok(Activation::Relu);
     }
-    match given.is_empty() || given.iter().map(String::as_str).eq(expected.copied()) {
-        true => Ok(Activation::Tanh),
-        false => Err(Missing::new(format!(
+    if given.is_empty() || given.iter().map(String::as_str).eq(expected.copied()) {
+        Ok(Activation::Tanh)
+    } else {
+        Err(Missing::new(format!(
             "recurrent networks with activations {given:?}"
-        ))),
+        )))
     }
 }
 
@@ -241,9 +242,10 @@ impl Direction {
     }
 
     fn run(&self, emitter: &mut Emitter, parts: &Parts) -> Result<(), Missing> {
-        let order: Vec<usize> = match self.reverse {
-            true => (0..self.steps).rev().collect(),
-            false => (0..self.steps).collect(),
+        let order: Vec<usize> = if self.reverse {
+            (0..self.steps).rev().collect()
+        } else {
+            (0..self.steps).collect()
         };
         let width = self.kind.gates() * self.hidden;
         let rh = emitter.make(Element::Float32, &[self.batch, self.hidden]);

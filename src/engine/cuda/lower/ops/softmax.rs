@@ -63,7 +63,13 @@ pub(super) fn over(
     let from = emitter.dense_spot(x)?;
     let made = emitter.make(x.element, &x.dims);
     let (to, _) = emitter.view(&made)?;
-    let launch = reduce::softmax(from, None, to, shape, [1, 0], 1.0, element, log);
-    emitter.push(launch, x.len())?;
+    let launch = reduce::Softmax {
+        from,
+        to,
+        shape,
+        element,
+        log,
+    };
+    emitter.push(launch.launch(), x.len())?;
     Ok(made)
 }

@@ -63,9 +63,10 @@ fn together(call: &Call<'_>) -> Result<Ensemble, Missing> {
             } else {
                 (count + to, count + weights.len())
             };
-            match place < most && place > at {
-                true => small(place),
-                false => Err(Missing::new("trees whose branches lead nowhere or back")),
+            if place < most && place > at {
+                small(place)
+            } else {
+                Err(Missing::new("trees whose branches lead nowhere or back"))
             }
         };
         made.nodes.push(Node {

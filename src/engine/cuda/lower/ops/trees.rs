@@ -161,9 +161,10 @@ impl Ensemble {
                 node.no = small(self.leaves.len())?;
             }
         }
-        match held.is_empty() {
-            true => Ok(()),
-            false => Err(Missing::new("trees with weights in their branches")),
+        if held.is_empty() {
+            Ok(())
+        } else {
+            Err(Missing::new("trees with weights in their branches"))
         }
     }
 
@@ -244,9 +245,9 @@ impl Ensemble {
             Element::Float32
         };
         let x = converted(emitter, x, element)?;
-        let (rows, columns) = match x.dims.as_slice() {
-            &[columns] => (1, columns),
-            &[rows, columns] => (rows, columns),
+        let (rows, columns) = match *x.dims.as_slice() {
+            [columns] => (1, columns),
+            [rows, columns] => (rows, columns),
             _ => return Err(Missing::new("trees on other than rows of numbers")),
         };
         self.check(columns, targets)?;
@@ -271,7 +272,7 @@ impl Ensemble {
             rows,
             columns,
             targets,
-            trees: self.roots.len(),
+            count: self.roots.len(),
             aggregate,
             double,
         };
@@ -287,9 +288,10 @@ impl Ensemble {
                 clippy::cast_possible_truncation,
                 reason = "that is how the file has it"
             )]
-            match double {
-                true => nodes.extend(node.threshold.to_le_bytes()),
-                false => nodes.extend((node.threshold as f32).to_le_bytes()),
+            if double {
+                nodes.extend(node.threshold.to_le_bytes());
+            } else {
+                nodes.extend((node.threshold as f32).to_le_bytes());
             }
             for value in [node.feature, node.yes, node.no, node.mode] {
                 nodes.extend(value.to_le_bytes());

@@ -287,13 +287,12 @@ pub(in super::super) fn split(emitter: &mut Emitter, call: &Call<'_>) -> Lowered
         Some(sizes) => Some(sizes.to_vec()),
         None => call.known_ints(1, "sizes of a split")?,
     };
-    let sizes = match sizes {
-        Some(sizes) => (sizes.iter().map(|dim| size(*dim))).collect::<Result<Vec<_>, _>>()?,
-        None => {
-            let each = x.dim(at).div_ceil(parts.max(1));
-            let left = |part: usize| x.dim(at).saturating_sub(part * each);
-            (0..parts).map(|part| left(part).min(each)).collect()
-        }
+    let sizes = if let Some(sizes) = sizes {
+        (sizes.iter().map(|dim| size(*dim))).collect::<Result<Vec<_>, _>>()?
+    } else {
+        let each = x.dim(at).div_ceil(parts.max(1));
+        let left = |part: usize| x.dim(at).saturating_sub(part * each);
+        (0..parts).map(|part| left(part).min(each)).collect()
     };
     let mut before = 0;
     let mut made = Vec::with_capacity(sizes.len());
