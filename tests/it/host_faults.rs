@@ -282,6 +282,6 @@ fn every_text_has_a_place() {
     );
     assert_eq!(
         results("hash: { places: 8, form: place }"),
-        json!([[2], [1], [6]])
+        json!([2, 1, 6])
     );
 }
