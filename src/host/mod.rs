@@ -9,9 +9,11 @@
 //! - [`text`]: text into the ids of tokens
 //! - [`window`]: bytes into a window of numbers
 //! - [`audio`]: sound into samples
+//! - [`hash`]: text into one of a fixed number of places
 //! - [`HostStep`] is any of them, as decoders see it
 
 pub mod audio;
+pub mod hash;
 pub mod image;
 mod step;
 pub mod text;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     audio::{AudioOptions, AudioStep},
+    hash::{Form, HashOptions, HashStep},
     image::{ImageOptions, ImageStep},
     text::{TextOptions, TextStep, Tokens},
     window::{WindowOptions, WindowStep},
@@ -90,13 +91,15 @@ pub enum HostOptions {
     Window(WindowOptions),
     /// Sound.
     Audio(AudioOptions),
+    /// Text with too many values for a list.
+    Hash(HashOptions),
 }
 
 impl HostOptions {
     /// The type that the step's field has where the file does not say.
     pub fn takes(&self) -> Dtype {
         match self {
-            Self::Text(_) => Dtype::String,
+            Self::Text(_) | Self::Hash(_) => Dtype::String,
             Self::Image(_) | Self::Window(_) | Self::Audio(_) => Dtype::Bytes,
         }
     }
@@ -104,7 +107,7 @@ impl HostOptions {
     /// Whether the step reads fields of this type.
     pub fn reads(&self, dtype: Dtype) -> bool {
         match self {
-            Self::Text(_) => dtype == Dtype::String,
+            Self::Text(_) | Self::Hash(_) => dtype == Dtype::String,
             Self::Window(_) => matches!(dtype, Dtype::Bytes | Dtype::String),
             Self::Image(_) | Self::Audio(_) => dtype == Dtype::Bytes,
         }
@@ -142,6 +145,9 @@ impl HostOptions {
             }
             Self::Audio(options) => {
                 Box::new(AudioStep::new(options.clone()).map_err(|why| fault(&why))?)
+            }
+            Self::Hash(options) => {
+                Box::new(HashStep::new(options.clone()).map_err(|why| fault(&why))?)
             }
         })
     }
@@ -289,6 +295,42 @@ impl HostStep for AudioStep {
             kind: fault.kind(),
             reason: fault.to_string(),
         })
+    }
+
+    fn copy(&self) -> Box<dyn HostStep> {
+        Box::new(self.clone())
+    }
+}
+
+impl HostStep for HashStep {
+    fn gives(&self) -> Vec<Given> {
+        let (dtype, shape) = match self.form() {
+            Form::Vector => (Dtype::F32, vec![self.places()]),
+            Form::Place => (Dtype::I64, Vec::new()),
+        };
+        vec![Given {
+            part: "",
+            dtype,
+            shape,
+        }]
+    }
+
+    fn run(&mut self, cell: Cell<'_>, into: &mut [Series]) -> Result<(), HostFault> {
+        let (Cell::Text(text), [series]) = (cell, into) else {
+            return Err(other_columns());
+        };
+        let (place, number) = Self::run(self, text);
+        match &mut series.values {
+            Column::F32(row) => {
+                let start = row.len();
+                row.resize(start + self.places(), 0.0);
+                row[start + place] = number;
+            }
+            // There are no more than 65536.
+            Column::I64(places) => places.push(i64::try_from(place).unwrap_or_default()),
+            _ => return Err(other_columns()),
+        }
+        Ok(())
     }
 
     fn copy(&self) -> Box<dyn HostStep> {

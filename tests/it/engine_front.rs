@@ -104,7 +104,8 @@ fn random_step(dice: &mut Dice, value: &Value) -> (&'static str, Json) {
         );
         let unknown = match (key, dice.below(3)) {
             (_, 0) => json!(null),
-            ("ordinal", other) => json!(other as i64 - 5),
+            ("ordinal", 1) => json!(-4),
+            ("ordinal", _) => json!(3),
             (_, 1) => json!("zeros"),
             _ => json!("last"),
         };
@@ -115,10 +116,8 @@ fn random_step(dice: &mut Dice, value: &Value) -> (&'static str, Json) {
         (key, parameters)
     };
     match (value.dtype, dice.below(8)) {
-        (Dtype::String | Dtype::Bool, choice) if choice < 4 => lookup(dice, "ordinal"),
-        (Dtype::String | Dtype::Bool, _) => lookup(dice, "one_hot"),
-        (Dtype::I64, 0 | 1) => lookup(dice, "ordinal"),
-        (Dtype::I64, 2) => lookup(dice, "one_hot"),
+        (Dtype::String | Dtype::Bool, 0..4) | (Dtype::I64, 0 | 1) => lookup(dice, "ordinal"),
+        (Dtype::String | Dtype::Bool, _) | (Dtype::I64, 2) => lookup(dice, "one_hot"),
         (_, 0) => {
             let missing = if dice.one_in(2) {
                 json!(null)
@@ -169,12 +168,10 @@ struct Made {
     outputs: usize,
 }
 
-fn random_graph(dice: &mut Dice) -> Made {
-    let opset = dice.pick(&[13, 18, 21]);
-    let mut graph = GraphBuilder::new(opset);
+/// Inputs of every kind, and what feeds them.
+fn inputs(graph: &mut GraphBuilder) -> (Vec<Field>, Vec<InputSpec>, Vec<Value>) {
     let mut fields: Vec<Field> = Vec::new();
-    let mut inputs = Vec::new();
-    let mut values = Vec::new();
+    let (mut inputs, mut values) = (Vec::new(), Vec::new());
     let mut input = |name: &str, dtype, shape: &[usize], columns: &[(Dtype, &[usize])]| {
         let start = fields.len();
         for (number, (dtype, shape)) in columns.iter().enumerate() {
@@ -210,6 +207,12 @@ fn random_graph(dice: &mut Dice) -> Made {
         &[3],
         &[(Dtype::String, &[]), (Dtype::String, &[2])],
     ));
+    (fields, inputs, values)
+}
+
+fn random_graph(dice: &mut Dice) -> Made {
+    let mut graph = GraphBuilder::new(dice.pick(&[13, 18, 21]));
+    let (fields, inputs, mut values) = inputs(&mut graph);
     let given = values.len();
     for number in 0..=dice.below(12) {
         graph.begin_step(&format!("step{number}"));
@@ -223,7 +226,7 @@ fn random_graph(dice: &mut Dice) -> Made {
             });
             let flat = parts
                 .iter()
-                .all(|part| part.shape.len() < 2 && part.dtype == f32);
+                .all(|part| part.shape.len() < 2 && part.dtype == Dtype::F32);
             if let Some(both) = flat.then(|| tried.concat(&parts)).flatten() {
                 (graph, values) = (tried, [values, vec![both]].concat());
             }

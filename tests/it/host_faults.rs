@@ -261,3 +261,27 @@ async fn bad_images_over_nats_are_counted_and_memory_stays() {
 async fn bad_images_in_messagepack_are_counted_and_memory_stays() {
     over_nats("msgpack", packed).await;
 }
+
+/// No text is a fault: what is known of none has a place too. Numbers by scikit-learn's `FeatureHasher(8)`.
+#[test]
+fn every_text_has_a_place() {
+    let texts = ["a", "ab", "own"].map(|text| json!({ "value": text }).to_string());
+    let results = |step: &str| {
+        let ran = run(&middle("string", step, ""), &texts);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let flat = ran.results.iter().map(|result| result["flat"].clone());
+        Value::Array(flat.collect())
+    };
+    assert_eq!(
+        results("hash: { places: 8 }"),
+        json!([
+            [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            [0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+        ])
+    );
+    assert_eq!(
+        results("hash: { places: 8, form: place }"),
+        json!([2, 1, 6])
+    );
+}

@@ -7,8 +7,8 @@ use super::{At, Named, OneOrMany, ScalarValue};
 use crate::{
     graph::steps::{self, TensorStep, each_tensor_step},
     host::{
-        HostOptions, audio::AudioOptions, image::ImageOptions, text::TextOptions,
-        window::WindowOptions,
+        HostOptions, audio::AudioOptions, hash::HashOptions, image::ImageOptions,
+        text::TextOptions, window::WindowOptions,
     },
 };
 
@@ -43,6 +43,7 @@ macro_rules! step {
             pub(in crate::config) text: Option<At<TextOptions>>,
             pub(in crate::config) window: Option<At<WindowOptions>>,
             pub(in crate::config) audio: Option<At<AudioOptions>>,
+            pub(in crate::config) hash: Option<At<HashOptions>>,
             /// Computes one value of each row out of others: `yield * price - cost`. The language is
             /// in `docs/formulas.md`.
             pub(in crate::config) formula: Option<At<String>>,
@@ -78,6 +79,7 @@ macro_rules! step {
                     at("text", self.text.as_ref(), HostOptions::Text),
                     at("window", self.window.as_ref(), HostOptions::Window),
                     at("audio", self.audio.as_ref(), HostOptions::Audio),
+                    at("hash", self.hash.as_ref(), HostOptions::Hash),
                 ];
                 found.into_iter().flatten().collect()
             }

@@ -234,7 +234,9 @@ impl<'r> Resolver<'r> {
             return None;
         }
         let Some((key, span, said)) = found.pop() else {
-            let hosts = ["model", "formula", "image", "text", "window", "audio"];
+            let hosts = [
+                "model", "formula", "image", "text", "window", "audio", "hash",
+            ];
             self.report(
                 Report::new("the step does not say what it does")
                     .at(&step.span(), "")

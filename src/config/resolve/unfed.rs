@@ -36,7 +36,7 @@ impl Resolver<'_> {
                     .to_owned()
             }
             (ColumnRef::Field(_), Dtype::String) if to != Dtype::String => format!(
-                "declare `{name}` with `dtype: {to}` if it is a number; words become numbers by a step: `one_hot`, `ordinal` or `text`"
+                "declare `{name}` with `dtype: {to}` if it is a number; words become numbers by a step: `one_hot`, `ordinal`, `hash` or `text`"
             ),
             (ColumnRef::Field(_) | ColumnRef::State(_), _) => {
                 format!("declare `{name}` with `dtype: {to}`")

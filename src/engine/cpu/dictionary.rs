@@ -135,21 +135,31 @@ fn mixed(text: &[u8]) -> u64 {
     })
 }
 
+/// The first and the last bytes; zeros where there are not so many.
+#[inline]
+fn ends<const N: usize>(text: &[u8]) -> [[u8; N]; 2] {
+    let (first, last) = (text.first_chunk(), text.last_chunk());
+    [first, last].map(|chunk| chunk.copied().unwrap_or([0; N]))
+}
+
 impl Word {
     #[inline]
     fn of(text: &[u8]) -> Self {
         let len = text.len();
-        let (head, tail) = if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk())
-        {
+        let (head, tail) = match len {
             // Overlapping, where there are less than sixteen.
-            let [head, tail] = [head, tail].map(|half| u64::from_le_bytes(*half));
-            (if len > SHORT { mixed(text) } else { head }, tail)
-        } else if let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) {
-            let [head, tail] = [head, tail].map(|half| u32::from_le_bytes(*half));
-            (u64::from(head), u64::from(tail))
-        } else {
-            let byte = |at: usize| u64::from(text.get(at).copied().unwrap_or_default());
-            (byte(0) | byte(1) << 8 | byte(2) << 16, 0)
+            8.. => {
+                let [head, tail] = ends(text).map(u64::from_le_bytes);
+                (if len > SHORT { mixed(text) } else { head }, tail)
+            }
+            4.. => {
+                let [head, tail] = ends(text).map(u32::from_le_bytes);
+                (u64::from(head), u64::from(tail))
+            }
+            _ => {
+                let byte = |at: usize| u64::from(text.get(at).copied().unwrap_or_default());
+                (byte(0) | byte(1) << 8 | byte(2) << 16, 0)
+            }
         };
         Self { head, tail, len }
     }
@@ -170,5 +180,50 @@ impl Word {
         #[expect(clippy::cast_possible_truncation, reason = "the highest bits only")]
         let slot = (mixed >> shift) as usize;
         slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::{collection::hash_set, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_map_finds(keys in hash_set("[ab\u{e4}]{0,20}", 1..60), asked in prop::collection::vec("[ab\u{e4}]{0,20}", 0..60)) {
+            let keys: Vec<String> = keys.into_iter().collect();
+            let map: HashMap<&String, usize> = keys.iter().zip(0..).collect();
+            let dictionary = Dictionary::new(&Keys::Texts(keys.clone()));
+            for text in asked.iter().chain(&keys) {
+                let place = map.get(text).copied().unwrap_or(keys.len());
+                prop_assert_eq!(dictionary.text(text), place);
+            }
+        }
+
+        #[test]
+        fn numbers_too(keys in hash_set(any::<i64>(), 1..60), asked in prop::collection::vec(-3i64..3, 0..60)) {
+            let keys: Vec<i64> = keys.into_iter().collect();
+            let map: HashMap<i64, usize> = keys.iter().copied().zip(0..).collect();
+            let dictionary = Dictionary::new(&Keys::Whole(keys.clone()));
+            for number in asked.iter().chain(&keys) {
+                let place = map.get(number).copied().unwrap_or(keys.len());
+                prop_assert_eq!(dictionary.whole(*number), place);
+            }
+        }
+    }
+
+    /// The hash of a long text is not the text.
+    #[test]
+    fn long_texts_are_compared_whole() {
+        let keys = [
+            "https://example.org/a/page.html",
+            "https://example.org/b/page.html",
+        ];
+        let dictionary = Dictionary::new(&Keys::Texts(keys.map(str::to_owned).to_vec()));
+        assert_eq!(keys.map(|key| dictionary.text(key)), [0, 1]);
+        assert_eq!(dictionary.text("https://example.org/c/page.html"), 2);
     }
 }

@@ -3,9 +3,12 @@
 
 use std::ops::Range;
 
-use super::dictionary::Dictionary;
+use super::{
+    dictionary::Dictionary,
+    gather::{CHUNK, text_at},
+};
 use crate::{
-    block::{Column, Series, Strings},
+    block::{Column, Series},
     graph::front::{Keys, Made, Op, Operator, Part, Table, What},
 };
 
@@ -29,8 +32,6 @@ macro_rules! per_operator {
     };
 }
 
-/// Rows that are done together: their numbers stay in the processor's fastest memory.
-const CHUNK: usize = 64;
 /// From so many elements in a row on, a series is done row by row, not element by element.
 const WIDE: usize = 8;
 
@@ -128,15 +129,23 @@ impl Front {
     fn fill<T: Element>(&self, columns: &[&Series], rows: &Range<usize>, to: &mut Vec<T>) {
         // Every element is written below: what stands there need not be cleared.
         to.resize(rows.len() * self.width, T::default());
-        for place in &self.places {
-            let mut offset = place.offset;
-            for series in columns.get(place.columns.clone()).unwrap_or_default() {
-                let into = Into {
-                    offset,
-                    width: self.width,
-                    done: offset - place.offset,
-                };
-                offset += T::run(&place.work, series, rows, into, to);
+        // Some rows of all columns, then the next: what is written stays near.
+        let chunks = rows
+            .clone()
+            .step_by(CHUNK)
+            .zip(to.chunks_mut(CHUNK * self.width));
+        for (start, to) in chunks {
+            let rows = start..rows.end.min(start + CHUNK);
+            for place in &self.places {
+                let mut offset = place.offset;
+                for series in columns.get(place.columns.clone()).unwrap_or_default() {
+                    let into = Into {
+                        offset,
+                        width: self.width,
+                        done: offset - place.offset,
+                    };
+                    offset += T::run(&place.work, series, &rows, into, to);
+                }
             }
         }
     }
@@ -157,6 +166,7 @@ impl Into {
     /// The place of an element in each of the rows.
     fn each<T>(self, to: &mut [T], element: usize) -> impl Iterator<Item = &mut T> {
         let at = self.offset + element;
+        assert!(at < self.width, "an element behind its row: this is a bug");
         // Twice as fast as stepping over the elements between.
         (to.chunks_exact_mut(self.width)).map(move |row| &mut row[at])
     }
@@ -253,6 +263,12 @@ impl<T: Copy> Lookup<T> {
         find: impl Fn(usize) -> usize,
     ) -> usize {
         let own = series.width();
+        if own == 1 && self.width == 1 {
+            for (row, to) in rows.clone().zip(into.each(to, 0)) {
+                *to = self.rows[find(row)];
+            }
+            return 1;
+        }
         for (row, to) in rows.clone().zip(to.chunks_exact_mut(into.width)) {
             let to = to.get_mut(into.offset..).unwrap_or_default();
             for (element, to) in to.chunks_exact_mut(self.width).take(own).enumerate() {
@@ -266,10 +282,6 @@ impl<T: Copy> Lookup<T> {
         }
         own * self.width
     }
-}
-
-fn text_at(texts: &Strings, at: usize) -> &str {
-    texts.get(at).unwrap_or_default()
 }
 
 /// Whole numbers of any type; the engine sees to it that none else come here.
@@ -335,25 +347,34 @@ fn spread<S: Copy>(
     }
     let mut scratch = [0.0; CHUNK];
     for element in 0..own {
-        let chunks = from
-            .chunks(CHUNK * own)
-            .zip(to.chunks_mut(CHUNK * into.width));
-        for (from, to) in chunks {
-            let values = from.iter().skip(element).step_by(own);
-            let mut count = 0;
-            for (to, from) in scratch.iter_mut().zip(values) {
-                *to = convert(*from);
-                count += 1;
-            }
-            let values = &mut scratch[..count];
-            for op in ops {
-                apply(op, number_at(op, into.done + element), values);
-            }
-            into.each(to, element)
-                .zip(values)
-                .for_each(|(to, from)| *to = *from);
+        let values = if own == 1 {
+            taken(&mut scratch, from.iter(), &convert)
+        } else {
+            taken(
+                &mut scratch,
+                from.iter().skip(element).step_by(own),
+                &convert,
+            )
+        };
+        for op in ops {
+            apply(op, number_at(op, into.done + element), values);
         }
+        let places = into.each(to, element);
+        places.zip(values).for_each(|(to, from)| *to = *from);
     }
+}
+
+/// The converted values, as many as there are.
+#[inline]
+fn taken<'s, 'v, S: Copy + 'v>(
+    scratch: &'s mut [f32; CHUNK],
+    values: impl ExactSizeIterator<Item = &'v S>,
+    convert: impl Fn(S) -> f32,
+) -> &'s mut [f32] {
+    let count = values.len().min(CHUNK);
+    let taken = &mut scratch[..count];
+    (taken.iter_mut().zip(values)).for_each(|(to, from)| *to = convert(*from));
+    taken
 }
 
 /// The number for an element.
@@ -365,7 +386,9 @@ fn number_at(op: &Op, element: usize) -> f32 {
 /// One operation on many elements.
 fn apply(op: &Op, number: f32, values: &mut [f32]) {
     per_operator!(op.operator, operator => {
-        values.iter_mut().for_each(|x| *x = operator.of(*x, number));
+        for x in &mut *values {
+            *x = operator.of(*x, number);
+        }
     });
 }
 

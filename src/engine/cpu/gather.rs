@@ -13,6 +13,9 @@ use crate::{
     contract::Dtype,
 };
 
+/// Rows of all columns that are done before the next: what is written stays in the processor's fastest memory.
+pub(super) const CHUNK: usize = 64;
+
 /// Memory for one input tensor, used again for every batch.
 #[derive(Debug)]
 pub(super) enum Buffer {
@@ -168,28 +171,32 @@ fn fill_text(
     }
 }
 
-fn text_at(strings: &Strings, index: usize) -> &str {
+pub(super) fn text_at(strings: &Strings, index: usize) -> &str {
     strings.get(index).unwrap_or_default()
 }
 
 fn fill_values<T: Number>(to: &mut Vec<T>, columns: &[&Series], from: &Range<usize>, width: usize) {
     to.clear();
     to.resize(from.len() * width, T::default());
-    let mut offset = 0;
-    for series in columns {
-        let own = series.width();
-        let rows = from.start * own..from.end * own;
-        let place = Place { offset, own, width };
-        match &series.values {
-            Column::F32(values) => place.spread(to, &values[rows], T::from_f32),
-            Column::F64(values) => place.spread(to, &values[rows], T::from_f64),
-            Column::I32(values) => place.spread(to, &values[rows], T::from_i32),
-            Column::I64(values) => place.spread(to, &values[rows], T::from_i64),
-            Column::U8(values) => place.spread(to, &values[rows], T::from_u8),
-            Column::Bool(values) => place.spread(to, &values[rows], T::from_bool),
-            Column::String(_) | Column::Bytes(_) => {}
+    let chunks = from.clone().step_by(CHUNK);
+    for (start, to) in chunks.zip(to.chunks_mut(CHUNK * width.max(1))) {
+        let chunk = start..from.end.min(start + CHUNK);
+        let mut offset = 0;
+        for series in columns {
+            let own = series.width();
+            let rows = chunk.start * own..chunk.end * own;
+            let place = Place { offset, own, width };
+            match &series.values {
+                Column::F32(values) => place.spread(to, &values[rows], T::from_f32),
+                Column::F64(values) => place.spread(to, &values[rows], T::from_f64),
+                Column::I32(values) => place.spread(to, &values[rows], T::from_i32),
+                Column::I64(values) => place.spread(to, &values[rows], T::from_i64),
+                Column::U8(values) => place.spread(to, &values[rows], T::from_u8),
+                Column::Bool(values) => place.spread(to, &values[rows], T::from_bool),
+                Column::String(_) | Column::Bytes(_) => {}
+            }
+            offset += own;
         }
-        offset += own;
     }
 }
 
@@ -210,6 +217,10 @@ impl Place {
                 *to = convert(*from);
             }
         } else if self.own == 1 {
+            assert!(
+                self.offset < self.width,
+                "a column behind its row: this is a bug"
+            );
             // Twice as fast as stepping over the elements between.
             for (to, from) in to.chunks_exact_mut(self.width).zip(from) {
                 to[self.offset] = convert(*from);

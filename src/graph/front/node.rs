@@ -306,7 +306,9 @@ fn cast(made: Made, to: i64) -> Option<Made> {
     let whole = |dtype| matches!(dtype, Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::Bool);
     let parts = match (made.dtype, to) {
         (from, to) if from == to => made.parts,
-        (from, Dtype::F32) if whole(from) => made.parts.into_iter().map(Part::as_floats).collect(),
+        (from, Dtype::F32) if whole(from) => {
+            made.parts.into_iter().map(Part::into_floats).collect()
+        }
         // As numbers come in; what was made a truth value here is a float.
         (from, Dtype::I64) if whole(from) && made.parts.iter().all(Part::is_raw) => made.parts,
         _ => return None,

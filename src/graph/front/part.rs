@@ -190,7 +190,7 @@ impl Part {
     }
 
     /// Whole numbers as `f32`.
-    pub(super) fn as_floats(mut self) -> Self {
+    pub(super) fn into_floats(mut self) -> Self {
         if let What::Lookup { table, .. } = &mut self.what
             && let Table::I64(rows) = table
         {
@@ -204,7 +204,7 @@ impl Part {
     /// Each element looked up: the row of its key, or the last. `None` where that cannot be told beforehand.
     pub(super) fn looked_up(mut self, keys: &Keys, rows: &Table) -> Option<Self> {
         let spread = rows.len() / (keys.len() + 1);
-        if spread == 0 || rows.len() % (keys.len() + 1) != 0 {
+        if spread == 0 || !rows.len().is_multiple_of(keys.len() + 1) {
             return None;
         }
         self.what = match (self.what, keys) {

@@ -44,7 +44,14 @@ impl TensorStep for Clip {
                 return Err(Fault::key(key, what).help("leave the bound out"));
             }
         }
-        if let (None | Some([_]), None | Some([_])) = (low.as_deref(), high.as_deref()) {
+        let whole = !matches!(value.dtype, Dtype::F32 | Dtype::F64);
+        let single = match (low.as_deref(), high.as_deref()) {
+            (Some([_]), Some([_])) => true,
+            // Without a bound the operator takes the greatest number for one, which infinity would become.
+            (None | Some([_]), None | Some([_])) => whole,
+            _ => false,
+        };
+        if single {
             return Ok(Output::only(one_node(
                 graph,
                 &value,

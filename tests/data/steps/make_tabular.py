@@ -165,6 +165,10 @@ def impute():
 def clip():
     draw, cases = Draw(5), []
     cases.append(case({"low": 0, "high": 1}, [np.array([1.5], np.float32)], np.array([1], np.float32)))
+    for kind in (np.float32, np.float64):
+        array = np.array([np.inf, -np.inf, np.nan, 0.5, -2, 3], kind)
+        cases.append(case({"low": 0}, [array], np.clip(array, 0, None)))
+        cases.append(case({"high": 1}, [array], np.clip(array, None, 1)))
     for number in range(30):
         shape = draw.shape(number)
         array = draw.numbers(number, draw.rows(number), shape, nan=0.2, inf=0.1)

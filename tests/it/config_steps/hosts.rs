@@ -52,6 +52,10 @@ faults! {
     a_channels: host("audio: { sample_rate: 16000, samples: 10, channels: 2 }", "{ img: { dtype: bytes } }", "");
     a_channel: host("audio: { sample_rate: 16000, samples: 10, format: pcm16, channels: 2, channel: 5 }", "{ img: { dtype: bytes } }", "");
     a_format: host("audio: { sample_rate: 16000, samples: 10, format: mp3 }", "{ img: { dtype: bytes } }", "");
+    h_places: host("hash: { places: 0 }", "{ img: { dtype: string } }", "");
+    h_signed: host("hash: { places: 8, form: place, signed: true }", "{ img: { dtype: string } }", "");
+    h_form: host("hash: { places: 8, form: index }", "{ img: { dtype: string } }", "");
+    h_bytes: host("hash: { places: 8 }", "{ img: { dtype: bytes } }", "");
     encode_bytes_tensor: file("{ img: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img, output: px }", "encode: { tensor: { output: px } }");
     encode_derived: file("{ img: { dtype: bytes }, a: {} }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img, output: px }\n  - { log1p: {}, input: a, output: b }", "encode: { json: { outputs: { x: px, b: b } } }");
     only_host: file("{ img: { dtype: bytes } }", "", "\n  - { image: { size: [2, 2], fit: stretch }, input: img, output: px }", "");
