@@ -28,6 +28,7 @@ mod create_streams;
 #[cfg(target_os = "linux")]
 mod cuda;
 mod cuda_kernels;
+mod cuda_models;
 mod doctor;
 mod engine;
 mod engine_bad;
@@ -37,7 +38,6 @@ mod engine_made;
 mod engine_new;
 mod engine_onnx;
 mod engine_speed;
-mod cuda_models;
 mod examples;
 mod examples_nats;
 mod examples_steps;

@@ -66,8 +66,9 @@ pub(super) fn examples() -> String {
 
 /// A device, as the command line names it.
 fn device(text: &str) -> Result<Device, String> {
-    Device::parse(text)
-        .ok_or_else(|| "there are auto, cpu, and cuda or cuda:N for the GPU of that number".to_owned())
+    Device::parse(text).ok_or_else(|| {
+        "there are auto, cpu, and cuda or cuda:N for the GPU of that number".to_owned()
+    })
 }
 
 /// The model on its device; with `auto` on the GPU where there is one.

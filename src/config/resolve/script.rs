@@ -118,7 +118,11 @@ fn more(item: &Item<'_>) -> Vec<(&'static str, String)> {
 fn more_of_model(model: &Model) -> Vec<(&'static str, String)> {
     let constants = model.constants.as_ref().map(|constants| {
         let lists = constants.0.iter().map(|(name, values)| {
-            let values = values.value.0.iter().map(|value| Cell(value.value.0.clone()));
+            let values = values
+                .value
+                .0
+                .iter()
+                .map(|value| Cell(value.value.0.clone()));
             (name.value.as_str(), values.collect::<Vec<_>>())
         });
         ("constants", flow(&lists.collect::<BTreeMap<_, _>>()))

@@ -64,7 +64,10 @@ pub(super) struct Taken<'a> {
 pub(super) enum Source {
     /// A field, or behind all fields what is held of the row before.
     Field(usize),
-    Result { step: usize, place: usize },
+    Result {
+        step: usize,
+        place: usize,
+    },
 }
 
 impl Source {
@@ -257,11 +260,7 @@ impl Feed {
         };
         let width = series.width();
         let element = |row: usize| row * width;
-        let mut at = cells::write(
-            &series.values,
-            element(rows.start)..element(rows.end),
-            to,
-        );
+        let mut at = cells::write(&series.values, element(rows.start)..element(rows.end), to);
         let last = element(rows.end.saturating_sub(1))..element(rows.end);
         for _ in rows.len()..fed {
             let rest = to.get_mut(at..).unwrap_or_default();

@@ -1,10 +1,6 @@
 //! Whether a step's model runs on a GPU, and what runs it there.
 
-use super::{
-    model::Model,
-    optimized::Whole,
-    parity,
-};
+use super::{model::Model, optimized::Whole, parity};
 use crate::engine::{
     Device, ModelError, Placed,
     cuda::{
@@ -121,10 +117,15 @@ fn plans(
             .map(|shape| std::iter::once(rows).chain(shape.iter().copied()).collect())
             .collect();
         let optimized = whole.optimized(&dims, Some(&outputs)).map_err(said)?;
-        let plan = lower(&optimized).map_err(LoadError::from).map_err(|error| error.to_string())?;
+        let plan = lower(&optimized)
+            .map_err(LoadError::from)
+            .map_err(|error| error.to_string())?;
         // Each row has its place in every input and output.
         let slots = plan.inputs.iter().chain(&plan.outputs);
-        if let Some(odd) = slots.into_iter().find(|slot| slot.dims.first() != Some(&rows)) {
+        if let Some(odd) = slots
+            .into_iter()
+            .find(|slot| slot.dims.first() != Some(&rows))
+        {
             return Err(format!(
                 "`{}` has the shape {:?} for {rows} rows",
                 odd.name, odd.dims

@@ -81,7 +81,11 @@ fn on_cpu(
     outputs: &[usize],
 ) -> Result<Vec<Collector>, String> {
     let shapes: Vec<Vec<usize>> = (inputs.iter())
-        .map(|series| std::iter::once(rows).chain(series.shape.iter().copied()).collect())
+        .map(|series| {
+            std::iter::once(rows)
+                .chain(series.shape.iter().copied())
+                .collect()
+        })
         .collect();
     let values = (inputs.iter().zip(&shapes))
         .map(|(series, shape)| gather::view(&series.values, 0..series.values.len(), shape))
@@ -123,7 +127,8 @@ fn on_gpu(
         Some(collector) => collector.append_bytes(slot, bytes),
         None => Ok(()),
     };
-    gpu.run(rows, fill, take).map_err(|error| error.to_string())?;
+    gpu.run(rows, fill, take)
+        .map_err(|error| error.to_string())?;
     Ok(found)
 }
 
@@ -141,7 +146,10 @@ fn worst(expected: &[Collector], found: &[Collector]) -> Option<String> {
         let (excess, at) = furthest(&on_cpu.values, &on_gpu.values)?;
         let (row, name) = (at / width, expected.name());
         let (cpu, gpu) = (shown(&on_cpu.values, at), shown(&on_gpu.values, at));
-        Some((excess, format!("output `{name}` of made-up row {row} is {gpu}, and {cpu} on the CPU")))
+        Some((
+            excess,
+            format!("output `{name}` of made-up row {row} is {gpu}, and {cpu} on the CPU"),
+        ))
     });
     worst
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
@@ -156,12 +164,20 @@ fn furthest(expected: &Column, found: &Column) -> Option<(f64, usize)> {
     let floats = |expected: &[f64], found: &[f64]| {
         let finite = expected.iter().filter(|value| value.is_finite());
         let scale = finite.fold(0.0, |scale: f64, value| scale.max(value.abs()));
-        let off = expected.iter().zip(found).enumerate().map(|(at, (one, other))| {
-            let same = one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan());
-            let off = if same { 0.0 } else { (one - other).abs() / (scale * TOLERANCE) };
-            // NaN on one side only, or infinity: as far off as can be.
-            (if off.is_nan() { f64::INFINITY } else { off }, at)
-        });
+        let off = expected
+            .iter()
+            .zip(found)
+            .enumerate()
+            .map(|(at, (one, other))| {
+                let same = one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan());
+                let off = if same {
+                    0.0
+                } else {
+                    (one - other).abs() / (scale * TOLERANCE)
+                };
+                // NaN on one side only, or infinity: as far off as can be.
+                (if off.is_nan() { f64::INFINITY } else { off }, at)
+            });
         off.max_by(|one, other| one.0.total_cmp(&other.0))
             .filter(|(off, _)| *off > 1.0)
     };

@@ -166,7 +166,11 @@ impl Step {
     }
 
     /// Runs the rows on the GPU; `None` where the session is to run them.
-    fn run_on_gpu(&mut self, from: From<'_>, rows: Range<usize>) -> Option<Result<(), EngineError>> {
+    fn run_on_gpu(
+        &mut self,
+        from: From<'_>,
+        rows: Range<usize>,
+    ) -> Option<Result<(), EngineError>> {
         let gpu = self.gpu.as_mut()?;
         let (feeds, results) = (&mut self.feeds, &mut self.results);
         let fill = |place: usize, fed: usize, to: &mut [u8]| match feeds.get_mut(place) {

@@ -52,8 +52,12 @@ pub(in crate::engine) fn append(
         (Column::Bool(to), Element::Bool) => take(to, from, |[byte]| byte != 0),
         (Column::I32(to), Element::Int8) => take(to, from, |byte| i8::from_le_bytes(byte).into()),
         (Column::I32(to), Element::Int16) => take(to, from, |cell| i16::from_le_bytes(cell).into()),
-        (Column::I32(to), Element::Uint16) => take(to, from, |cell| u16::from_le_bytes(cell).into()),
-        (Column::I64(to), Element::Uint32) => take(to, from, |cell| u32::from_le_bytes(cell).into()),
+        (Column::I32(to), Element::Uint16) => {
+            take(to, from, |cell| u16::from_le_bytes(cell).into());
+        }
+        (Column::I64(to), Element::Uint32) => {
+            take(to, from, |cell| u32::from_le_bytes(cell).into());
+        }
         (Column::String(to), Element::Int64) => {
             let mut indices = Vec::new();
             take(&mut indices, from, i64::from_le_bytes);
@@ -116,7 +120,11 @@ mod tests {
         let mut bytes = [0; 5];
         assert_eq!(write(&Column::I32(vec![1, 2, 3]), 1..3, &mut bytes), 4);
         assert_eq!(bytes, [2, 0, 0, 0, 0]);
-        assert_eq!(write(&Column::I32(vec![1]), 1..3, &mut bytes), 0, "past the end");
+        assert_eq!(
+            write(&Column::I32(vec![1]), 1..3, &mut bytes),
+            0,
+            "past the end"
+        );
     }
 
     #[test]
@@ -127,13 +135,27 @@ mod tests {
         assert_eq!(wide, Column::I32(vec![-1, 65535]));
         let labels = ["a".to_owned(), "b".to_owned()];
         let mut text = Column::new(Dtype::String);
-        append(&mut text, Element::Int64, Some(&labels), &1i64.to_le_bytes()).expect("a label");
+        append(
+            &mut text,
+            Element::Int64,
+            Some(&labels),
+            &1i64.to_le_bytes(),
+        )
+        .expect("a label");
         let mut b = Strings::default();
         b.push("b");
         assert_eq!(text, Column::String(b));
-        let odd = append(&mut text, Element::Int64, Some(&labels), &7i64.to_le_bytes());
+        let odd = append(
+            &mut text,
+            Element::Int64,
+            Some(&labels),
+            &7i64.to_le_bytes(),
+        );
         assert_eq!(odd, Err("is label 7, which there is not".to_owned()));
         let odd = append(&mut Column::new(Dtype::F32), Element::Float64, None, &[]);
-        assert_eq!(odd, Err("has elements of type double, and f32 is kept".to_owned()));
+        assert_eq!(
+            odd,
+            Err("has elements of type double, and f32 is kept".to_owned())
+        );
     }
 }

@@ -48,7 +48,9 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The rows' fault.
-    #[error("an index is out of range (the model looks something up by a number that it has no entry for)")]
+    #[error(
+        "an index is out of range (the model looks something up by a number that it has no entry for)"
+    )]
     Fault,
     /// What is wrong with what goes in or came out.
     #[error("{0}")]
@@ -96,7 +98,11 @@ impl Model {
     /// What it takes, as the largest bucket has it.
     pub(super) fn inputs(&self) -> Vec<&Slot> {
         let largest = self.buckets.last().map(|bucket| bucket.inputs.as_slice());
-        largest.unwrap_or_default().iter().map(|(slot, _)| slot).collect()
+        largest
+            .unwrap_or_default()
+            .iter()
+            .map(|(slot, _)| slot)
+            .collect()
     }
 
     /// Runs `rows` rows, at most [`Model::most_rows`], in the smallest bucket that takes them.

@@ -33,18 +33,20 @@ impl CudaRaw {
     /// There is no such GPU, or the file cannot be read.
     pub fn load(path: &Path, number: usize) -> Result<Self, RawError> {
         let gpu = Gpu::open(number).map_err(|error| RawError::Failed(error.to_string()))?;
-        let model = Whole::read(&ModelSource::file(path)).map_err(|error| RawError::Failed(error.to_string()))?;
+        let model = Whole::read(&ModelSource::file(path))
+            .map_err(|error| RawError::Failed(error.to_string()))?;
         let Some(graph) = model.graph() else {
             return Err(RawError::Failed("it has no graph".to_owned()));
         };
-        let constant = |input: &&ValueInfo| !graph.initializer.iter().any(|it| it.name == input.name);
+        let constant =
+            |input: &&ValueInfo| !graph.initializer.iter().any(|it| it.name == input.name);
         let inputs = graph.input.iter().filter(constant).map(port).collect();
         let outputs = graph.output.iter().map(port).collect();
         Ok(Self {
             gpu,
+            model,
             inputs,
             outputs,
-            model,
         })
     }
 }
@@ -88,13 +90,24 @@ impl RawModel for CudaRaw {
         let optimized = optimized.map_err(|error| RawError::Failed(error.to_string()))?;
         let plan = lower(&optimized).map_err(|why| RawError::NotSupported(why.to_string()))?;
         // The whole is one row here.
-        let mut model = Model::load(&self.gpu, &[(1, plan)]).map_err(|error| RawError::Failed(error.to_string()))?;
+        let mut model = Model::load(&self.gpu, &[(1, plan)])
+            .map_err(|error| RawError::Failed(error.to_string()))?;
         let mut given = Vec::with_capacity(self.outputs.len());
-        let names: Vec<String> = model.inputs().iter().map(|slot| slot.name.clone()).collect();
+        let names: Vec<String> = model
+            .inputs()
+            .iter()
+            .map(|slot| slot.name.clone())
+            .collect();
         let fill = |place: usize, _, to: &mut [u8]| {
             let name = names.get(place).map_or("", String::as_str);
             match fed.iter().find(|(fed, _)| *fed == name) {
-                Some((_, Raw { data: Data::Packed(bytes), .. })) if bytes.len() == to.len() => {
+                Some((
+                    _,
+                    Raw {
+                        data: Data::Packed(bytes),
+                        ..
+                    },
+                )) if bytes.len() == to.len() => {
                     to.copy_from_slice(bytes);
                     Ok(())
                 }
@@ -123,10 +136,17 @@ fn tensor(slot: &Slot, bytes: &[u8]) -> Result<Tensor, String> {
         };
         return Ok(raw.decode());
     };
-    let indices = bytes.as_chunks().0.iter().map(|cell| i64::from_le_bytes(*cell));
+    let indices = bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|cell| i64::from_le_bytes(*cell));
     let texts = indices.map(|index| {
-        let label = usize::try_from(index).ok().and_then(|place| labels.get(place));
-        let label = label.ok_or_else(|| format!("`{}` is label {index}, which there is not", slot.name))?;
+        let label = usize::try_from(index)
+            .ok()
+            .and_then(|place| labels.get(place));
+        let label =
+            label.ok_or_else(|| format!("`{}` is label {index}, which there is not", slot.name))?;
         Ok(Bytes::copy_from_slice(label.as_bytes()))
     });
     Ok(Tensor {
