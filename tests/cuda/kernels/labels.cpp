@@ -26,7 +26,7 @@ template <class T> static void try_all() {
     try_scores<T>(3, 2, 0, s, logit, 8);
     try_scores<T>(3, 3, 0, s, zero, 8);
     // Two hundred would overflow without the largest being subtracted.
-    try_scores<T>(2, 1, 0, {200, 200, -200, 700}, {0.5, 0.5, exp(-900), 1}, 8);
+    try_scores<T>(2, 1, 0, {200, 200, -200, 700, 800, 0}, {0.5, 0.5, exp(-900), 1, 1, exp(-800)}, 8);
     // A nearly zero score is weighed by e^-largest, not by e^score.
     try_scores<T>(2, 3, 0, {5e-8, 2}, {5e-8 * exp(-2.0), 1}, 8);
     try_scores<T>(2, 3, 0, {2e-7, 2}, {exp(2e-7 - 2) / (1 + exp(2e-7 - 2)), 1 / (1 + exp(2e-7 - 2))}, 9);

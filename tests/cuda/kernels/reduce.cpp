@@ -61,7 +61,7 @@ template <class T> static void try_reduce(void (*kernel)(const ReduceArgs), cons
     Buffer<T> from(room, 1), to(size_t(product(l.kept)), 1);
     fill_random(from, random, low, high);
     const ReduceArgs args = arguments(l, from.data + l.start, to.data, kind);
-    run(kernel, blocks_for(args.outputs, args.reduced <= 1024 ? 8 : 1, 3), 256, 0, args);
+    run(kernel, blocks_for(args.outputs, args.reduced <= 1024 ? 8 : 1, 1), 256, 0, args);
     for (int64_t o = 0; o < args.outputs; o++) {
         std::vector<double> x;
         for (int64_t i = 0; i < args.reduced; i++)
