@@ -3,4 +3,5 @@
 mod conformance;
 mod device;
 mod faults;
+mod optimized;
 mod ring;
