@@ -45,9 +45,17 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
+/// What a model is given, by name.
+type Fed = Vec<(String, Value<Raw>)>;
+
 /// Numbers that look random and are the same each time.
 struct Random(u64);
 
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the numbers are small"
+)]
 impl Random {
     fn next(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
@@ -159,14 +167,16 @@ fn compared(found: &Tensor, wanted: &Tensor) -> Result<(), String> {
         _ => (RELATIVE, ABSOLUTE),
     };
     let (Values::Float(found), Values::Float(wanted)) = (&found.values, &wanted.values) else {
-        return match found.values == wanted.values {
-            true => Ok(()),
-            false => Err(format!("{:?} instead of {:?}", found.values, wanted.values)),
-        };
+        if found.values == wanted.values {
+            return Ok(());
+        }
+        return Err(format!("{:?} instead of {:?}", found.values, wanted.values));
     };
     for (at, (found, wanted)) in found.iter().zip(wanted).enumerate() {
-        let same = found == wanted || found.is_nan() && wanted.is_nan();
-        if !same && !((found - wanted).abs() <= absolute + relative * wanted.abs()) {
+        // Infinities are their own bits; what is left may be off a little.
+        let same = found.to_bits() == wanted.to_bits() || found.is_nan() && wanted.is_nan();
+        let far = (found - wanted).abs() > absolute + relative * wanted.abs();
+        if !same && (far || !found.is_finite() || !wanted.is_finite()) {
             return Err(format!("element {at} is {found} instead of {wanted}"));
         }
     }
@@ -249,7 +259,7 @@ fn case_models() {
             println!("- {}: takes strings", name_of(&folder));
             continue;
         }
-        let inputs: Vec<(String, Value<Raw>)> = (shapes.into_iter())
+        let inputs: Fed = (shapes.into_iter())
             .map(|(name, element, dims)| (name, Value::Tensor(random.tensor(element, dims))))
             .collect();
         match outcome(&model, &inputs) {
@@ -276,7 +286,7 @@ fn print_all(said: &str) {
 
 /// The case's model and inputs; `None` where an input is no tensor. With `known`, integers and what else says how to
 /// work (all but the first input) are constants, as exporters write them.
-fn case(folder: &Path, known: bool) -> Option<(Model, Vec<(String, Value<Raw>)>)> {
+fn case(folder: &Path, known: bool) -> Option<(Model, Fed)> {
     let mut model = graph::read(&folder.join("model.onnx")).unwrap();
     let graph = model.graph.as_mut()?;
     let mut inputs = Vec::new();

@@ -4,4 +4,5 @@ mod conformance;
 mod device;
 mod fake;
 mod faults;
+mod optimized;
 mod ring;

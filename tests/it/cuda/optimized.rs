@@ -1,0 +1,54 @@
+//! What the optimiser is given, and what it gives.
+
+use std::path::Path;
+
+use forebay::{
+    engine::{ModelSource, cpu::optimized::optimized},
+    graph::proto,
+};
+
+const MODELS: &str = "tests/data/models";
+
+fn source(name: &str) -> ModelSource {
+    ModelSource::file(Path::new(MODELS).join(name).join("model.onnx"))
+}
+
+#[test]
+fn shapes_are_fixed_and_layers_become_one_operator() {
+    let made = optimized(&source("mlp30"), &[vec![24, 30]]).unwrap();
+    let graph = made.model.graph.unwrap();
+    let nodes: Vec<&str> = graph.node.iter().map(|node| &*node.op_type).collect();
+    assert_eq!(nodes, ["FusedGemm"; 3]);
+    let kind = graph.input[0].r#type.as_ref().unwrap().value.as_ref();
+    let Some(proto::Kind::Tensor(tensor)) = kind else {
+        panic!("the input is no tensor")
+    };
+    let dims = &tensor.shape.as_ref().unwrap().dim;
+    let sizes: Vec<_> = dims.iter().map(|dim| dim.value.clone().unwrap()).collect();
+    assert_eq!(sizes, [24, 30].map(proto::Size::Value));
+}
+
+#[test]
+fn maps_become_tensors_and_their_keys_are_kept() {
+    let made = optimized(&source("lgbm_binary_zipmap"), &[vec![5, 30]]).unwrap();
+    assert_eq!(made.labels.len(), 1);
+    assert_eq!(made.labels.values().next().unwrap(), &["0", "1"]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_words() {
+    let refused = |source: &ModelSource, dims: &[Vec<usize>]| {
+        let made = optimized(source, dims);
+        made.map(drop).unwrap_err().to_string()
+    };
+    let mlp = source("mlp30");
+    let said = refused(&mlp, &[]);
+    assert!(said.contains("shapes for 0 were given"), "{said}");
+    let said = refused(&mlp, &[vec![4, 30, 1]]);
+    assert!(said.contains("has 2 dimensions, not the 3"), "{said}");
+    let said = refused(&source("missing"), &[vec![4, 30]]);
+    assert!(said.contains("missing"), "{said}");
+    let damaged = ModelSource::built("steps.onnx", &b"no model"[..]);
+    let said = refused(&damaged, &[vec![4, 30]]);
+    assert!(said.contains("steps.onnx"), "{said}");
+}
