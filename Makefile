@@ -8,6 +8,7 @@ RUST_MIN := 1.92
 FOREBAY := $(CARGO_TARGET_DIR)/release/forebay
 SCHEMA := pipelines/pipeline.schema.json
 REFERENCE := docs/pipeline-file.md
+OPERATORS := docs/cuda-operators.md
 # ONNX's cases of single operators. The newest version whose operators ONNX Runtime 1.31.1 nearly all knows.
 ONNX := 1.22.0
 NODE_TESTS := $(CARGO_TARGET_DIR)/onnx-node-tests
@@ -89,10 +90,11 @@ lint: check-rust ## check format, lints, and the dependencies' licences and sour
 bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside bare loops
 	@$(CARGO) bench --locked
 
-schema: check-rust ## write the JSON Schema and the reference of pipeline files anew from the types
+schema: check-rust ## write the JSON Schema, the reference of pipeline files and that of operators anew from the code
 	@$(CARGO) run --quiet --locked -- schema > $(SCHEMA).new || { rm -f $(SCHEMA).new; exit 1; }
 	@$(CARGO) run --quiet --locked -- schema --markdown > $(REFERENCE).new || { rm -f $(SCHEMA).new $(REFERENCE).new; exit 1; }
-	@mv $(SCHEMA).new $(SCHEMA) && mv $(REFERENCE).new $(REFERENCE)
+	@$(CARGO) run --quiet --locked -- schema --operators > $(OPERATORS).new || { rm -f $(OPERATORS).new; exit 1; }
+	@mv $(SCHEMA).new $(SCHEMA) && mv $(REFERENCE).new $(REFERENCE) && mv $(OPERATORS).new $(OPERATORS)
 
 clean-runtime: ## remove what setup and models fetched
 	rm -rf .runtime .models

@@ -60,6 +60,9 @@ pub struct SchemaArgs {
     /// Print the same as a page for people
     #[arg(long)]
     pub markdown: bool,
+    /// Print the page about the operators that run on a GPU
+    #[arg(long, conflicts_with = "markdown")]
+    pub operators: bool,
 }
 
 pub(super) fn schema_examples() -> String {

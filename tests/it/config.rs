@@ -379,6 +379,10 @@ fn the_committed_schema_and_reference_are_fresh() {
     for (file, now) in [
         ("pipelines/pipeline.schema.json", config::schema()),
         ("docs/pipeline-file.md", config::reference()),
+        (
+            "docs/cuda-operators.md",
+            forebay::engine::cuda::operators::reference(),
+        ),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let committed = fs::read_to_string(&path).unwrap_or_default();

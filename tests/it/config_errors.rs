@@ -73,7 +73,8 @@ broken! {
     bad_template: with_sink("{ nats: { subject: rows.x } }", "{ nats: { subject: \"scores.{x}\" } }");
     bad_listen: with("http: { listen: \"localhost:9464\" }");
     bad_url: with_source("{ nats: { url: \"http://localhost:4222\", subject: rows } }");
-    cuda: with("").replace("model.onnx }", "model.onnx, device: cuda }");
+    gpu: with("").replace("model.onnx }", "model.onnx, device: gpu }");
+    cuda_of_no_number: with("").replace("model.onnx }", "model.onnx, device: \"cuda:first\" }");
     unset_variable: with("http: { listen: \"127.0.0.1:${METRICS_PORT}\" }\nshutdown_grace: ${1}");
     variable_in_flow: with("http: { listen: ${LISTEN} }");
     anchors_point_at_the_place: with("batch: &b { max_rows: many }\nhttp: *b");

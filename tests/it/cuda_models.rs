@@ -1,6 +1,7 @@
 //! Models on a GPU, by the driver that stands for one: the whole program, equal to Python's onnxruntime.
 
 use crate::{
+    cli::{err, forebay, out},
     new_runs::{Sample, of_examples, quarter_of_all, serve_with},
     support::fake_cuda,
 };
@@ -35,4 +36,44 @@ fn a_last_quarter_of_all_models() {
 #[test]
 fn the_examples_models() {
     insta::assert_snapshot!(on_gpu(&of_examples()));
+}
+
+/// What a command says about the mlp30 model where the file demands a device, without temporary paths.
+fn demanded(device: &str, command: &str, environment: &[(&str, &std::path::Path)]) -> String {
+    let place = tempfile::tempdir().expect("a folder");
+    let model = crate::engine::folder("tests/data/models/mlp30/model.onnx");
+    let text = format!(
+        "name: mlp\nsource: {{ file: {{ path: rows.jsonl }} }}\nsink: {{ file: {{ path: out.jsonl }} }}\n\
+         models: {{ m: {{ path: {}, device: \"{device}\" }} }}\n",
+        model.display()
+    );
+    let file = place.path().join("pipeline.yaml");
+    std::fs::write(&file, text).expect("written");
+    std::fs::write(place.path().join("rows.jsonl"), "").expect("written");
+    let ran = forebay(&[command, file.to_str().expect("UTF-8")])
+        .envs(environment.iter().copied())
+        .output()
+        .expect("it runs");
+    let said = format!("{}{}", out(&ran), err(&ran));
+    let said = said.replace(&*model.to_string_lossy(), "model.onnx");
+    let said = said.replace(&*place.path().to_string_lossy(), "DIR");
+    // Log lines begin with the time.
+    let said: String = (said.lines())
+        .filter(|line| !line.starts_with(|first: char| first == '{' || first.is_ascii_digit()))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    format!("exit {}\n{said}", ran.status.code().unwrap_or(-1))
+}
+
+#[test]
+fn a_gpu_that_is_demanded_and_not_there_is_an_error() {
+    let none = std::path::Path::new("/nowhere/libcuda.so.1");
+    for command in ["check", "run"] {
+        let said = demanded("cuda", command, &[("FOREBAY_LIBCUDA", none)]);
+        insta::assert_snapshot!(format!("no_driver_{command}"), said);
+    }
+    let fake = [("FOREBAY_LIBCUDA", fake_cuda::library())];
+    insta::assert_snapshot!("no_such_device", demanded("cuda:9", "check", &fake));
+    insta::assert_snapshot!("demanded", demanded("cuda:0", "check", &fake));
+    insta::assert_snapshot!("cpu", demanded("cpu", "check", &fake));
 }

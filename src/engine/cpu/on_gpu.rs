@@ -37,8 +37,8 @@ pub(super) fn place(
         Device::Cpu => return Ok((None, Placed::new(Device::Cpu, "asked for"))),
         Device::Cuda(number) => (number, true),
         Device::Auto => {
-            if let Err(missing) = probe::present() {
-                let why = format!("there is no GPU that can be used: {missing}");
+            if probe::present().is_err() {
+                let why = "there is no GPU that can be used; `forebay doctor` says why";
                 return Ok((None, Placed::new(Device::Cpu, why)));
             }
             (0, false)

@@ -83,6 +83,11 @@ impl Whole {
         })
     }
 
+    /// Whether this output is a map in the file.
+    pub(in crate::engine) fn was_map(&self, output: &str) -> bool {
+        self.labels.contains_key(output)
+    }
+
     /// Its graph.
     pub(in crate::engine) fn graph(&self) -> Option<&Graph> {
         self.model.graph.as_ref()

@@ -5,6 +5,7 @@
 //! - [`lower`](mod@lower) turns an optimised ONNX graph into a [`plan`]: launches on places; `launch` has a file for each
 //!   family of kernels and writes what they take
 //! - [`gpu`] is a GPU that was opened; [`model`] is a model on it, with a plan for each of some numbers of rows (`bucket`)
+//! - [`operators`] is the page about what can be lowered
 //! - [`raw`] runs any model as it is, for `forebay verify`
 //! - [`kernels`] are those that are built in
 //! - `cells` turns columns into the bytes of a device's memory, and back
@@ -17,6 +18,7 @@ pub mod kernels;
 mod launch;
 pub mod lower;
 pub mod model;
+pub mod operators;
 pub mod plan;
 pub mod probe;
 pub mod raw;

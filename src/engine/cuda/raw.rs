@@ -74,6 +74,13 @@ impl RawModel for CudaRaw {
     }
 
     fn run(&mut self, inputs: &[(String, Value<Raw>)]) -> Result<Vec<Value<Tensor>>, RawError> {
+        let is_map = |port: &&Port| port.kind != Kind::Tensor || self.model.was_map(&port.name);
+        if let Some(odd) = self.outputs.iter().find(is_map) {
+            return Err(RawError::NotSupported(format!(
+                "output `{}`: only tensors come from the device",
+                odd.name
+            )));
+        }
         let fed: Vec<(&str, &Raw)> = (inputs.iter())
             .map(|(name, value)| match value {
                 Value::Tensor(raw) => Ok((name.as_str(), raw)),
