@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{err, forebay, out},
+    engine::lines,
     new_runs::{Sample, of_examples, quarter_of_all, serve_with},
     support::fake_cuda,
 };
@@ -76,4 +77,59 @@ fn a_gpu_that_is_demanded_and_not_there_is_an_error() {
     insta::assert_snapshot!("no_such_device", demanded("cuda:9", "check", &fake));
     insta::assert_snapshot!("demanded", demanded("cuda:0", "check", &fake));
     insta::assert_snapshot!("cpu", demanded("cpu", "check", &fake));
+}
+
+/// Runs 16 rows through mlp30 one by one, on a device that is lost with the sixth launch: the exit code, how many right
+/// results came out, and the log.
+fn on_a_device_that_dies(device: &str) -> (Option<i32>, usize, String) {
+    let place = tempfile::tempdir().expect("a folder");
+    let case = crate::engine::folder("tests/data/models/mlp30");
+    let text = format!(
+        "name: mlp\nsource: {{ file: {{ path: rows.jsonl }} }}\nsink: {{ file: {{ path: out.jsonl }} }}\n\
+         models: {{ m: {{ path: {}, device: \"{device}\", workers: 1 }} }}\nbatch: {{ max_rows: 1 }}\n",
+        case.join("model.onnx").display()
+    );
+    let file = place.path().join("pipeline.yaml");
+    std::fs::write(&file, text).expect("written");
+    let rows = std::fs::copy(case.join("rows.jsonl"), place.path().join("rows.jsonl"));
+    rows.expect("copied");
+    let ran = forebay(&["run", file.to_str().expect("UTF-8")])
+        .env("FOREBAY_LIBCUDA", fake_cuda::library())
+        .env("FAKE_FAIL", "cuGraphLaunch:6:700")
+        .output()
+        .expect("it runs");
+    let score = |line: &serde_json::Value| line["score"].as_f64().expect("a number");
+    let expected: Vec<f64> = lines(&case.join("expected.jsonl"))
+        .iter()
+        .map(score)
+        .collect();
+    let results = place.path().join("out.jsonl");
+    let results = if results.exists() {
+        lines(&results)
+    } else {
+        Vec::new()
+    };
+    let right = |found: &f64| expected.iter().any(|one| (one - found).abs() < 1e-5);
+    let right = results.iter().map(score).filter(right).count();
+    assert_eq!(right, results.len(), "{results:?}");
+    (ran.status.code(), right, err(&ran))
+}
+
+#[test]
+fn a_device_that_is_lost_leaves_its_batch_to_the_cpu() {
+    let (code, results, said) = on_a_device_that_dies("auto");
+    assert_eq!((code, results), (Some(0), 16), "{said}");
+    assert!(
+        said.contains("from now on the CPU runs the model"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_device_that_is_lost_and_demanded_stops_the_pipeline() {
+    let (code, results, said) = on_a_device_that_dies("cuda");
+    assert_eq!(code, Some(1), "{said}");
+    // Two launches were before the first row.
+    assert!((1..5).contains(&results), "{results}: {said}");
+    assert!(said.contains("the device is lost"), "{said}");
 }

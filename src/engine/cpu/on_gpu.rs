@@ -1,5 +1,9 @@
 //! Whether a step's model runs on a GPU, and what runs it there.
 
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
 use super::{model::Model, optimized::Whole, parity};
 use crate::engine::{
     Device, ModelError, Placed,
@@ -22,7 +26,8 @@ pub(super) struct OnGpu {
     pub(super) demanded: bool,
 }
 
-/// Finds where the model of a step runs. `shapes` has the shape of one row of each input; `wanted` are the places of the outputs that are needed.
+/// Finds where the model of a step runs. `shapes` has the shape of one row of each input; `wanted` are the places of the
+/// outputs that are needed.
 ///
 /// # Errors
 /// The file demands a GPU, and the model cannot run there.
@@ -112,12 +117,14 @@ fn plans(
         None => buckets(max_rows),
     };
     let mut plans = Vec::with_capacity(rows.len());
+    // Each plan has its own copy of the weights; equal ones become one.
+    let mut constants: HashSet<Bytes> = HashSet::new();
     for rows in rows.into_iter().rev() {
         let dims: Vec<Vec<usize>> = (shapes.iter())
             .map(|shape| std::iter::once(rows).chain(shape.iter().copied()).collect())
             .collect();
         let optimized = whole.optimized(&dims, Some(&outputs)).map_err(said)?;
-        let plan = lower(&optimized)
+        let mut plan = lower(&optimized)
             .map_err(LoadError::from)
             .map_err(|error| error.to_string())?;
         // Each row has its place in every input and output.
@@ -130,6 +137,14 @@ fn plans(
                 "`{}` has the shape {:?} for {rows} rows",
                 odd.name, odd.dims
             ));
+        }
+        for constant in &mut plan.constants {
+            match constants.get(&constant.bytes) {
+                Some(known) => constant.bytes = known.clone(),
+                None => {
+                    constants.insert(constant.bytes.clone());
+                }
+            }
         }
         plans.push((rows, plan));
     }
