@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::plan::label;
 use crate::{block::Column, graph::tensor::Element};
 
 /// Writes the given elements, little-endian, to the beginning of `to`, and gives the number of bytes.
@@ -62,8 +63,7 @@ pub(in crate::engine) fn append(
             let mut indices = Vec::new();
             take(&mut indices, from, i64::from_le_bytes);
             for index in indices {
-                let place = usize::try_from(index).ok();
-                let label = place.and_then(|place| labels.unwrap_or_default().get(place));
+                let label = label(labels.unwrap_or_default(), index);
                 to.push(label.ok_or_else(|| format!("is label {index}, which there is not"))?);
             }
         }
@@ -144,6 +144,15 @@ mod tests {
         .expect("a label");
         let mut b = Strings::default();
         b.push("b");
+        assert_eq!(text, Column::String(b.clone()));
+        append(
+            &mut text,
+            Element::Int64,
+            Some(&labels),
+            &(-2i64).to_le_bytes(),
+        )
+        .expect("from the end");
+        b.push("a");
         assert_eq!(text, Column::String(b));
         let odd = append(
             &mut text,

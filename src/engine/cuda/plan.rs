@@ -104,6 +104,15 @@ impl Slot {
     }
 }
 
+/// The label at a place; from the end where the place is negative, as `Gather` counts.
+pub(super) fn label(labels: &[String], place: i64) -> Option<&String> {
+    let end = i64::try_from(labels.len()).unwrap_or(i64::MAX);
+    let place = if place < 0 { place + end } else { place };
+    usize::try_from(place)
+        .ok()
+        .and_then(|place| labels.get(place))
+}
+
 /// Bytes that are uploaded once. Equal ones are there only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constant {

@@ -4,7 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{gpu::Gpu, lower::lower, model::Model, model::RunError, plan::Slot};
+use super::{
+    gpu::Gpu,
+    lower::lower,
+    model::Model,
+    model::RunError,
+    plan::{Slot, label},
+};
 use crate::{
     engine::{
         ModelSource,
@@ -149,11 +155,8 @@ fn tensor(slot: &Slot, bytes: &[u8]) -> Result<Tensor, String> {
         .iter()
         .map(|cell| i64::from_le_bytes(*cell));
     let texts = indices.map(|index| {
-        let label = usize::try_from(index)
-            .ok()
-            .and_then(|place| labels.get(place));
-        let label =
-            label.ok_or_else(|| format!("`{}` is label {index}, which there is not", slot.name))?;
+        let label = label(labels, index)
+            .ok_or_else(|| format!("`{}` is label {index}, which there is not", slot.name))?;
         Ok(Bytes::copy_from_slice(label.as_bytes()))
     });
     Ok(Tensor {

@@ -8,6 +8,8 @@
 
 pub(crate) mod elements;
 mod faults;
+#[cfg(target_os = "linux")]
+mod on_gpu;
 
 use std::{fs, path::PathBuf};
 

@@ -59,8 +59,7 @@ fn along(emitter: &mut Emitter, x: &Value, index: &Value, at: usize) -> Result<V
     Ok(made)
 }
 
-/// Computed indices into a list of known strings: the strings are looked up on the host. Negative ones would count from
-/// the end, but what chooses labels (`ArgMax`) gives none.
+/// Computed indices into a list of known strings: the strings are looked up on the host, negative ones from the end.
 fn labels(call: &Call<'_>) -> Result<Option<Value>, Missing> {
     let texts = call.given(0).filter(|x| x.rank() == 1).map(|x| &x.home);
     let Some(Home::Texts(texts)) = texts else {
