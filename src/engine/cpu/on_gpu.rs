@@ -1,12 +1,15 @@
 //! Whether a step's model runs on a GPU, and what runs it there.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use bytes::Bytes;
 
 use super::{model::Model, optimized::Whole, parity};
 use crate::engine::{
-    Device, ModelError, Placed,
+    Device, ModelError, ModelSource, Placed,
     cuda::{
         gpu::Gpu,
         lower::lower,
@@ -24,7 +27,19 @@ pub(super) struct OnGpu {
     pub(super) device: Device,
     /// The pipeline file wants it there and nowhere else.
     pub(super) demanded: bool,
+    /// So that the next worker need not make them again.
+    _plans: Plans,
 }
+
+/// For each number of rows, how many and the plan.
+type Planned = Vec<(usize, Plan)>;
+type Plans = Arc<Planned>;
+
+/// What plans are made of: the model, the shape of one row of each input, the outputs that are needed, and the most rows.
+type Made = (ModelSource, Vec<Vec<usize>>, Vec<usize>, usize);
+
+/// The plans that some engine has now.
+static PLANS: Mutex<Vec<(Made, Weak<Planned>)>> = Mutex::new(Vec::new());
 
 /// Finds where the model of a step runs. `shapes` has the shape of one row of each input; `wanted` are the places of the
 /// outputs that are needed.
@@ -53,12 +68,13 @@ pub(super) fn place(
     if wanted.is_empty() {
         return Ok((None, Placed::new(Device::Cpu, "nothing of it is needed")));
     }
-    match on(number, model, shapes, wanted, max_rows) {
-        Ok(gpu) => {
+    match on(number, model, shapes, wanted, max_rows, demanded) {
+        Ok((gpu, plans)) => {
             let on_gpu = OnGpu {
                 model: gpu,
                 device,
                 demanded,
+                _plans: plans,
             };
             let reason = if demanded {
                 "asked for"
@@ -83,21 +99,48 @@ fn on(
     shapes: &[Vec<usize>],
     wanted: &[usize],
     max_rows: usize,
-) -> Result<CudaModel, String> {
+    demanded: bool,
+) -> Result<(CudaModel, Plans), String> {
     let gpu = Gpu::open(number).map_err(|error| error.to_string())?;
-    let plans = plans(model, shapes, wanted, max_rows)?;
+    let plans = shared_plans(model, shapes, wanted, max_rows)?;
     let mut on_gpu = CudaModel::load(&gpu, &plans).map_err(|error| error.to_string())?;
     match parity::difference(model, &mut on_gpu, shapes, wanted) {
-        Ok(None) => Ok(on_gpu),
+        Ok(None) => Ok((on_gpu, plans)),
         Ok(Some(worst)) => Err(format!("its results differ there: {worst}")),
-        Err(why) => {
-            tracing::info!(
-                model = %model.source.path.display(),
-                "the results on the GPU were not compared with those on the CPU: {why}"
-            );
-            Ok(on_gpu)
+        Err(why) if demanded => {
+            let path = model.source.path.display();
+            tracing::warn!(model = %path, "the results on the GPU were not compared with those on the CPU: {why}");
+            Ok((on_gpu, plans))
         }
+        Err(why) => Err(format!(
+            "its results there cannot be compared with those on the CPU: {why}"
+        )),
     }
+}
+
+/// The plans that another engine of this process has for the same, or new ones.
+fn shared_plans(
+    model: &Model,
+    shapes: &[Vec<usize>],
+    wanted: &[usize],
+    max_rows: usize,
+) -> Result<Plans, String> {
+    let made: Made = (
+        model.source.clone(),
+        shapes.to_vec(),
+        wanted.to_vec(),
+        max_rows,
+    );
+    // A panic between two whole steps leaves the list sound.
+    let mut known = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|(_, plans)| plans.strong_count() > 0);
+    let same = known.iter().find(|(other, _)| *other == made);
+    if let Some(plans) = same.and_then(|(_, plans)| plans.upgrade()) {
+        return Ok(plans);
+    }
+    let plans = Arc::new(plans(model, shapes, wanted, max_rows)?);
+    known.push((made, Arc::downgrade(&plans)));
+    Ok(plans)
 }
 
 /// A plan for each number of rows, the largest made first: what cannot be planned is told soon.
@@ -106,7 +149,7 @@ fn plans(
     shapes: &[Vec<usize>],
     wanted: &[usize],
     max_rows: usize,
-) -> Result<Vec<(usize, Plan)>, String> {
+) -> Result<Planned, String> {
     let said = |error: ModelError| error.to_string();
     let whole = Whole::read(&model.source).map_err(said)?;
     let outputs: Vec<&str> = (wanted.iter())

@@ -215,7 +215,11 @@ impl Folder {
             COUNT.fetch_add(1, Ordering::Relaxed)
         );
         let folder = env::temp_dir().join(name);
-        fs::create_dir(&folder)?;
+        let mut builder = fs::DirBuilder::new();
+        // The weights are nobody else's business.
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&folder)?;
         Ok(Self(folder))
     }
 }
