@@ -39,6 +39,8 @@ pub(super) struct Groups {
     name: String,
     state: State,
     waiting: Option<Table>,
+    /// About how large that is.
+    waiting_bytes: usize,
 }
 
 enum State {
@@ -71,6 +73,7 @@ impl Groups {
             name: name.to_owned(),
             state: State::Before(Some(into)),
             waiting: None,
+            waiting_bytes: 0,
         })
     }
 
@@ -94,6 +97,7 @@ impl Groups {
     }
 
     fn flush(&mut self) -> Result<(), RowsError> {
+        self.waiting_bytes = 0;
         let Some(table) = self.waiting.take().filter(|table| table.rows > 0) else {
             return Ok(());
         };
@@ -162,15 +166,20 @@ impl WriteRows for Groups {
         let Part::Table(table) = part else {
             return Ok(());
         };
-        match &mut self.waiting {
-            Some(waiting) => append(waiting, table),
-            None => self.waiting = Some(table),
+        // Of the new rows only: parts may be small and many.
+        self.waiting_bytes += table.series.iter().map(series_bytes).sum::<usize>();
+        let rows = match &mut self.waiting {
+            Some(waiting) => {
+                append(waiting, table);
+                waiting.rows
+            }
+            None => self.waiting.insert(table).rows,
+        };
+        if rows >= GROUP_ROWS || self.waiting_bytes >= GROUP_BYTES {
+            self.flush()
+        } else {
+            Ok(())
         }
-        let full = self.waiting.as_ref().is_some_and(|waiting| {
-            let bytes = waiting.series.iter().map(series_bytes).sum::<usize>();
-            waiting.rows >= GROUP_ROWS || bytes >= GROUP_BYTES
-        });
-        if full { self.flush() } else { Ok(()) }
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), RowsError> {
