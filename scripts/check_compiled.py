@@ -8,6 +8,7 @@ nothing but what their metadata says, what `forebay run` publishes, within 1e-6;
 `forebay compile` prints must run. Needs onnx, onnxruntime and numpy; `make test-compiled` brings them.
 """
 
+import base64
 import hashlib
 import json
 import math
@@ -37,8 +38,10 @@ def forebay(*args):
 
 def examples(folder):
     """The example pipelines, from file to file."""
-    for name in ("income", "digits", "penguins", "filetype", "sentences", "textline"):
-        original = ROOT / "pipelines" / name / "pipeline.yaml"
+    named = [(name, "pipeline") for name in
+             ("income", "digits", "penguins", "filetype", "sentences", "textline", "margin")]
+    for name, file in [*named, ("penguins", "pipeline.steps"), ("margin", "pipeline.model")]:
+        original = ROOT / "pipelines" / name / f"{file}.yaml"
         text = original.read_text(encoding="utf-8")
         for block in ("source", "sink", "dead_letter", "http", "golden"):
             text = re.sub(rf"^{block}:.*\n(?:[ #].*\n)*", "", text, flags=re.M)
@@ -50,9 +53,10 @@ def examples(folder):
         if "pass:" not in text:
             key = told_by(lines(rows.read_text(encoding="utf-8")))
             text = text.replace("encode:\n  json:\n", f"encode:\n  json:\n    pass: [{key}]\n")
-        text = text.replace("path: model.onnx", f"path: {original.parent / 'model.onnx'}")
+        text = re.sub(r"path: (\w+\.onnx)", rf"path: {original.parent}/\1", text)
         text = text.replace("../../.models/", f"{ROOT / '.models'}/")
         text += f'source: {{ file: {{ path: {rows} }} }}\nsink: {{ file: {{ path: "-" }} }}\n'
+        name += file.removeprefix("pipeline")
         changed = Path(folder) / f"{name}.yaml"
         changed.write_text(text, encoding="utf-8")
         yield name, original, changed, rows
@@ -196,6 +200,46 @@ def check(name, original, runnable, rows_file, folder):
     return len(listing["files"]), len(rows), worst
 
 
+def check_held(folder):
+    """The voice example: a row at a time, with what is held of the row before for the same speaker."""
+    original = ROOT / "pipelines/voice/pipeline.yaml"
+    text = original.read_text(encoding="utf-8")
+    for block in ("source", "sink", "dead_letter", "http", "decode"):
+        text = re.sub(rf"^{block}:.*\n(?:[ #].*\n)*", "", text, flags=re.M)
+    text = re.sub(r"^order_by:.*", "order_by: speaker", text, flags=re.M)
+    text = text.replace("fields:\n", "fields:\n  speaker: { dtype: string }\n")
+    text = text.replace("encode:\n  json:\n", "encode:\n  json:\n    pass: [speaker, number]\n")
+    text = text.replace("../../.models/", f"{ROOT / '.models'}/")
+    sample = original.parent / "sample.jsonl"
+    text += f'source: {{ file: {{ path: {sample} }} }}\nsink: {{ file: {{ path: "-" }} }}\n'
+    runnable = Path(folder) / "voice.yaml"
+    runnable.write_text(text, encoding="utf-8")
+    rows = lines(sample.read_text(encoding="utf-8"))
+    results = {(r["speaker"], r["number"]): r for r in lines(forebay("run", runnable, "--log", "error"))}
+    assert len(results) == len(rows), f"voice: {len(results)} results for {len(rows)} rows"
+    listing = json.loads(forebay("compile", original, "-o", Path(folder) / "voice", "--json"))
+    (path,) = (Path(file["file"]) for file in listing["files"])
+    inputs, outputs, _ = check_file(path)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst, held = 0.0, {}
+    for row in rows:
+        known = held.setdefault(row["speaker"], {})
+        samples = np.frombuffer(base64.b64decode(row["chunk"]), "<i2").astype(np.float32) / 32768
+        feeds = {}
+        for about in inputs:
+            parts = [known.get(part["state"], np.full(part["shape"], part["initial"], NUMPY[part["dtype"]])).reshape(-1)
+                     if "state" in part else samples for part in about["columns"]]
+            feeds[about["name"]] = np.concatenate(parts).reshape(1, *about["shape"])
+        found = session.run([output["name"] for output in outputs], feeds)
+        for output, values in zip(outputs, found):
+            known.update({name: values[0] for name in output.get("held", [])})
+            for published in output["published"]:
+                expected = results[row["speaker"], row["number"]][published["key"]]
+                worst = max(worst, difference(values.reshape(-1)[published["element"]], expected))
+    assert set(held) == {row["speaker"] for row in rows} and all(len(known) == 2 for known in held.values())
+    return 1, len(rows), worst
+
+
 def main():
     ort.set_default_logger_severity(3)
     failed = False
@@ -204,6 +248,9 @@ def main():
             files, rows, worst = check(*case, folder)
             failed |= not worst <= NEAR
             print(f"{case[0]:14} {files} file{'s' if files > 1 else ' '} {rows:5} rows, largest difference {worst:.2e}")
+        files, rows, worst = check_held(folder)
+        failed |= not worst <= NEAR
+        print(f"{'voice':14} {files} file  {rows:5} rows, largest difference {worst:.2e}")
     raise SystemExit(failed)
 
 
