@@ -6,12 +6,11 @@ use crate::{
         self, Plan,
         plan::{SinkPlan, SourcePlan},
     },
-    engine::Placed,
+    engine::{self, Placed},
     pipeline::{
         broker::{self, Finding, Severity},
         golden::{self, Golden, Tolerance},
         permissions::permissions,
-        placed::placed,
     },
 };
 
@@ -32,7 +31,7 @@ pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
         return Ok(());
     }
     let found = plans.iter().zip(golden).map(|(plan, golden)| {
-        let placed = placed(plan).map_err(|error| {
+        let placed = engine::placed(&plan.engine, &plan.fields).map_err(|error| {
             let said = format!("error: pipeline `{}`: {error}", plan.name);
             Failure::rendered(Exit::Unavailable, said)
         })?;

@@ -23,6 +23,21 @@ use crate::{
     contract::{Dtype, Field, Scalar},
 };
 
+/// Where each step would run here. The models are loaded, as for serving, only where that depends on them.
+///
+/// # Errors
+/// A model cannot be loaded, or not on the device that the file demands.
+pub fn placed(spec: &EngineSpec, fields: &[Field]) -> Result<Vec<Placed>, ModelError> {
+    let steps = spec.steps.iter();
+    let settled = steps
+        .map(|step| cpu::on_gpu::settled(step.device))
+        .collect();
+    match settled {
+        Some(placed) => Ok(placed),
+        None => Ok(load(spec, fields)?.placed()),
+    }
+}
+
 /// Any error from below, kept as a cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -17,7 +17,6 @@ pub mod build;
 pub mod golden;
 mod order;
 pub mod permissions;
-pub mod placed;
 mod rejects;
 mod running;
 mod status;

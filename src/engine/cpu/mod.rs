@@ -21,7 +21,7 @@ pub mod library;
 mod load;
 mod mixing;
 mod model;
-mod on_gpu;
+pub(super) mod on_gpu;
 pub mod optimized;
 mod parity;
 pub mod raw;

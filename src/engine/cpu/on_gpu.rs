@@ -41,6 +41,18 @@ type Made = (ModelSource, Vec<Vec<usize>>, Vec<usize>, usize);
 /// The plans that some engine has now.
 static PLANS: Mutex<Vec<(Made, Weak<Planned>)>> = Mutex::new(Vec::new());
 
+/// Where a model that asks for this runs, where that is the CPU whatever the model is.
+pub(in crate::engine) fn settled(asked: Device) -> Option<Placed> {
+    let why = match asked {
+        Device::Cpu => "asked for",
+        Device::Auto if probe::present().is_err() => {
+            "there is no GPU that can be used; `forebay doctor` says why"
+        }
+        Device::Auto | Device::Cuda(_) => return None,
+    };
+    Some(Placed::new(Device::Cpu, why))
+}
+
 /// Finds where the model of a step runs. `shapes` has the shape of one row of each input; `wanted` are the places of the
 /// outputs that are needed.
 ///
@@ -53,16 +65,12 @@ pub(super) fn place(
     wanted: &[usize],
     max_rows: usize,
 ) -> Result<(Option<OnGpu>, Placed), ModelError> {
+    if let Some(placed) = settled(asked) {
+        return Ok((None, placed));
+    }
     let (number, demanded) = match asked {
-        Device::Cpu => return Ok((None, Placed::new(Device::Cpu, "asked for"))),
         Device::Cuda(number) => (number, true),
-        Device::Auto => {
-            if probe::present().is_err() {
-                let why = "there is no GPU that can be used; `forebay doctor` says why";
-                return Ok((None, Placed::new(Device::Cpu, why)));
-            }
-            (0, false)
-        }
+        Device::Auto | Device::Cpu => (0, false),
     };
     let device = Device::Cuda(number);
     if wanted.is_empty() {

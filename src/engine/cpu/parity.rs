@@ -1,8 +1,6 @@
 //! Whether a model gives on a GPU what it gives on the CPU.
 
-use ort::session::{OutputSelector, RunOptions};
-
-use super::{collect::Collector, gather, model::Model};
+use super::{catalog::came_out, collect::Collector, model::Model};
 use crate::{
     block::{Column, Series},
     contract::Dtype,
@@ -80,31 +78,13 @@ fn on_cpu(
     rows: usize,
     outputs: &[usize],
 ) -> Result<Vec<Collector>, String> {
-    let shapes: Vec<Vec<usize>> = (inputs.iter())
-        .map(|series| {
-            std::iter::once(rows)
-                .chain(series.shape.iter().copied())
-                .collect()
-        })
+    let mut found: Vec<Option<Collector>> = (came_out(model, inputs, rows, rows)?.into_iter())
+        .map(Some)
         .collect();
-    let values = (inputs.iter().zip(&shapes))
-        .map(|(series, shape)| gather::view(&series.values, 0..series.values.len(), shape))
-        .collect::<ort::Result<Vec<_>>>()
-        .map_err(|error| error.to_string())?;
-    let mut found = collectors(model, outputs);
-    let selector = outputs.iter().filter_map(|place| model.outputs.get(*place));
-    let selector = selector.fold(OutputSelector::no_default(), |selector, output| {
-        selector.with(output.name.as_str())
-    });
-    let options = RunOptions::new().map_err(|error| error.to_string())?;
-    let options = options.with_outputs(selector);
-    let came_out = (model.session)
-        .run_with_options(values.as_slice(), &options)
-        .map_err(|error| error.to_string())?;
-    for (place, collector) in found.iter_mut().enumerate() {
-        collector.append(&came_out[place], rows, rows)?;
-    }
-    Ok(found)
+    let wanted = outputs
+        .iter()
+        .filter_map(|place| found.get_mut(*place)?.take());
+    Ok(wanted.collect())
 }
 
 fn on_gpu(
@@ -114,7 +94,8 @@ fn on_gpu(
     rows: usize,
     outputs: &[usize],
 ) -> Result<Vec<Collector>, String> {
-    let mut found = collectors(model, outputs);
+    let declared = outputs.iter().filter_map(|place| model.outputs.get(*place));
+    let mut found: Vec<Collector> = declared.map(Collector::new).collect();
     let fill = |place: usize, _, to: &mut [u8]| {
         if let Some(series) = inputs.get(place) {
             let written = cells::write(&series.values, 0..series.values.len(), to);
@@ -130,11 +111,6 @@ fn on_gpu(
     gpu.run(rows, fill, take)
         .map_err(|error| error.to_string())?;
     Ok(found)
-}
-
-fn collectors(model: &Model, outputs: &[usize]) -> Vec<Collector> {
-    let declared = outputs.iter().filter_map(|place| model.outputs.get(*place));
-    declared.map(Collector::new).collect()
 }
 
 /// The element that is furthest off, where one is too far.
