@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench gpu` where there is a GPU; `-- --device cpu` measures the CPU engine on the same work, `-- --json
 //! FILE` writes the results, `-- --only mlp,trees` takes some, `-- --seconds 0.2` is shorter. `-- --write DIR` writes a
-//! pipeline for each model, with rows, and measures nothing. `make gpu-bundle` packs this program with all that it needs
+//! pipeline for each model, with rows, `-- --cases DIR` models with inputs and what the CPU gives for them, `-- --report DIR` one
+//! report of what `run.sh` left; these measure nothing. `make gpu-bundle` packs this program with all that it needs
 //! for a machine without Rust.
 #![allow(
     clippy::print_stdout,
@@ -17,6 +18,8 @@
 
 mod cases;
 mod copies;
+mod known;
+mod report;
 mod run;
 #[path = "../support/shapes.rs"]
 mod shapes;
@@ -36,6 +39,9 @@ struct Options {
     only: Vec<String>,
     json: Option<PathBuf>,
     write: Option<PathBuf>,
+    cases: Option<PathBuf>,
+    models: Option<PathBuf>,
+    report: Option<PathBuf>,
 }
 
 impl Options {
@@ -46,6 +52,9 @@ impl Options {
             only: Vec::new(),
             json: None,
             write: None,
+            cases: None,
+            models: None,
+            report: None,
         };
         let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
         while let Some(arg) = args.next() {
@@ -59,6 +68,9 @@ impl Options {
                 "--only" => options.only = value().split(',').map(str::to_owned).collect(),
                 "--json" => options.json = Some(value().into()),
                 "--write" => options.write = Some(value().into()),
+                "--cases" => options.cases = Some(value().into()),
+                "--models" => options.models = Some(value().into()),
+                "--report" => options.report = Some(value().into()),
                 other => panic!("no such option: {other}"),
             }
         }
@@ -74,6 +86,9 @@ impl Options {
 
 fn main() {
     let options = Options::of_process();
+    if let Some(folder) = &options.report {
+        return report::write(folder);
+    }
     if let Some(folder) = &options.write {
         for case in options.cases() {
             case.write(&folder.join(case.name), &options.device, cases::SERVED_ROWS);
@@ -81,6 +96,9 @@ fn main() {
         return;
     }
     library::init(None).unwrap_or_else(|error| panic!("{error}"));
+    if let Some(folder) = &options.cases {
+        return known::write(folder, options.models.as_deref());
+    }
     let gpu = gpu(&options.device);
     let Some(machine) = machine(&options.device, gpu.as_ref()) else {
         println!(
