@@ -43,7 +43,7 @@ impl fmt::Display for Device {
 }
 
 /// Where a step runs, and why there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Placed {
     /// `Cpu` or `Cuda`.
     pub device: Device,
@@ -59,6 +59,17 @@ impl Placed {
             reason: reason.into(),
         }
     }
+}
+
+/// A step that runs elsewhere from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Its number.
+    pub step: usize,
+    /// Where it ran.
+    pub from: Placed,
+    /// Where it runs.
+    pub to: Placed,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use self::device::{Device, Placed};
+pub use self::device::{Device, Moved, Placed};
 use self::{
     cpu::CpuEngine,
     state::{Held, StateSpec, Stateful},
@@ -63,6 +63,11 @@ pub trait Engine: Send {
 
     /// Where each step runs, in their order. Without any where that is not known.
     fn placed(&self) -> Vec<Placed> {
+        Vec::new()
+    }
+
+    /// Which steps run elsewhere since this was last asked: those whose device failed.
+    fn moved(&mut self) -> Vec<Moved> {
         Vec::new()
     }
 
