@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use self::device::{Device, Moved, Placed};
+pub use self::device::{Device, Gpus, Moved, Placed};
 use self::{
     cpu::CpuEngine,
     state::{Held, StateSpec, Stateful},
@@ -260,6 +260,18 @@ pub struct EngineSpec {
     /// Largest number of rows a step is given at once; a batch with more rows (one huge message)
     /// is cut.
     pub max_rows: usize,
+}
+
+impl EngineSpec {
+    /// For the engine of this number, counted from 0, where a step has several devices.
+    #[must_use]
+    pub fn for_engine(&self, number: usize) -> Self {
+        let mut spec = self.clone();
+        for step in &mut spec.steps {
+            step.device = step.device.for_engine(number);
+        }
+        spec
+    }
 }
 
 /// One model and what feeds it.

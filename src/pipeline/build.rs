@@ -15,7 +15,7 @@ use crate::{
         msgpack::MsgpackDecoder, tensor::TensorDecoder,
     },
     encode::{Encode, json::JsonEncoder, msgpack::MsgpackEncoder, tensor::TensorEncoder},
-    engine::{self, Device, Engine, ModelError},
+    engine::{self, Engine, ModelError},
     host::HostStep,
     message::Home,
     nats::{ConnectError, Connection, ServerOptions, State},
@@ -70,14 +70,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     engines.iter_mut().for_each(|engine| drop(engine.moved()));
     let hosts = hosts(plan)?;
     let running = Running::new();
-    let demanded = plan
-        .engine
-        .steps
-        .iter()
-        .filter_map(|step| match step.device {
-            Device::Cuda(number) => Some(number),
-            Device::Auto | Device::Cpu => None,
-        });
+    let demanded = (plan.engine.steps.iter()).flat_map(|step| step.device.gpus());
     let models = plan.steps.iter().map(|step| step.model.clone()).collect();
     let runs: Vec<Vec<engine::Placed>> = engines.iter().map(|engine| engine.placed()).collect();
     let gauges = metrics.gauges.clone();
@@ -162,7 +155,10 @@ pub fn table(plan: &Plan) -> Table {
 /// A model that cannot be served.
 pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
     let (spec, fields, workers) = (plan.engine.clone(), plan.fields.clone(), plan.workers);
-    let load = move || (0..workers).map(|_| engine::load(&spec, &fields)).collect();
+    let load = move || {
+        let engines = (0..workers).map(|number| engine::load(&spec.for_engine(number), &fields));
+        engines.collect()
+    };
     tokio::task::spawn_blocking(load)
         .await
         .unwrap_or_else(|error| {

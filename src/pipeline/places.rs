@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     engine::{
-        Device, Moved, Placed,
+        Moved, Placed,
         cuda::canary::{Canary, Trouble},
     },
     telemetry::metrics::PipelineGauges,
@@ -101,10 +101,7 @@ impl Inner {
     fn watch(&mut self) {
         let used: BTreeSet<usize> = (self.engines.iter())
             .filter(|(_, count)| **count > 0)
-            .filter_map(|((_, placed), _)| match placed.device {
-                Device::Cuda(number) => Some(number),
-                Device::Auto | Device::Cpu => None,
-            })
+            .flat_map(|((_, placed), _)| placed.device.gpus())
             .collect();
         self.canaries.retain(|device, _| used.contains(device));
         for device in used {
