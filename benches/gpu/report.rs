@@ -129,7 +129,7 @@ fn aims(all: &Value) -> Vec<(&'static str, f64, Option<f64>)> {
         .find(|one| one["model"] == "mlp" && one["rows"] == 1 && one["workers"] == 1)
         .and_then(|one| one["p50_us"].as_f64());
     let share = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
-    let traffic = |device: &str| all[format!("traffic-{device}")]["max_rows_per_second"].as_f64();
+    let traffic = |device: &str| all[format!("traffic-{device}")]["maximum_per_second"].as_f64();
     vec![
         (
             "encoder (MiniLM-L6, 128 tokens): sequences/s",

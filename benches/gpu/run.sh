@@ -79,11 +79,25 @@ torch() {
 
 # From NATS to NATS: the encoder on the GPU, and on all cores of the CPU.
 traffic() {
-	for device in cuda cpu; do
-		gpu --write "$results/traffic-$device" --only encoder --device $device || return $?
-		forebay bench "$results/traffic-$device/encoder/pipeline.yaml" --json >"$results/traffic-$device.json" || return $?
-		rm -rf "$results/traffic-$device"
+	place=$(mktemp -d)
+	nats-server -a 127.0.0.1 -p -1 --ports_file_dir "$place" >/dev/null 2>&1 &
+	server=$!
+	code=1
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		sleep 0.5
+		url=$(sed -n 's/.*"\(nats:[^"]*\)".*/\1/p' "$place"/*.ports 2>/dev/null | head -1)
+		[ -n "$url" ] && code=0 && break
 	done
+	for device in cuda cpu; do
+		[ $code -eq 0 ] || break
+		gpu --write "$place/$device" --only encoder --device $device || code=$?
+		forebay bench "$place/$device/encoder/pipeline.yaml" --rows "$place/$device/encoder/rows.jsonl" --nats="$url" --time 30s \
+			--json >"$results/traffic-$device.json" || code=$?
+	done
+	kill $server
+	wait $server 2>/dev/null
+	rm -rf "$place"
+	return $code
 }
 
 report() {
