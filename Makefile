@@ -16,7 +16,7 @@ COMPILED_PYTHON := $(CARGO_TARGET_DIR)/compiled-python-$(ONNX)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup models build demo test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo gpu-bundle test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -86,6 +86,15 @@ lint: check-rust ## check format, lints, and the dependencies' licences and sour
 	else \
 		echo "lint: the dependencies' licences and sources were not checked, cargo-deny is missing: $(PYTHON) scripts/setup.py --only cargo-deny"; \
 	fi
+
+gpu-bundle: check-rust check-python setup ## pack what proves and measures the CUDA engine on a machine with a GPU: target/gpu-bundle
+	@mkdir -p $(NODE_TESTS)
+	@test -x $(NODE_TESTS)/python-$(ONNX)/bin/python || $(PYTHON) -m venv $(NODE_TESTS)/python-$(ONNX)
+	@$(NODE_TESTS)/python-$(ONNX)/bin/python -m pip install --quiet --disable-pip-version-check \
+		onnx==$(ONNX) onnxruntime==1.31.1 ml_dtypes==0.6.0
+	@$(NODE_TESTS)/python-$(ONNX)/bin/python scripts/onnx_node_tests.py write $(NODE_TESTS)/cases
+	@$(CARGO) build --release --locked
+	@$(PYTHON) scripts/gpu_bundle.py $(CARGO_TARGET_DIR)/gpu-bundle --cases $(NODE_TESTS)/cases
 
 bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside bare loops
 	@$(CARGO) bench --locked

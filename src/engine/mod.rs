@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use self::device::{Device, Placed};
+pub use self::device::{Device, Gpus, Moved, Placed};
 use self::{
     cpu::CpuEngine,
     state::{Held, StateSpec, Stateful},
@@ -63,6 +63,11 @@ pub trait Engine: Send {
 
     /// Where each step runs, in their order. Without any where that is not known.
     fn placed(&self) -> Vec<Placed> {
+        Vec::new()
+    }
+
+    /// Which steps run elsewhere since this was last asked: those whose device failed.
+    fn moved(&mut self) -> Vec<Moved> {
         Vec::new()
     }
 
@@ -255,6 +260,18 @@ pub struct EngineSpec {
     /// Largest number of rows a step is given at once; a batch with more rows (one huge message)
     /// is cut.
     pub max_rows: usize,
+}
+
+impl EngineSpec {
+    /// For the engine of this number, counted from 0, where a step has several devices.
+    #[must_use]
+    pub fn for_engine(&self, number: usize) -> Self {
+        let mut spec = self.clone();
+        for step in &mut spec.steps {
+            step.device = step.device.for_engine(number);
+        }
+        spec
+    }
 }
 
 /// One model and what feeds it.

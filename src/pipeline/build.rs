@@ -65,15 +65,16 @@ pub struct Built {
 /// What the operator must fix before a message is taken.
 pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
     let metrics = PipelineMetrics::new(&plan.name);
-    let engines = golden_rows(plan, engines(plan).await?).await?;
+    let mut engines = golden_rows(plan, engines(plan).await?).await?;
+    // What moved in the golden rows is where it is; that is told below.
+    engines.iter_mut().for_each(|engine| drop(engine.moved()));
     let hosts = hosts(plan)?;
-    let runs = engines.first().map(|engine| engine.placed());
-    for (number, (step, placed)) in plan.steps.iter().zip(runs.unwrap_or_default()).enumerate() {
-        let (number, device) = (number.to_string(), placed.device.to_string());
-        metrics
-            .gauges
-            .step(&number, &step.model, &device, &placed.reason);
-    }
+    let running = Running::new();
+    let demanded = (plan.engine.steps.iter()).flat_map(|step| step.device.gpus());
+    let models = plan.steps.iter().map(|step| step.model.clone()).collect();
+    let runs: Vec<Vec<engine::Placed>> = engines.iter().map(|engine| engine.placed()).collect();
+    let gauges = metrics.gauges.clone();
+    (running.places).begin(gauges, models, demanded.collect(), &runs);
     let home = Home::new(plan.in_flight);
     let mut connections = Connections::default();
     broker::warn(plan, &mut connections).await?;
@@ -85,7 +86,6 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
             None => None,
         },
     );
-    let running = Running::new();
     let status = Status::new(
         &plan.name,
         Arc::clone(&home),
@@ -155,7 +155,10 @@ pub fn table(plan: &Plan) -> Table {
 /// A model that cannot be served.
 pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
     let (spec, fields, workers) = (plan.engine.clone(), plan.fields.clone(), plan.workers);
-    let load = move || (0..workers).map(|_| engine::load(&spec, &fields)).collect();
+    let load = move || {
+        let engines = (0..workers).map(|number| engine::load(&spec.for_engine(number), &fields));
+        engines.collect()
+    };
     tokio::task::spawn_blocking(load)
         .await
         .unwrap_or_else(|error| {

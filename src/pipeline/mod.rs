@@ -17,6 +17,7 @@ pub mod build;
 pub mod golden;
 mod order;
 pub mod permissions;
+mod places;
 mod rejects;
 mod running;
 mod status;
@@ -42,6 +43,7 @@ use crate::{
 };
 pub use order::Order;
 use order::Ordering;
+pub use places::Places;
 use rejects::RejectRoutes;
 pub use running::{Note, Running};
 pub use status::{Check, Status};

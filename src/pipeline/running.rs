@@ -8,12 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::places::Places;
+use crate::engine::Moved;
+
 /// The runs of a pipeline's models that are under way.
 #[derive(Debug)]
 pub struct Running {
     /// What all times are counted from.
     start: Instant,
     workers: Mutex<Vec<Arc<AtomicU64>>>,
+    /// Where the models run.
+    pub places: Arc<Places>,
 }
 
 /// Where one worker notes its run; once a batch, and without a lock.
@@ -22,6 +27,7 @@ pub struct Note {
     start: Instant,
     /// Milliseconds since `start`, plus one; 0 where no run is under way.
     since: Arc<AtomicU64>,
+    places: Arc<Places>,
 }
 
 impl Running {
@@ -31,6 +37,7 @@ impl Running {
         Arc::new(Self {
             start: Instant::now(),
             workers: Mutex::default(),
+            places: Arc::default(),
         })
     }
 
@@ -42,6 +49,7 @@ impl Running {
         Note {
             start: self.start,
             since,
+            places: Arc::clone(&self.places),
         }
     }
 
@@ -67,6 +75,13 @@ impl Note {
     /// It has ended.
     pub fn end(&self) {
         self.since.store(0, Ordering::Relaxed);
+    }
+
+    /// Steps of an engine run elsewhere since.
+    pub fn moved(&self, moves: &[Moved]) {
+        if !moves.is_empty() {
+            self.places.moved(moves);
+        }
     }
 }
 

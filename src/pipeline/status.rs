@@ -55,6 +55,9 @@ impl Status {
         if let Some(reason) = self.checks.iter().find_map(|check| check()) {
             return Some(reason);
         }
+        if let Some(reason) = self.running.places.trouble() {
+            return Some(reason);
+        }
         let reading = self.home.is_reading();
         (!reading).then(|| {
             "the source is not reading: it starts or stops, or is refused (see the log)".to_owned()

@@ -167,6 +167,7 @@ impl Worker {
         self.running.begin(started);
         let ran = isolate::run_isolated(engine, batch.block, Table::default());
         self.running.end();
+        self.running.moved(&engine.moved());
         let ran = ran?;
         if let Some(held) = engine.held() {
             self.note_held(held);

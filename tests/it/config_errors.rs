@@ -74,6 +74,9 @@ broken! {
     bad_listen: with("http: { listen: \"localhost:9464\" }");
     bad_url: with_source("{ nats: { url: \"http://localhost:4222\", subject: rows } }");
     gpu: with("").replace("model.onnx }", "model.onnx, device: gpu }");
+    devices_that_are_no_gpus: with("").replace("model.onnx }", "model.onnx, device: [cpu, cuda] }");
+    one_gpu_twice: with("").replace("model.onnx }", "model.onnx, device: [cuda:1, cuda:1] }");
+    fewer_workers_than_gpus: with("").replace("model.onnx }", "model.onnx, device: [cuda:0, cuda:1], workers: 1 }");
     cuda_of_no_number: with("").replace("model.onnx }", "model.onnx, device: \"cuda:first\" }");
     unset_variable: with("http: { listen: \"127.0.0.1:${METRICS_PORT}\" }\nshutdown_grace: ${1}");
     variable_in_flow: with("http: { listen: ${LISTEN} }");

@@ -29,6 +29,7 @@ mod create_streams;
 mod cuda;
 mod cuda_kernels;
 mod cuda_models;
+mod cuda_serving;
 mod doctor;
 mod engine;
 mod engine_bad;

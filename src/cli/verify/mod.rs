@@ -73,10 +73,10 @@ fn device(text: &str) -> Result<Device, String> {
 
 /// The model on its device; with `auto` on the GPU where there is one.
 fn load(device: Device, model: &Path) -> Result<Box<dyn RawModel>, RawError> {
-    Ok(match device {
+    Ok(match device.for_engine(0) {
         Device::Cuda(number) => Box::new(CudaRaw::load(model, number)?),
         Device::Auto if probe::present().is_ok() => Box::new(CudaRaw::load(model, 0)?),
-        Device::Auto | Device::Cpu => Box::new(CpuRaw::load(model)?),
+        _ => Box::new(CpuRaw::load(model)?),
     })
 }
 

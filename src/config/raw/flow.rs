@@ -8,7 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{At, Count, DeviceName, FilePath, Named, OneOrMany, TypeName, route::Nothing};
+use super::{At, Count, Devices, FilePath, Named, OneOrMany, TypeName, route::Nothing};
 use crate::contract::Scalar;
 
 /// How payloads are read: one of `json`, `msgpack`, `tensor`, `bytes`.
@@ -133,10 +133,12 @@ impl JsonSchema for ScalarValue {
 pub(in crate::config) struct Model {
     /// The ONNX file, relative to this file.
     pub(in crate::config) path: At<FilePath>,
-    /// Where it runs; `auto` takes the best that there is.
+    /// Where it runs; `auto` takes the best that there is. With a list of GPUs, `[cuda:0, cuda:1]`, the engines
+    /// (`workers`) take them in turns.
     #[serde(default)]
-    pub(in crate::config) device: DeviceName,
-    /// Engine threads, each with its own copy of the model; half of the CPU cores where left out.
+    pub(in crate::config) device: Devices,
+    /// Engine threads, each with its own copy of the model; half of the CPU cores where left out, and as many as
+    /// there are GPUs in `device` at least.
     pub(in crate::config) workers: Option<At<Count>>,
     /// Inputs that are the same for every row, with their values: one for all elements of an input, or
     /// a list with one for each. They need no feed then: `{ sr: 16000 }`.

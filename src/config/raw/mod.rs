@@ -27,7 +27,7 @@ pub(super) use self::{
     state::{State, StateValue},
     step::{Feed, Step},
     value::{
-        BrokerName, DeviceName, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
+        BrokerName, Devices, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
         TypeName, Url,
     },
 };

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     config::report::{clipped, listed, nearest},
     contract::Dtype,
-    engine::Device,
+    engine::{Device, Gpus},
+    graph::params::OneOrMany,
     sink::template::Template,
 };
 
@@ -236,13 +237,46 @@ impl DeviceName {
     }
 }
 
-impl Default for DeviceName {
-    fn default() -> Self {
-        Self(Device::Auto)
+/// Where a model runs: a device, or a list of GPUs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::config) struct Devices(pub(in crate::config) Device);
+
+impl<'de> Deserialize<'de> for Devices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let OneOrMany(names) = OneOrMany::<DeviceName>::deserialize(deserializer)?;
+        if let [DeviceName(one)] = names[..] {
+            return Ok(Self(one));
+        }
+        let numbers: Option<Vec<usize>> = (names.iter())
+            .map(|DeviceName(device)| match device {
+                Device::Cuda(number) => Some(*number),
+                _ => None,
+            })
+            .collect();
+        let gpus = numbers.and_then(|numbers| Gpus::of(&numbers));
+        gpus.map(|gpus| Self(Device::Cudas(gpus))).ok_or_else(|| {
+            de::Error::custom(
+                "a list of devices is one of GPUs, each once, numbered from 0 to 63: `[cuda:0, cuda:1]`",
+            )
+        })
     }
 }
 
-impl Serialize for DeviceName {
+impl JsonSchema for Devices {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Devices".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        OneOrMany::<DeviceName>::json_schema(generator)
+    }
+}
+
+impl Serialize for Devices {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }

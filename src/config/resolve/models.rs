@@ -174,10 +174,27 @@ impl<'r> Resolver<'r> {
             }
             return 1;
         }
+        let most = list
+            .models()
+            .max_by_key(|model| model.device().gpus().len());
+        let gpus = most.map_or(0, |model| model.device().gpus().len());
         let Some(first) = written.next() else {
             let cores = thread::available_parallelism().map_or(1, usize::from);
-            return (cores / 2).max(1);
+            return (cores / 2).max(gpus).max(1);
         };
+        if let Some(most) = most.filter(|_| first.value.0 < gpus) {
+            let workers = first.value.0;
+            self.report(
+                Report::new(format!(
+                    "the model `{}` is to run on {gpus} GPUs, by fewer engines",
+                    most.name
+                ))
+                .at(&first.span(), format!("{workers} here"))
+                .help(format!(
+                    "each engine runs on one of them: write `workers: {gpus}` or more, or leave it out"
+                )),
+            );
+        }
         if let Some(other) = written.find(|other| other.value != first.value) {
             self.report(
                 Report::new("the models do not agree about `workers`")

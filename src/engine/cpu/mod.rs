@@ -28,7 +28,9 @@ pub mod raw;
 mod step;
 
 use self::{feed::Taken, step::Step};
-use super::{Engine, EngineError, EngineSpec, ModelError, OutputRef, Placed, state::StateValue};
+use super::{
+    Engine, EngineError, EngineSpec, ModelError, Moved, OutputRef, Placed, state::StateValue,
+};
 pub use crate::graph::hints::Width;
 use crate::{
     block::{Column, Series, Strings, Table},
@@ -170,6 +172,18 @@ impl Engine for CpuEngine {
 
     fn placed(&self) -> Vec<Placed> {
         self.steps.iter().map(|step| step.placed.clone()).collect()
+    }
+
+    fn moved(&mut self) -> Vec<Moved> {
+        let steps = self.steps.iter_mut().enumerate();
+        let moved = steps.filter_map(|(number, step)| {
+            Some(Moved {
+                step: number,
+                from: step.moved_from.take()?,
+                to: step.placed.clone(),
+            })
+        });
+        moved.collect()
     }
 }
 

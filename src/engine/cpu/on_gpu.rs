@@ -48,7 +48,7 @@ pub(in crate::engine) fn settled(asked: Device) -> Option<Placed> {
         Device::Auto if probe::present().is_err() => {
             "there is no GPU that can be used; `forebay doctor` says why"
         }
-        Device::Auto | Device::Cuda(_) => return None,
+        Device::Auto | Device::Cuda(_) | Device::Cudas(_) => return None,
     };
     Some(Placed::new(Device::Cpu, why))
 }
@@ -68,9 +68,9 @@ pub(super) fn place(
     if let Some(placed) = settled(asked) {
         return Ok((None, placed));
     }
-    let (number, demanded) = match asked {
+    let (number, demanded) = match asked.for_engine(0) {
         Device::Cuda(number) => (number, true),
-        Device::Auto | Device::Cpu => (0, false),
+        _ => (0, false),
     };
     let device = Device::Cuda(number);
     if wanted.is_empty() {

@@ -34,6 +34,8 @@ pub(super) struct Step {
     gpu: Option<OnGpu>,
     /// Where it runs.
     pub(super) placed: Placed,
+    /// Where it ran before, until that is told.
+    pub(super) moved_from: Option<Placed>,
 }
 
 /// On which rows a step runs.
@@ -90,6 +92,7 @@ impl Step {
             when,
             gpu,
             placed,
+            moved_from: None,
         })
     }
 
@@ -192,7 +195,8 @@ impl Step {
         // Nothing of the batch has come out yet: outputs are taken when all went well.
         let why = format!("{} failed: {error}", gpu.device);
         tracing::error!("{why}; from now on the CPU runs the model");
-        self.placed = Placed::new(Device::Cpu, why);
+        let before = std::mem::replace(&mut self.placed, Placed::new(Device::Cpu, why));
+        self.moved_from.get_or_insert(before);
         self.gpu = None;
         None
     }

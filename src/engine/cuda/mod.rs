@@ -5,12 +5,14 @@
 //! - [`lower`](mod@lower) turns an optimised ONNX graph into a [`plan`]: launches on places; `launch` has a file for each
 //!   family of kernels and writes what they take
 //! - [`gpu`] is a GPU that was opened; [`model`] is a model on it, with a plan for each of some numbers of rows (`bucket`)
+//! - [`canary`] sees whether a device computes
 //! - [`operators`] is the page about what can be lowered
 //! - [`raw`] runs any model as it is, for `forebay verify`
 //! - [`kernels`] are those that are built in
 //! - `cells` turns columns into the bytes of a device's memory, and back
 
 mod bucket;
+pub mod canary;
 pub(super) mod cells;
 pub mod device;
 pub mod gpu;

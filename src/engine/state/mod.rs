@@ -17,7 +17,7 @@ use self::{
     store::Store,
     waves::{Waves, together},
 };
-use super::{ColumnRef, Engine, EngineError, EngineSpec, OutputRef, Placed};
+use super::{ColumnRef, Engine, EngineError, EngineSpec, Moved, OutputRef, Placed};
 use crate::{
     block::{Column, Series, Table},
     contract::{Dtype, Field, Scalar},
@@ -250,6 +250,10 @@ impl Engine for Stateful {
 
     fn placed(&self) -> Vec<Placed> {
         self.inner.placed()
+    }
+
+    fn moved(&mut self) -> Vec<Moved> {
+        self.inner.moved()
     }
 
     fn held(&self) -> Option<Held> {

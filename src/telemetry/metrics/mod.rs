@@ -320,10 +320,10 @@ impl PipelineGauges {
         self.ready.set(f64::from(u8::from(ready)));
     }
 
-    /// Which model a step runs, where, and why there.
-    pub fn step(&self, step: &str, model: &str, device: &str, reason: &str) {
+    /// Which model a step runs, where, and why there; or that it does no longer.
+    pub fn step(&self, step: &str, model: &str, device: &str, reason: &str, there: bool) {
         gauge!(STEP_INFO, "pipeline" => self.pipeline.clone(), "step" => step.to_owned(),
             "model" => model.to_owned(), "device" => device.to_owned(), "reason" => reason.to_owned())
-        .set(1.0);
+        .set(f64::from(u8::from(there)));
     }
 }

@@ -225,7 +225,7 @@ mod tests {
             all.gauges.in_flight(in_flight, in_flight);
             all.gauges.running(ms);
             all.gauges.ready(true);
-            all.gauges.step("0", "income", "cpu", "asked for");
+            all.gauges.step("0", "income", "cpu", "asked for", true);
         });
         handle.render()
     }

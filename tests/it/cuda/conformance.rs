@@ -185,13 +185,13 @@ fn compared(found: &Tensor, wanted: &Tensor) -> Result<(), String> {
 
 /// How a model does on the fake: nothing to say where it equals ONNX Runtime, else why it does not run or how it differs.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     Equal,
     Uncovered(String),
     Wrong(String),
 }
 
-fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
+pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     graph::write(model, &path).unwrap();

@@ -6,3 +6,4 @@ mod fake;
 mod faults;
 mod optimized;
 mod ring;
+mod shapes;

@@ -1,0 +1,111 @@
+#!/bin/sh
+# Everything that only a GPU can show, on a Linux machine (x86-64) with an NVIDIA driver: what is there, whether the engine
+# computes there what ONNX Runtime computes on the CPU, whether its kernels stay inside their memory, and how fast it is.
+#
+#   ./run.sh [RESULTS] [STAGE...]     stages: doctor verify sanitize bench torch traffic report; all where none is named
+#
+# Results go to ./results, or to the folder named first: one JSON file for each stage, and report.json and report.md of all.
+# BENCH_ARGS is given to the benchmark (`--seconds 0.1`). The exit code is that of the worst stage: 0 only when everything ran and nothing differed.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+results=${1:-$here/results}
+[ $# -gt 0 ] && shift
+stages=${*:-doctor verify sanitize bench torch traffic report}
+mkdir -p "$results"
+results=$(cd "$results" && pwd)
+cd "$here" || exit 1
+# What is packed is unpacked once.
+if [ ! -x parts/forebay ]; then
+	mkdir -p parts && tar xzf parts.tar.gz -C parts || exit 1
+fi
+PATH=$here/parts:$PATH
+export FOREBAY_ONNXRUNTIME="$here/parts/libonnxruntime.so" FOREBAY_NATS_SERVER="$here/parts/nats-server" ORT_DISABLE_TELEMETRY=1
+python=$(command -v python3 || true)
+worst=0
+
+said() { printf '\n== %s\n' "$*"; }
+# Runs a stage's command; a stage that fails is told, and the others still run.
+stage() {
+	"$@"
+	code=$?
+	[ $code -eq 0 ] || printf 'run.sh: %s: exit %s\n' "$1" "$code" >&2
+	[ $code -le $worst ] || worst=$code
+}
+
+doctor() {
+	forebay doctor --json >"$results/doctor.json"
+	forebay doctor
+}
+
+# 1: something differs. 69: some cases have operators that are not covered, which is no fault here.
+verify() {
+	forebay verify parts/cases --device cuda --json >"$results/verify.json"
+	code=$?
+	forebay verify parts/cases --device cuda --quiet | tail -40
+	[ $code -eq 69 ] && return 0
+	return $code
+}
+
+# Out-of-bounds accesses, and races between threads of a block. Slow: small models, no operators one by one.
+sanitize() {
+	tool=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
+	if [ -z "$tool" ]; then
+		echo "compute-sanitizer is not here: not run" | tee "$results/sanitize.txt"
+		return 0
+	fi
+	: >"$results/sanitize.txt"
+	bad=0
+	for check in memcheck racecheck; do
+		echo "-- $check" >>"$results/sanitize.txt"
+		"$tool" --tool $check --error-exitcode 9 --target-processes all \
+			parts/forebay verify parts/cases/shape_* --device cuda >>"$results/sanitize.txt" 2>&1 || bad=$?
+	done
+	grep -E -- '^-- |ERROR SUMMARY|RACECHECK SUMMARY' "$results/sanitize.txt"
+	return $bad
+}
+
+bench() {
+	gpu --device cuda ${BENCH_ARGS:-} --json "$results/engine.json" || return $?
+	gpu --device cpu --only encoder,mlp --json "$results/engine-cpu.json"
+}
+
+torch() {
+	if [ -z "$python" ] || ! $python -c 'import torch' 2>/dev/null; then
+		echo "there is no PyTorch here: not compared"
+		return 0
+	fi
+	$python torch_variants.py "$results/torch.json"
+}
+
+# From NATS to NATS: the encoder on the GPU, and on all cores of the CPU.
+traffic() {
+	place=$(mktemp -d)
+	nats-server -a 127.0.0.1 -p -1 --ports_file_dir "$place" >/dev/null 2>&1 &
+	server=$!
+	code=1
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		sleep 0.5
+		url=$(sed -n 's/.*"\(nats:[^"]*\)".*/\1/p' "$place"/*.ports 2>/dev/null | head -1)
+		[ -n "$url" ] && code=0 && break
+	done
+	for device in cuda cpu; do
+		[ $code -eq 0 ] || break
+		gpu --write "$place/$device" --only encoder --device $device || code=$?
+		forebay bench "$place/$device/encoder/pipeline.yaml" --rows "$place/$device/encoder/rows.jsonl" --nats="$url" --time 30s \
+			--json >"$results/traffic-$device.json" || code=$?
+	done
+	kill $server
+	wait $server 2>/dev/null
+	rm -rf "$place"
+	return $code
+}
+
+report() {
+	gpu --report "$results"
+}
+
+for name in $stages; do
+	said "$name"
+	stage "$name"
+done
+exit $worst

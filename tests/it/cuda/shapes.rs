@@ -1,0 +1,111 @@
+//! Models of well-known shapes, small ones, on the fake: an MLP, an encoder, two kinds of convolutional networks, LSTM
+//! layers and trees.
+
+use forebay::{
+    engine::raw::Value,
+    graph::{
+        proto::Model,
+        tensor::{Data, Element, Raw},
+    },
+};
+
+use super::conformance::{Outcome, outcome};
+use crate::support::fake_cuda;
+
+#[allow(dead_code, reason = "the benchmark uses all of it")]
+#[path = "../../../benches/support/shapes.rs"]
+mod shapes;
+
+use shapes::{Encoder, Random};
+
+const ROWS: usize = 5;
+const SEEDS: u32 = 40;
+
+const ENCODER: Encoder = Encoder {
+    layers: 2,
+    hidden: 24,
+    heads: 3,
+    inner: 40,
+    words: 50,
+    tokens: 9,
+};
+
+fn numbers(random: &mut Random, name: &str, shape: &[usize]) -> (String, Value<Raw>) {
+    let shape = [&[ROWS], shape].concat();
+    let count = shape.iter().product();
+    let bytes: Vec<u8> = std::iter::repeat_with(|| random.number() as f32)
+        .take(count)
+        .flat_map(f32::to_le_bytes)
+        .collect();
+    let raw = Raw {
+        element: Element::Float32,
+        shape,
+        data: Data::Packed(bytes.into()),
+    };
+    (name.to_owned(), Value::Tensor(raw))
+}
+
+/// Whole numbers, by row and place.
+fn wholes(name: &str, of: impl Fn(usize, usize) -> usize) -> (String, Value<Raw>) {
+    let cells = (0..ROWS).flat_map(|row| (0..ENCODER.tokens).map(move |at| (row, at)));
+    let bytes: Vec<u8> = cells
+        .flat_map(|(row, at)| (of(row, at) as u64).to_le_bytes())
+        .collect();
+    let raw = Raw {
+        element: Element::Int64,
+        shape: vec![ROWS, ENCODER.tokens],
+        data: Data::Packed(bytes.into()),
+    };
+    (name.to_owned(), Value::Tensor(raw))
+}
+
+/// Each with its name and what it is given.
+fn cases() -> Vec<(&'static str, Model, Vec<(String, Value<Raw>)>)> {
+    let mut random = Random::new(3);
+    let mut numbers = |name, shape: &[usize]| vec![numbers(&mut random, name, shape)];
+    vec![
+        ("mlp", shapes::mlp(&[13, 24, 17, 3]), numbers("x", &[13])),
+        (
+            "encoder",
+            shapes::encoder(ENCODER),
+            vec![
+                wholes("input_ids", |row, at| (row * 31 + at * 7) % ENCODER.words),
+                // Rows of all lengths, one token at least.
+                wholes("attention_mask", |row, at| usize::from(at <= row * 2)),
+            ],
+        ),
+        (
+            "resnet18",
+            shapes::resnet18(32, 4, 5),
+            numbers("image", &[3, 32, 32]),
+        ),
+        (
+            "mobilenet",
+            shapes::mobilenet(32, 2, 5),
+            numbers("image", &[3, 32, 32]),
+        ),
+        ("lstm", shapes::lstm(7, 5, 6, 3), numbers("x", &[7, 5])),
+        ("trees", shapes::trees(20, 5, 9), numbers("x", &[9])),
+    ]
+}
+
+#[test]
+fn models_of_well_known_shapes_give_what_they_give_on_the_cpu() {
+    for seed in 0..SEEDS {
+        let outcome = fake_cuda::run(
+            "cuda::shapes::case_shapes",
+            &[("FAKE_SEED", &seed.to_string())],
+        );
+        assert!(outcome.passed, "seed {seed}: {outcome:?}");
+        let violations = &outcome.report["violations"];
+        assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
+    }
+}
+
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+fn case_shapes() {
+    for (name, model, inputs) in cases() {
+        assert_eq!(outcome(&model, &inputs), Outcome::Equal, "{name}");
+    }
+}
