@@ -11,11 +11,15 @@ use super::{
     load::load,
     model::Model,
     on_gpu::{self, OnGpu},
+    trim::{self, Trim},
 };
 use crate::{
     block::{Column, Series, Table},
     contract::Scalar,
-    engine::{Device, EngineError, ModelError, Placed, StepSpec, When, cuda::model::RunError},
+    engine::{
+        Device, EngineError, ModelError, Placed, StepSpec, When,
+        cuda::{model::RunError, texts::Texts},
+    },
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -28,6 +32,8 @@ pub(super) struct Step {
     results: Vec<Collector>,
     /// Asks the runtime for the wanted outputs only.
     options: RunOptions<HasSelectedOutputs>,
+    /// Leaves out padding that a batch does not need.
+    trim: Option<Trim>,
     /// On which rows it runs, where not on all.
     when: Option<Condition>,
     /// Runs the model in place of its session, where it runs on a GPU.
@@ -62,7 +68,13 @@ impl Step {
         earlier: &[Self],
         max_rows: usize,
     ) -> Result<Self, ModelError> {
-        let (mut model, feeds) = load(spec, taken, earlier)?;
+        let (mut model, feeds, trim) = match trim::tried(spec, &wanted, taken, earlier) {
+            Some((model, feeds, trim)) => (model, feeds, Some(trim)),
+            None => {
+                let (model, feeds) = load(spec, taken, earlier)?;
+                (model, feeds, None)
+            }
+        };
         let when = (spec.when.as_ref())
             .map(|when| Condition::new(when, earlier))
             .transpose()
@@ -87,6 +99,7 @@ impl Step {
             wanted,
             results,
             options,
+            trim,
             when,
             gpu,
             placed,
@@ -173,14 +186,17 @@ impl Step {
     ) -> Option<Result<(), EngineError>> {
         let gpu = self.gpu.as_mut()?;
         let (feeds, results) = (&mut self.feeds, &mut self.results);
-        let fill = |place: usize, fed: usize, to: &mut [u8]| match feeds.get_mut(place) {
-            Some(feed) => feed.upload(place, from, rows.clone(), fed, to),
+        let fill = |place: usize, fed: usize, to: &mut [u8], texts: &mut Texts| match feeds
+            .get_mut(place)
+        {
+            Some(feed) => feed.upload(place, from, rows.clone(), fed, (to, texts)),
             None => Ok(()),
         };
-        let take = |place: usize, slot: &_, bytes: &[u8]| match results.get_mut(place) {
-            Some(result) => result.append_bytes(slot, bytes),
-            None => Ok(()),
-        };
+        let take =
+            |place: usize, slot: &_, bytes: &[u8], texts: &Texts| match results.get_mut(place) {
+                Some(result) => result.append_bytes(slot, bytes, texts),
+                None => Ok(()),
+            };
         let error = match gpu.model.run(rows.len(), fill, take) {
             Ok(()) => return Some(Ok(())),
             Err(RunError::Device(error)) => error,
@@ -199,6 +215,14 @@ impl Step {
 
     fn run_in_session(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         let fed = self.model.batch.unwrap_or(rows.len());
+        if let Some(trim) = &self.trim {
+            let kept = trim.kept(&self.feeds, from, rows.clone());
+            for (place, feed) in self.feeds.iter_mut().enumerate() {
+                if trim.cuts(place) {
+                    feed.keep(kept.clone());
+                }
+            }
+        }
         for (place, feed) in self.feeds.iter_mut().enumerate() {
             feed.fill(place, from, rows.clone(), fed)
                 .map_err(|why| EngineError::Batch(why.into()))?;
