@@ -142,13 +142,7 @@ impl Step {
         if rows.len() == table.rows {
             return self.run_rows(all, table.rows, max_rows);
         }
-        let picked: Vec<Vec<Series>> = (self.feeds.iter())
-            .map(|feed| {
-                let columns = feed.columns.iter();
-                let series = columns.filter_map(|source| source.series(table, earlier));
-                series.map(|series| picked(series, &rows)).collect()
-            })
-            .collect();
+        let picked = self.picked(all, &rows);
         self.run_rows(From::Picked(&picked), rows.len(), max_rows)?;
         let otherwise = self.when.as_ref().and_then(|when| when.otherwise.clone());
         for result in &mut self.results {
@@ -163,12 +157,60 @@ impl Step {
         rows: usize,
         max_rows: usize,
     ) -> Result<(), EngineError> {
+        let trim = self
+            .trim
+            .as_ref()
+            .filter(|_| self.gpu.is_none() && self.model.batch.is_none());
+        if let Some(groups) = trim.and_then(|trim| trim.groups(&self.feeds, from, rows)) {
+            return self.run_groups(from, &groups, max_rows);
+        }
         // The buckets of a GPU go up to `max_rows`.
         let most = self.model.batch.unwrap_or(max_rows);
         for start in (0..rows).step_by(most) {
             self.run_some(from, start..rows.min(start + most))?;
         }
         Ok(())
+    }
+
+    /// Runs groups of rows, and puts what comes out back into the order of the rows.
+    fn run_groups(
+        &mut self,
+        from: From<'_>,
+        groups: &[Vec<usize>],
+        max_rows: usize,
+    ) -> Result<(), EngineError> {
+        let order = groups.concat();
+        let picked = self.picked(from, &order);
+        let mut start = 0;
+        for group in groups {
+            let end = start + group.len();
+            for first in (start..end).step_by(max_rows) {
+                self.run_some(From::Picked(&picked), first..end.min(first + max_rows))?;
+            }
+            start = end;
+        }
+        let mut back = vec![0; order.len()];
+        for (at, row) in order.iter().enumerate() {
+            if let Some(place) = back.get_mut(*row) {
+                *place = at;
+            }
+        }
+        for result in &mut self.results {
+            let width = result.series.width();
+            result.series.values = result.series.values.pick(&back, width);
+        }
+        Ok(())
+    }
+
+    /// These rows of what feeds the step.
+    fn picked(&self, from: From<'_>, rows: &[usize]) -> Vec<Vec<Series>> {
+        let feeds = self.feeds.iter().enumerate();
+        let of = |(place, feed): (usize, &Feed)| {
+            let columns = feed.columns.iter().enumerate();
+            let series = columns.filter_map(|(at, source)| from.series(place, at, *source));
+            series.map(|series| picked(series, rows)).collect()
+        };
+        feeds.map(of).collect()
     }
 
     fn run_some(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {

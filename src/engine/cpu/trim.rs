@@ -185,6 +185,24 @@ impl Trim {
         Err(last)
     }
 
+    /// The places that are no padding, of each of these rows.
+    fn spans<'a>(
+        &'a self,
+        feeds: &[Feed],
+        from: From<'a>,
+        rows: Range<usize>,
+    ) -> Option<impl Iterator<Item = Range<usize>> + 'a> {
+        let source = feeds.get(self.mask)?.columns.first()?;
+        let Column::I64(mask) = &from.series(self.mask, 0, *source)?.values else {
+            return None;
+        };
+        let rows = mask.get(rows.start * self.length..rows.end * self.length)?;
+        Some(rows.chunks_exact(self.length).map(|row| {
+            let end = row.iter().rposition(|it| *it != 0).map_or(0, |at| at + 1);
+            row.iter().position(|it| *it != 0).unwrap_or(0)..end
+        }))
+    }
+
     /// The part of each row that these rows need; `None` where that is all of it.
     pub(super) fn kept(
         &self,
@@ -192,33 +210,45 @@ impl Trim {
         from: From<'_>,
         rows: Range<usize>,
     ) -> Option<Range<usize>> {
-        let source = feeds.get(self.mask)?.columns.first()?;
-        let mask = &from.series(self.mask, 0, *source)?.values;
-        let Column::I64(mask) = mask else {
-            return None;
+        let all = self
+            .spans(feeds, from, rows)?
+            .filter(|span| !span.is_empty());
+        let all = all.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
+        let Range { start, end } = all.unwrap_or(0..0);
+        let length = bucket(end - start, self.length);
+        // Padding is on one side.
+        let start = if end == self.length {
+            end - length
+        } else {
+            start.min(self.length - length)
         };
-        let (mut start, mut end) = (self.length, 0);
-        for row in mask
-            .chunks_exact(self.length)
-            .take(rows.end)
-            .skip(rows.start)
-        {
-            // What lies within is not looked at again.
-            let before = row.iter().take(start).position(|it| *it != 0);
-            let behind = row.iter().skip(end).rposition(|it| *it != 0);
-            start = before.unwrap_or(start);
-            end = behind.map_or(end, |at| end + at + 1);
+        (length < self.length).then_some(start..start + length)
+    }
+
+    /// Rows that had better run by themselves, the shortest first, since one long row would make all others as long.
+    pub(super) fn groups(
+        &self,
+        feeds: &[Feed],
+        from: From<'_>,
+        rows: usize,
+    ) -> Option<Vec<Vec<usize>>> {
+        let spans = self.spans(feeds, from, 0..rows)?;
+        let lengths = spans
+            .map(|span| bucket(span.len(), self.length))
+            .enumerate();
+        let mut sorted: Vec<(usize, usize)> = lengths.map(|(row, length)| (length, row)).collect();
+        sorted.sort_unstable();
+        let mut ends = vec![sorted.len()];
+        while let Some(end) = split(sorted.get(..*ends.last()?)?) {
+            ends.push(end);
         }
-        let length = bucket(end.saturating_sub(start), self.length);
-        (length < self.length).then(|| {
-            // Padding is on one side.
-            let start = if end == self.length {
-                end - length
-            } else {
-                start.min(self.length - length)
-            };
-            start..start + length
-        })
+        let mut start = 0;
+        let groups = ends.iter().rev().map(|end| {
+            let group = sorted.get(start..*end).unwrap_or_default();
+            start = *end;
+            group.iter().map(|(_, row)| *row).collect()
+        });
+        (ends.len() > 1).then(|| groups.collect())
     }
 
     /// Whether this input is cut.
@@ -238,6 +268,20 @@ fn bucket(length: usize, most: usize) -> usize {
         power
     };
     up.min(most)
+}
+
+/// How many of the shortest rows (by rising length) had better run by themselves: where that saves the most tokens, if it is
+/// a quarter of all and more than a run costs besides.
+fn split(sorted: &[(usize, usize)]) -> Option<usize> {
+    /// A run more reads all weights once more.
+    const RUN: usize = 64;
+    let (longest, _) = *sorted.last()?;
+    let saved = |count: usize| {
+        let (length, _) = sorted.get(count.checked_sub(1)?)?;
+        Some((count * (longest - length), count))
+    };
+    let (saved, count) = (1..sorted.len()).filter_map(saved).max()?;
+    (saved >= RUN && saved * 4 >= longest * sorted.len()).then_some(count)
 }
 
 /// Rows of three tokens and more, with padding behind them.
@@ -306,5 +350,21 @@ mod tests {
             ]
         );
         assert_eq!(bucket(3, 5), 5);
+    }
+
+    #[test]
+    fn a_long_row_is_left_alone_where_that_saves_much() {
+        let split = |lengths: &[usize]| {
+            let rows: Vec<(usize, usize)> = lengths.iter().copied().zip(0..).collect();
+            split(&rows)
+        };
+        assert_eq!(split(&[16, 16, 16, 64]), Some(3));
+        assert_eq!(split(&[8, 16, 16, 64]), Some(3));
+        assert_eq!(split(&[16, 64]), None, "48 tokens");
+        assert_eq!(split(&[48, 48, 48, 64]), None, "a fifth");
+        assert_eq!(split(&[16, 512, 512, 512]), None, "a quarter less one");
+        assert_eq!(split(&[8, 512, 512]), Some(1));
+        assert_eq!(split(&[64]), None);
+        assert_eq!(split(&[]), None);
     }
 }
