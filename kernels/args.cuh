@@ -367,6 +367,7 @@ struct MapArgs {
     uint64_t fallback;
 };
 
+#include "args_boxes.cuh"
 // ---- canary.cu: `canary`: to[i] = i * 2654435761 ^ seed, modulo 2^32; readiness runs it.
 struct CanaryArgs {
     uint32_t *to;
@@ -383,7 +384,7 @@ struct CanaryArgs {
     X(gemm_f32, GemmArgs) X(gemm_f64, GemmArgs) X(gemm_f16, GemmArgs) X(conv_f32, ConvArgs) X(conv_direct_f32, ConvArgs)     \
     X(conv_transpose_f32, ConvArgs) X(pool_f32, PoolArgs) X(resample_f32, ResampleArgs) X(lstm_cell_f32, LstmCellArgs)       \
     X(gru_cell_f32, GruCellArgs) X(trees_f32, TreesArgs) X(trees_f64, TreesArgs) X(class_scores, ClassScoresArgs)            \
-    X(map_i64, MapArgs) X(map_f32, MapArgs)
+    X(map_i64, MapArgs) X(map_f32, MapArgs) X(nms_f32, NmsArgs)
 
 static_assert(sizeof(void *) == 8, "the engine writes addresses as 8 bytes");
 static_assert(sizeof(Instruction) == 24 && sizeof(Operand) == 40, "");
@@ -396,4 +397,4 @@ static_assert(sizeof(LayerNormArgs) == 96 && sizeof(LpNormalizeArgs) == 56 && si
 static_assert(sizeof(ConvArgs) == 128 && sizeof(PoolArgs) == 96 && sizeof(ResampleArgs) == 72, "");
 static_assert(sizeof(LstmCellArgs) == 88 && sizeof(GruCellArgs) == 96, "");
 static_assert(sizeof(TreeNode32) == 20 && sizeof(TreeNode64) == 24 && sizeof(TreeLeaf) == 16 && sizeof(TreesArgs) == 80, "");
-static_assert(sizeof(ClassScoresArgs) == 40 && sizeof(MapArgs) == 64 && sizeof(CanaryArgs) == 16, "");
+static_assert(sizeof(NmsArgs) == 72 && sizeof(ClassScoresArgs) == 40 && sizeof(MapArgs) == 64 && sizeof(CanaryArgs) == 16, "");

@@ -12,6 +12,7 @@
 #include "gather.cu"
 #include "trees.cu"
 #include "labels.cu"
+#include "boxes.cu"
 #include "rnn.cu"
 #include "pool.cu"
 #include "conv.cu"

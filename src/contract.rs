@@ -119,6 +119,8 @@ pub struct Field {
     pub values: Option<Vec<Scalar>>,
     /// Made of another field by a step, and never read from a message.
     pub derived: bool,
+    /// Where rows are padded to one length: the place of the field that is 0 for what is padding, and of the same shape.
+    pub padding: Option<usize>,
 }
 
 impl Field {
@@ -134,6 +136,7 @@ impl Field {
             range: None,
             values: None,
             derived: false,
+            padding: None,
         }
     }
 

@@ -6,6 +6,8 @@ mod column;
 mod pick;
 mod pieces;
 
+use std::ops::Range;
+
 pub use self::{
     column::Column,
     pieces::{Blobs, Strings},
@@ -41,6 +43,18 @@ impl Series {
     /// Elements in one row.
     pub fn width(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// A copy of a part of each of these rows, whose values are lists.
+    #[must_use]
+    pub fn cut(&self, rows: Range<usize>, part: &Range<usize>) -> Self {
+        let width = self.width();
+        let mut cut = Self::new(self.values.dtype(), vec![part.len()]);
+        for row in rows {
+            let start = row * width;
+            (cut.values).extend_from(&self.values, start + part.start..start + part.end);
+        }
+        cut
     }
 
     /// Whether this row has a value.

@@ -39,6 +39,32 @@ macro_rules! pieces {
                 (0..self.len()).map(|index| self.get(index).unwrap_or_default())
             }
 
+            /// Gives `each` these values: bytes that begin with the value and go on with whatever lies behind it, `N` at
+            /// least, and the value's length.
+            pub fn each_with_rest<const N: usize>(
+                &self,
+                elements: std::ops::Range<usize>,
+                mut each: impl FnMut(&[u8], usize),
+            ) {
+                let all: &[u8] = self.all.as_ref();
+                // The last bytes once more, with zeros behind them.
+                let near = all.len().saturating_sub(N);
+                let mut last = [[0; N]; 2];
+                let tail = all.get(near..).unwrap_or_default();
+                let to = last.as_flattened_mut();
+                to.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+                let last = last.as_flattened();
+                let mut start = self.start(elements.start);
+                for end in self.ends.get(elements).unwrap_or_default() {
+                    let rest = match start.checked_sub(near) {
+                        Some(at) => last.get(at..),
+                        None => all.get(start..),
+                    };
+                    each(rest.unwrap_or_default(), end - start);
+                    start = *end;
+                }
+            }
+
             fn start(&self, index: usize) -> usize {
                 match index.checked_sub(1) {
                     Some(before) => self.ends.get(before).copied().unwrap_or(self.all.len()),

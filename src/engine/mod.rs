@@ -4,6 +4,7 @@
 pub mod cpu;
 pub mod cuda;
 pub mod device;
+mod dictionary;
 pub mod isolate;
 mod python;
 pub mod raw;

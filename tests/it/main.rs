@@ -82,5 +82,6 @@ mod suspects;
 mod transform_errors;
 mod transform_formats;
 mod transform_rows;
+mod trim;
 mod verify;
 mod when;

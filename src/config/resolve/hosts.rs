@@ -14,6 +14,9 @@ use crate::{
     contract::Field,
 };
 
+/// The column that says where others of the same step are padded.
+const MASK: &str = "attention_mask";
+
 /// Where nothing is said about fields, what the step reads is one.
 pub(super) fn host_fields(item: &Item<'_>, host: &HostItem<'_>, fields: &mut Fields) {
     let input = item.raw.and_then(|raw| raw.input.as_ref());
@@ -61,7 +64,9 @@ impl Resolver<'_> {
         };
         let start = fields.list.len();
         Self::note_ids(step.highest_id(), host, start, fields);
-        for given in step.gives() {
+        let gives = step.gives();
+        let mask = gives.iter().position(|given| given.part == MASK);
+        for given in gives {
             let name = match given.part {
                 "" => host.output.to_owned(),
                 part => format!("{}.{part}", host.output),
@@ -80,6 +85,7 @@ impl Resolver<'_> {
             }
             let mut field = Field::new(name, given.dtype, given.shape);
             field.derived = true;
+            field.padding = mask.map(|place| start + place);
             fields.list.push(field);
             fields.spans.push(Some(host.output_span.clone()));
             fields.used.push(false);

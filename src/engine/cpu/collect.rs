@@ -8,7 +8,7 @@ use crate::{
     contract::{Dtype, Scalar},
     engine::{
         OutputInfo,
-        cuda::{cells, plan::Slot},
+        cuda::{cells, plan::Slot, texts::Texts},
     },
 };
 
@@ -129,12 +129,17 @@ impl Collector {
     ///
     /// # Errors
     /// They have a shape other than before, or a type that cannot be kept; in words that name the output.
-    pub(super) fn append_bytes(&mut self, slot: &Slot, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn append_bytes(
+        &mut self,
+        slot: &Slot,
+        bytes: &[u8],
+        texts: &Texts,
+    ) -> Result<(), String> {
         self.take_row(slot.dims.get(1..).unwrap_or_default())?;
         cells::append(
             &mut self.series.values,
             slot.element,
-            slot.labels.as_deref(),
+            |index| texts.text(slot, index),
             bytes,
         )
         .map_err(|why| self.words(&why))

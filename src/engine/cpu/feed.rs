@@ -12,7 +12,10 @@ use super::{
 use crate::{
     block::{Series, Table},
     contract::{Dtype, Field},
-    engine::{ColumnRef, Dim, InputInfo, InputSpec, cuda::cells},
+    engine::{
+        ColumnRef, Dim, InputInfo, InputSpec,
+        cuda::{cells, texts::Texts},
+    },
     graph::front::Made,
 };
 
@@ -28,6 +31,10 @@ pub(super) struct Feed {
     direct: bool,
     /// What becomes of the columns on the way, where that was taken off the graph.
     front: Option<Front>,
+    /// The part of each row that goes in this time, where it is not all of it.
+    part: Option<Range<usize>>,
+    /// Shape of a row, all of it.
+    whole: Vec<usize>,
 }
 
 /// Where the columns of feeds are taken from.
@@ -161,6 +168,8 @@ impl Feed {
                 .collect(),
             buffer: Buffer::new(dtype),
             front: None,
+            part: None,
+            whole: spec.shape.clone(),
         })
     }
 
@@ -198,17 +207,34 @@ impl Feed {
                 .collect(),
             buffer: Buffer::new(made.dtype),
             front: Some(Front::new(made, range)),
+            part: None,
+            whole: made.shape.clone(),
         })
     }
 
-    /// Shape of one row of the tensor.
+    /// Shape of one row of the tensor, all of it.
     pub(super) fn row_shape(&self) -> Vec<usize> {
-        self.shape.get(1..).unwrap_or_default().to_vec()
+        self.whole.clone()
+    }
+
+    /// Whether it is columns as they are.
+    pub(super) fn is_plain(&self) -> bool {
+        self.front.is_none()
+    }
+
+    /// From now on this part of each row goes in, which is one dimension; or all of it.
+    pub(super) fn keep(&mut self, part: Option<Range<usize>>) {
+        self.shape.truncate(1);
+        match &part {
+            Some(part) => self.shape.push(part.len()),
+            None => self.shape.extend(&self.whole),
+        }
+        self.part = part;
     }
 
     /// Whether the tensor is the column's own memory: nothing to convert, nothing to pad.
     fn is_view(&self, rows: &Range<usize>) -> bool {
-        self.direct && self.shape.first() == Some(&rows.len())
+        self.direct && self.part.is_none() && self.shape.first() == Some(&rows.len())
     }
 
     /// Puts these rows into the feed's memory, and repeats the last until there are `fed`; not where the column's own
@@ -230,9 +256,13 @@ impl Feed {
             let columns: Vec<&Series> = (self.columns.iter().enumerate())
                 .filter_map(|(column, source)| from.series(place, column, *source))
                 .collect();
-            match &self.front {
-                Some(front) => self.buffer.fill_by(front, &columns, rows, fed)?,
-                None => self.buffer.fill(&columns, rows, fed),
+            match (&self.front, &self.part, columns.as_slice()) {
+                (Some(front), ..) => self.buffer.fill_by(front, &columns, rows, fed)?,
+                (None, Some(part), [column]) => {
+                    let cut = column.cut(rows.clone(), part);
+                    self.buffer.fill(&[&cut], 0..rows.len(), fed);
+                }
+                (None, ..) => self.buffer.fill(&columns, rows, fed),
             }
         }
         Ok(())
@@ -248,14 +278,15 @@ impl Feed {
         from: From<'_>,
         rows: Range<usize>,
         fed: usize,
-        to: &mut [u8],
+        (to, texts): (&mut [u8], &mut Texts),
     ) -> Result<(), String> {
         let own = self.columns.first().filter(|_| self.direct);
         let Some(series) = own.and_then(|source| from.series(place, 0, *source)) else {
             self.fill(place, from, rows, fed)?;
-            if let Some(column) = self.buffer.column() {
-                cells::write(column, 0..column.len(), to);
-            }
+            match &self.buffer {
+                Buffer::Values(column) => cells::write(column, 0..column.len(), to),
+                Buffer::Text(text) => texts.write(text.iter().map(String::as_str), to),
+            };
             return Ok(());
         };
         let width = series.width();

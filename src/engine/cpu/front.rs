@@ -4,12 +4,12 @@
 use std::ops::Range;
 
 use super::{
-    dictionary::Dictionary,
-    gather::{CHUNK, text_at},
+    gather::CHUNK,
+    lookup::{Lookup, whole_at},
 };
 use crate::{
     block::{Column, Series},
-    graph::front::{Keys, Made, Op, Operator, Part, Table, What},
+    graph::front::{Made, Op, Operator, Part, Table, What},
 };
 
 /// Chooses the operator once, so that the loop in the body is made for each of them.
@@ -60,15 +60,6 @@ enum Work {
     Numbers(Vec<Op>),
     Floats(Lookup<f32>),
     Whole(Lookup<i64>),
-}
-
-#[derive(Debug)]
-struct Lookup<T> {
-    keys: Dictionary,
-    /// A row for each key, and one for all others.
-    rows: Vec<T>,
-    /// Elements in one of them.
-    width: usize,
 }
 
 impl Front {
@@ -153,18 +144,18 @@ impl Front {
 
 /// Where the elements of a series go.
 #[derive(Clone, Copy)]
-struct Into {
+pub(super) struct Into {
     /// Their first place in a row.
-    offset: usize,
+    pub(super) offset: usize,
     /// Elements in a row.
-    width: usize,
+    pub(super) width: usize,
     /// Elements of the same part that stand before.
     done: usize,
 }
 
 impl Into {
     /// The place of an element in each of the rows.
-    fn each<T>(self, to: &mut [T], element: usize) -> impl Iterator<Item = &mut T> {
+    pub(super) fn each<T>(self, to: &mut [T], element: usize) -> impl Iterator<Item = &mut T> {
         let at = self.offset + element;
         assert!(at < self.width, "an element behind its row: this is a bug");
         // Twice as fast as stepping over the elements between.
@@ -230,69 +221,6 @@ impl Element for i64 {
             }
             Work::Floats(_) => 0,
         }
-    }
-}
-
-impl<T: Copy> Lookup<T> {
-    fn new(keys: &Keys, rows: &[T], width: usize) -> Self {
-        Self {
-            keys: Dictionary::new(keys),
-            rows: rows.to_vec(),
-            width,
-        }
-    }
-
-    fn run(&self, series: &Series, rows: &Range<usize>, into: Into, to: &mut [T]) -> usize {
-        match &series.values {
-            Column::String(texts) => self.each(series, rows, into, to, |at| {
-                self.keys.text(text_at(texts, at))
-            }),
-            values => self.each(series, rows, into, to, |at| {
-                self.keys.whole(whole_at(values, at))
-            }),
-        }
-    }
-
-    #[inline]
-    fn each(
-        &self,
-        series: &Series,
-        rows: &Range<usize>,
-        into: Into,
-        to: &mut [T],
-        find: impl Fn(usize) -> usize,
-    ) -> usize {
-        let own = series.width();
-        if own == 1 && self.width == 1 {
-            for (row, to) in rows.clone().zip(into.each(to, 0)) {
-                *to = self.rows[find(row)];
-            }
-            return 1;
-        }
-        for (row, to) in rows.clone().zip(to.chunks_exact_mut(into.width)) {
-            let to = to.get_mut(into.offset..).unwrap_or_default();
-            for (element, to) in to.chunks_exact_mut(self.width).take(own).enumerate() {
-                let place = find(row * own + element) * self.width;
-                if let [to] = to {
-                    *to = self.rows[place];
-                } else {
-                    to.copy_from_slice(&self.rows[place..place + self.width]);
-                }
-            }
-        }
-        own * self.width
-    }
-}
-
-/// Whole numbers of any type; the engine sees to it that none else come here.
-#[inline]
-fn whole_at(values: &Column, at: usize) -> i64 {
-    match values {
-        Column::I64(values) => values[at],
-        Column::I32(values) => values[at].into(),
-        Column::U8(values) => values[at].into(),
-        Column::Bool(values) => values[at].into(),
-        _ => 0,
     }
 }
 

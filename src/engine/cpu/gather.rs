@@ -60,14 +60,6 @@ impl Buffer {
         }
     }
 
-    /// What was filled, where it is no text.
-    pub(super) fn column(&self) -> Option<&Column> {
-        match self {
-            Self::Values(column) => Some(column),
-            Self::Text(_) => None,
-        }
-    }
-
     /// As [`Buffer::fill`], through the front of a graph.
     ///
     /// # Errors

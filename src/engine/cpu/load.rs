@@ -4,6 +4,7 @@ use super::{
     feed::{Feed, Source, Taken},
     model::Model,
     step::Step,
+    trim::takes_tokens,
 };
 use crate::{
     contract::Dtype,
@@ -86,20 +87,23 @@ fn split(spec: &StepSpec, taken: Taken<'_>, earlier: &[Step]) -> Option<Split> {
     // Columns become the input's type before anything is done with them; here they go straight into what is fed.
     graph::front::split(graph, &|input, dtype| {
         let columns = spec.inputs.get(input).map(|spec| spec.columns.as_slice());
-        columns.unwrap_or_default().iter().all(|column| {
-            let from = Source::of(*column, taken, earlier).ok();
-            from.and_then(|(_, from)| from).is_some_and(|from| {
-                matches!(
-                    (from, dtype),
-                    (Dtype::I32 | Dtype::U8 | Dtype::Bool, Dtype::I64)
-                        | (Dtype::U8 | Dtype::Bool, Dtype::I32)
-                        | (Dtype::Bool, Dtype::U8)
-                        | (
-                            Dtype::F64 | Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::Bool,
-                            Dtype::F32
-                        )
-                ) || from == dtype
+        let columns = columns.unwrap_or_default();
+        // What is cut to the longest row of a batch goes in as it is.
+        !takes_tokens(columns, taken.fields)
+            && columns.iter().all(|column| {
+                let from = Source::of(*column, taken, earlier).ok();
+                from.and_then(|(_, from)| from).is_some_and(|from| {
+                    matches!(
+                        (from, dtype),
+                        (Dtype::I32 | Dtype::U8 | Dtype::Bool, Dtype::I64)
+                            | (Dtype::U8 | Dtype::Bool, Dtype::I32)
+                            | (Dtype::Bool, Dtype::U8)
+                            | (
+                                Dtype::F64 | Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::Bool,
+                                Dtype::F32
+                            )
+                    ) || from == dtype
+                })
             })
-        })
     })
 }

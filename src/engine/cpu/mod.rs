@@ -5,20 +5,20 @@
 //! - [`catalog`] says what models take and give, before anything is served
 //! - `mixing` finds out whether a model's rows depend on each other
 //! - `feed` is what feeds one input: `gather` turns columns into tensors, `front` runs what was taken off a graph on the
-//!   way (`dictionary` looks texts up); `collect` turns outputs into series
+//!   way (`lookup` is what it looks up), `trim` leaves out padding; `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps
 //! - [`raw`] runs a model as it is, to check it
 //! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
 
 pub mod catalog;
 mod collect;
-mod dictionary;
 mod explain;
 mod feed;
 mod front;
 mod gather;
 pub mod library;
 mod load;
+mod lookup;
 mod mixing;
 mod model;
 pub(super) mod on_gpu;
@@ -26,6 +26,7 @@ pub mod optimized;
 mod parity;
 pub mod raw;
 mod step;
+mod trim;
 
 use self::{feed::Taken, step::Step};
 use super::{

@@ -2,9 +2,9 @@
 
 use super::{catalog::came_out, collect::Collector, model::Model};
 use crate::{
-    block::{Column, Series},
+    block::{Column, Series, Strings},
     contract::Dtype,
-    engine::cuda::{cells, model::Model as CudaModel},
+    engine::cuda::{cells, model::Model as CudaModel, texts::Texts},
 };
 
 /// How far a fraction may be off, as a part of the largest of its output: single precision summed in another order.
@@ -29,7 +29,9 @@ pub(super) fn difference(
     for random in [true, false] {
         let inputs: Vec<Series> = (model.inputs.iter().zip(shapes))
             .enumerate()
-            .map(|(place, (input, shape))| made_up(place, input.dtype, shape, rows, random))
+            .map(|(place, (input, shape))| {
+                made_up(place, input.dtype, shape, rows, random, gpu.known_texts())
+            })
             .collect();
         match on_cpu(model, &inputs, rows, outputs) {
             Ok(expected) => {
@@ -42,8 +44,15 @@ pub(super) fn difference(
     Err(last)
 }
 
-/// Rows of every kind of value; the same ones each time.
-fn made_up(place: usize, dtype: Dtype, shape: &[usize], rows: usize, random: bool) -> Series {
+/// Rows of every kind of value; the same ones each time. Texts are some that the model knows, and one that it does not.
+fn made_up(
+    place: usize,
+    dtype: Dtype,
+    shape: &[usize],
+    rows: usize,
+    random: bool,
+    texts: &[String],
+) -> Series {
     let count = rows * shape.iter().product::<usize>();
     let mut state = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(place as u64 + 1);
     // Xorshift (Marsaglia 2003): any spread of values does.
@@ -63,7 +72,16 @@ fn made_up(place: usize, dtype: Dtype, shape: &[usize], rows: usize, random: boo
         Dtype::I64 => Column::I64(bits.map(|bits| i64::from(bits & 1 == 1)).collect()),
         Dtype::U8 => Column::U8(bits.map(|bits| bits.to_le_bytes()[5]).collect()),
         Dtype::Bool => Column::Bool(bits.map(|bits| bits & 1 == 1).collect()),
-        Dtype::String | Dtype::Bytes => Column::new(dtype),
+        Dtype::String => {
+            let mut made = Strings::default();
+            for bits in bits {
+                #[expect(clippy::cast_possible_truncation, reason = "any of them will do")]
+                let at = (bits >> 20) as usize % (texts.len() + 1);
+                made.push(texts.get(at).map_or("?", String::as_str));
+            }
+            Column::String(made)
+        }
+        Dtype::Bytes => Column::new(dtype),
     };
     Series {
         values,
@@ -96,16 +114,20 @@ fn on_gpu(
 ) -> Result<Vec<Collector>, String> {
     let declared = outputs.iter().filter_map(|place| model.outputs.get(*place));
     let mut found: Vec<Collector> = declared.map(Collector::new).collect();
-    let fill = |place: usize, _, to: &mut [u8]| {
+    let fill = |place: usize, _, to: &mut [u8], texts: &mut Texts| {
         if let Some(series) = inputs.get(place) {
-            let written = cells::write(&series.values, 0..series.values.len(), to);
+            let count = series.values.len();
+            let written = match &series.values {
+                Column::String(held) => texts.write((0..count).filter_map(|at| held.get(at)), to),
+                values => cells::write(values, 0..count, to),
+            };
             // Rows of a larger bucket: zeros.
             to.get_mut(written..).unwrap_or_default().fill(0);
         }
         Ok(())
     };
-    let take = |place: usize, slot: &_, bytes: &[u8]| match found.get_mut(place) {
-        Some(collector) => collector.append_bytes(slot, bytes),
+    let take = |place: usize, slot: &_, bytes: &[u8], texts: &Texts| match found.get_mut(place) {
+        Some(collector) => collector.append_bytes(slot, bytes, texts),
         None => Ok(()),
     };
     gpu.run(rows, fill, take)

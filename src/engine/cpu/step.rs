@@ -11,11 +11,15 @@ use super::{
     load::load,
     model::Model,
     on_gpu::{self, OnGpu},
+    trim::{self, Trim},
 };
 use crate::{
     block::{Column, Series, Table},
     contract::Scalar,
-    engine::{Device, EngineError, ModelError, Placed, StepSpec, When, cuda::model::RunError},
+    engine::{
+        Device, EngineError, ModelError, Placed, StepSpec, When,
+        cuda::{model::RunError, texts::Texts},
+    },
 };
 
 /// A model with its feeds and the outputs that anything needs.
@@ -28,6 +32,8 @@ pub(super) struct Step {
     results: Vec<Collector>,
     /// Asks the runtime for the wanted outputs only.
     options: RunOptions<HasSelectedOutputs>,
+    /// Leaves out padding that a batch does not need.
+    trim: Option<Trim>,
     /// On which rows it runs, where not on all.
     when: Option<Condition>,
     /// Runs the model in place of its session, where it runs on a GPU.
@@ -64,7 +70,13 @@ impl Step {
         earlier: &[Self],
         max_rows: usize,
     ) -> Result<Self, ModelError> {
-        let (mut model, feeds) = load(spec, taken, earlier)?;
+        let (mut model, feeds, trim) = match trim::tried(spec, &wanted, taken, earlier) {
+            Some((model, feeds, trim)) => (model, feeds, Some(trim)),
+            None => {
+                let (model, feeds) = load(spec, taken, earlier)?;
+                (model, feeds, None)
+            }
+        };
         let when = (spec.when.as_ref())
             .map(|when| Condition::new(when, earlier))
             .transpose()
@@ -89,6 +101,7 @@ impl Step {
             wanted,
             results,
             options,
+            trim,
             when,
             gpu,
             placed,
@@ -132,13 +145,7 @@ impl Step {
         if rows.len() == table.rows {
             return self.run_rows(all, table.rows, max_rows);
         }
-        let picked: Vec<Vec<Series>> = (self.feeds.iter())
-            .map(|feed| {
-                let columns = feed.columns.iter();
-                let series = columns.filter_map(|source| source.series(table, earlier));
-                series.map(|series| picked(series, &rows)).collect()
-            })
-            .collect();
+        let picked = self.picked(all, &rows);
         self.run_rows(From::Picked(&picked), rows.len(), max_rows)?;
         let otherwise = self.when.as_ref().and_then(|when| when.otherwise.clone());
         for result in &mut self.results {
@@ -153,12 +160,60 @@ impl Step {
         rows: usize,
         max_rows: usize,
     ) -> Result<(), EngineError> {
+        let trim = self
+            .trim
+            .as_ref()
+            .filter(|_| self.gpu.is_none() && self.model.batch.is_none());
+        if let Some(groups) = trim.and_then(|trim| trim.groups(&self.feeds, from, rows)) {
+            return self.run_groups(from, &groups, max_rows);
+        }
         // The buckets of a GPU go up to `max_rows`.
         let most = self.model.batch.unwrap_or(max_rows);
         for start in (0..rows).step_by(most) {
             self.run_some(from, start..rows.min(start + most))?;
         }
         Ok(())
+    }
+
+    /// Runs groups of rows, and puts what comes out back into the order of the rows.
+    fn run_groups(
+        &mut self,
+        from: From<'_>,
+        groups: &[Vec<usize>],
+        max_rows: usize,
+    ) -> Result<(), EngineError> {
+        let order = groups.concat();
+        let picked = self.picked(from, &order);
+        let mut start = 0;
+        for group in groups {
+            let end = start + group.len();
+            for first in (start..end).step_by(max_rows) {
+                self.run_some(From::Picked(&picked), first..end.min(first + max_rows))?;
+            }
+            start = end;
+        }
+        let mut back = vec![0; order.len()];
+        for (at, row) in order.iter().enumerate() {
+            if let Some(place) = back.get_mut(*row) {
+                *place = at;
+            }
+        }
+        for result in &mut self.results {
+            let width = result.series.width();
+            result.series.values = result.series.values.pick(&back, width);
+        }
+        Ok(())
+    }
+
+    /// These rows of what feeds the step.
+    fn picked(&self, from: From<'_>, rows: &[usize]) -> Vec<Vec<Series>> {
+        let feeds = self.feeds.iter().enumerate();
+        let of = |(place, feed): (usize, &Feed)| {
+            let columns = feed.columns.iter().enumerate();
+            let series = columns.filter_map(|(at, source)| from.series(place, at, *source));
+            series.map(|series| picked(series, rows)).collect()
+        };
+        feeds.map(of).collect()
     }
 
     fn run_some(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
@@ -176,14 +231,17 @@ impl Step {
     ) -> Option<Result<(), EngineError>> {
         let gpu = self.gpu.as_mut()?;
         let (feeds, results) = (&mut self.feeds, &mut self.results);
-        let fill = |place: usize, fed: usize, to: &mut [u8]| match feeds.get_mut(place) {
-            Some(feed) => feed.upload(place, from, rows.clone(), fed, to),
+        let fill = |place: usize, fed: usize, to: &mut [u8], texts: &mut Texts| match feeds
+            .get_mut(place)
+        {
+            Some(feed) => feed.upload(place, from, rows.clone(), fed, (to, texts)),
             None => Ok(()),
         };
-        let take = |place: usize, slot: &_, bytes: &[u8]| match results.get_mut(place) {
-            Some(result) => result.append_bytes(slot, bytes),
-            None => Ok(()),
-        };
+        let take =
+            |place: usize, slot: &_, bytes: &[u8], texts: &Texts| match results.get_mut(place) {
+                Some(result) => result.append_bytes(slot, bytes, texts),
+                None => Ok(()),
+            };
         let error = match gpu.model.run(rows.len(), fill, take) {
             Ok(()) => return Some(Ok(())),
             Err(RunError::Device(error)) => error,
@@ -203,6 +261,14 @@ impl Step {
 
     fn run_in_session(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         let fed = self.model.batch.unwrap_or(rows.len());
+        if let Some(trim) = &self.trim {
+            let kept = trim.kept(&self.feeds, from, rows.clone());
+            for (place, feed) in self.feeds.iter_mut().enumerate() {
+                if trim.cuts(place) {
+                    feed.keep(kept.clone());
+                }
+            }
+        }
         for (place, feed) in self.feeds.iter_mut().enumerate() {
             feed.fill(place, from, rows.clone(), fed)
                 .map_err(|why| EngineError::Batch(why.into()))?;

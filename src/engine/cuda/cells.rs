@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::plan::label;
 use crate::{block::Column, graph::tensor::Element};
 
 /// Writes the given elements, little-endian, to the beginning of `to`, and gives the number of bytes.
@@ -33,15 +32,15 @@ fn put<T: Copy, const SIZE: usize>(
     values.len().min(cells.len()) * SIZE
 }
 
-/// Appends elements of this type; small integers widen to the column's type. `labels` are what
-/// indices stand for where the column is text.
+/// Appends elements of this type; small integers widen to the column's type. `text` is what
+/// an index stands for where the column is text.
 ///
 /// # Errors
 /// The column cannot hold them, or an index has no label; in words that follow an output's name.
-pub(in crate::engine) fn append(
+pub(in crate::engine) fn append<'t>(
     to: &mut Column,
     element: Element,
-    labels: Option<&[String]>,
+    text: impl Fn(i64) -> Option<&'t str>,
     from: &[u8],
 ) -> Result<(), String> {
     match (&mut *to, element) {
@@ -63,8 +62,9 @@ pub(in crate::engine) fn append(
             let mut indices = Vec::new();
             take(&mut indices, from, i64::from_le_bytes);
             for index in indices {
-                let label = label(labels.unwrap_or_default(), index);
-                to.push(label.ok_or_else(|| format!("is label {index}, which there is not"))?);
+                to.push(
+                    text(index).ok_or_else(|| format!("is label {index}, which there is not"))?,
+                );
             }
         }
         (column, element) => {
@@ -90,13 +90,17 @@ mod tests {
     use super::*;
     use crate::{block::Strings, contract::Dtype};
 
+    fn none(_: i64) -> Option<&'static str> {
+        None
+    }
+
     fn there_and_back(column: &Column, element: Element, size: usize) {
         let mut bytes = vec![0xAA; column.len() * size + 3];
         let written = write(column, 0..column.len(), &mut bytes);
         assert_eq!(written, column.len() * size);
         assert_eq!(bytes[written..], [0xAA; 3], "nothing behind is touched");
         let mut back = Column::new(column.dtype());
-        append(&mut back, element, None, &bytes[..written]).expect("the same type");
+        append(&mut back, element, none, &bytes[..written]).expect("the same type");
         assert_eq!(format!("{back:?}"), format!("{column:?}"));
     }
 
@@ -130,38 +134,25 @@ mod tests {
     #[test]
     fn small_integers_widen_and_labels_become_text() {
         let mut wide = Column::new(Dtype::I32);
-        append(&mut wide, Element::Int8, None, &[0xFF]).expect("it widens");
-        append(&mut wide, Element::Uint16, None, &[0xFF, 0xFF]).expect("it widens");
+        append(&mut wide, Element::Int8, none, &[0xFF]).expect("it widens");
+        append(&mut wide, Element::Uint16, none, &[0xFF, 0xFF]).expect("it widens");
         assert_eq!(wide, Column::I32(vec![-1, 65535]));
-        let labels = ["a".to_owned(), "b".to_owned()];
+        let label = |index| match index {
+            1 => Some("b"),
+            -2 => Some("a"),
+            _ => None,
+        };
         let mut text = Column::new(Dtype::String);
-        append(
-            &mut text,
-            Element::Int64,
-            Some(&labels),
-            &1i64.to_le_bytes(),
-        )
-        .expect("a label");
+        append(&mut text, Element::Int64, label, &1i64.to_le_bytes()).expect("a label");
         let mut b = Strings::default();
         b.push("b");
         assert_eq!(text, Column::String(b.clone()));
-        append(
-            &mut text,
-            Element::Int64,
-            Some(&labels),
-            &(-2i64).to_le_bytes(),
-        )
-        .expect("from the end");
+        append(&mut text, Element::Int64, label, &(-2i64).to_le_bytes()).expect("from the end");
         b.push("a");
         assert_eq!(text, Column::String(b));
-        let odd = append(
-            &mut text,
-            Element::Int64,
-            Some(&labels),
-            &7i64.to_le_bytes(),
-        );
+        let odd = append(&mut text, Element::Int64, label, &7i64.to_le_bytes());
         assert_eq!(odd, Err("is label 7, which there is not".to_owned()));
-        let odd = append(&mut Column::new(Dtype::F32), Element::Float64, None, &[]);
+        let odd = append(&mut Column::new(Dtype::F32), Element::Float64, none, &[]);
         assert_eq!(
             odd,
             Err("has elements of type double, and f32 is kept".to_owned())

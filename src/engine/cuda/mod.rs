@@ -9,6 +9,7 @@
 //! - [`operators`] is the page about what can be lowered
 //! - [`raw`] runs any model as it is, for `forebay verify`
 //! - [`kernels`] are those that are built in
+//! - `texts` has the numbers of texts that go to a device and come back
 //! - `cells` turns columns into the bytes of a device's memory, and back
 
 mod bucket;
@@ -24,3 +25,4 @@ pub mod operators;
 pub mod plan;
 pub mod probe;
 pub mod raw;
+pub mod texts;

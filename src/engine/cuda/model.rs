@@ -8,6 +8,7 @@ use super::{
     gpu::Gpu,
     lower::Uncovered,
     plan::{Plan, Slot},
+    texts::Texts,
 };
 
 /// Of the device's free memory, what is left to the driver and to others.
@@ -65,6 +66,10 @@ pub enum RunError {
 pub struct Model {
     /// By rising number of rows.
     buckets: Vec<Bucket>,
+    /// What the buckets know of texts: mostly the same.
+    texts: Vec<Texts>,
+    /// For each bucket, which of these.
+    texts_of: Vec<usize>,
     buffers: Buffers,
     stream: Stream,
 }
@@ -83,8 +88,18 @@ impl Model {
             .map(|(rows, plan)| Bucket::record(gpu, &stream, &buffers, *rows, plan))
             .collect::<Result<_, _>>()?;
         stream.synchronize()?;
+        let (mut texts, mut texts_of) = (Vec::<Texts>::new(), Vec::new());
+        for (_, plan) in plans {
+            let same = texts.iter().position(|texts| texts.are_of(plan));
+            texts_of.push(same.unwrap_or(texts.len()));
+            if same.is_none() {
+                texts.push(Texts::of(plan));
+            }
+        }
         Ok(Self {
             buckets,
+            texts,
+            texts_of,
             buffers,
             stream,
         })
@@ -93,6 +108,11 @@ impl Model {
     /// The most rows that it takes at once.
     pub fn most_rows(&self) -> usize {
         self.buckets.last().map_or(0, |bucket| bucket.rows)
+    }
+
+    /// The texts that it knows.
+    pub fn known_texts(&self) -> &[String] {
+        self.texts.first().map_or(&[], Texts::known)
     }
 
     /// What it takes, as the largest bucket has it.
@@ -107,28 +127,31 @@ impl Model {
 
     /// Runs `rows` rows, at most [`Model::most_rows`], in the smallest bucket that takes them.
     ///
-    /// `fill` is given an input's place, the bucket's number of rows, and their bytes to write: all of them, since what
+    /// `fill` is given an input's place, the bucket's number of rows, their bytes, and the numbers of texts, to write: all of them, since what
     /// is padded must be as harmless as the rows themselves (the last of them again, say). It should write in
-    /// order, and cannot read: the memory is made for that. `take` gets each output: its place, what it is, and the
-    /// bytes of the rows that were asked for.
+    /// order, and cannot read: the memory is made for that. `take` gets each output: its place, what it is, the
+    /// bytes of the rows that were asked for, and the texts.
     ///
     /// # Errors
     /// See [`RunError`].
     pub fn run(
         &mut self,
         rows: usize,
-        mut fill: impl FnMut(usize, usize, &mut [u8]) -> Result<(), String>,
-        mut take: impl FnMut(usize, &Slot, &[u8]) -> Result<(), String>,
+        mut fill: impl FnMut(usize, usize, &mut [u8], &mut Texts) -> Result<(), String>,
+        mut take: impl FnMut(usize, &Slot, &[u8], &Texts) -> Result<(), String>,
     ) -> Result<(), RunError> {
         let at = self.buckets.partition_point(|bucket| bucket.rows < rows);
-        let Some(bucket) = self.buckets.get(at) else {
+        let texts_of = self.texts_of.get(at).copied().unwrap_or(0);
+        let (Some(bucket), Some(texts)) = (self.buckets.get(at), self.texts.get_mut(texts_of))
+        else {
             let why = format!("{rows} rows are more than any bucket takes");
             return Err(RunError::Values(why));
         };
+        texts.begin();
         let mut upload = self.buffers.upload.write()?;
         for (place, (slot, offset)) in bucket.inputs.iter().enumerate() {
             if let Some(to) = upload.get_mut(*offset..*offset + slot.bytes()) {
-                fill(place, bucket.rows, to).map_err(RunError::Values)?;
+                fill(place, bucket.rows, to, texts).map_err(RunError::Values)?;
             }
         }
         drop(upload);
@@ -140,7 +163,7 @@ impl Model {
         for (place, (slot, offset)) in bucket.outputs.iter().enumerate() {
             let row = slot.bytes() / bucket.rows.max(1);
             let from = download.get(*offset..*offset + rows * row);
-            take(place, slot, from.unwrap_or_default()).map_err(RunError::Values)?;
+            take(place, slot, from.unwrap_or_default(), texts).map_err(RunError::Values)?;
         }
         Ok(())
     }

@@ -2,7 +2,10 @@
 //!
 //! A plan knows nothing of a driver. It can be written down, compared and tested on any machine.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -93,8 +96,9 @@ pub struct Slot {
     pub element: Element,
     /// Its shape, rows first; the rows are those of the bucket.
     pub dims: Vec<usize>,
-    /// Where the model gives strings: the elements are then indices into these.
-    pub labels: Option<Vec<String>>,
+    /// Where the model takes or gives strings: the elements are then indices into these. What is taken and not there has an
+    /// index behind them.
+    pub labels: Option<Arc<Vec<String>>>,
 }
 
 impl Slot {

@@ -4,13 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{
-    gpu::Gpu,
-    lower::lower,
-    model::Model,
-    model::RunError,
-    plan::{Slot, label},
-};
+use super::{gpu::Gpu, lower::lower, model::Model, model::RunError, plan::Slot, texts::Texts};
 use crate::{
     engine::{
         ModelSource,
@@ -111,24 +105,26 @@ impl RawModel for CudaRaw {
             .iter()
             .map(|slot| slot.name.clone())
             .collect();
-        let fill = |place: usize, _, to: &mut [u8]| {
+        let fill = |place: usize, _, to: &mut [u8], texts: &mut Texts| {
             let name = names.get(place).map_or("", String::as_str);
-            match fed.iter().find(|(fed, _)| *fed == name) {
-                Some((
-                    _,
-                    Raw {
-                        data: Data::Packed(bytes),
-                        ..
-                    },
-                )) if bytes.len() == to.len() => {
+            let fed = fed.iter().find(|(fed, _)| *fed == name);
+            match fed.map(|(_, raw)| &raw.data) {
+                Some(Data::Texts(held)) if held.len() * 8 == to.len() => {
+                    let held: Result<Vec<&str>, _> =
+                        held.iter().map(|text| str::from_utf8(text)).collect();
+                    let held = held.map_err(|_| format!("input `{name}` is not UTF-8"))?;
+                    texts.write(held, to);
+                    Ok(())
+                }
+                Some(Data::Packed(bytes)) if bytes.len() == to.len() => {
                     to.copy_from_slice(bytes);
                     Ok(())
                 }
                 _ => Err(format!("input `{name}` was not given as it wants it")),
             }
         };
-        let take = |_, slot: &Slot, bytes: &[u8]| {
-            given.push(Value::Tensor(tensor(slot, bytes)?));
+        let take = |_, slot: &Slot, bytes: &[u8], texts: &Texts| {
+            given.push(Value::Tensor(tensor(slot, bytes, texts)?));
             Ok(())
         };
         model.run(1, fill, take).map_err(|error| match error {
@@ -140,22 +136,22 @@ impl RawModel for CudaRaw {
 }
 
 /// What came down, as the file's types have it.
-fn tensor(slot: &Slot, bytes: &[u8]) -> Result<Tensor, String> {
-    let Some(labels) = &slot.labels else {
+fn tensor(slot: &Slot, bytes: &[u8], texts: &Texts) -> Result<Tensor, String> {
+    if slot.labels.is_none() {
         let raw = Raw {
             element: slot.element,
             shape: slot.dims.clone(),
             data: Data::Packed(Bytes::copy_from_slice(bytes)),
         };
         return Ok(raw.decode());
-    };
+    }
     let indices = bytes
         .as_chunks()
         .0
         .iter()
         .map(|cell| i64::from_le_bytes(*cell));
     let texts = indices.map(|index| {
-        let label = label(labels, index)
+        let label = (texts.text(slot, index))
             .ok_or_else(|| format!("`{}` is label {index}, which there is not", slot.name))?;
         Ok(Bytes::copy_from_slice(label.as_bytes()))
     });

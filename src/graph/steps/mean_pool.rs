@@ -50,7 +50,10 @@ impl TensorStep for MeanPool {
         }
         let values = graph.float(values);
         let mask = graph.cast(mask, values.dtype);
-        let mask = graph.reshape(&mask, &[1, steps]);
+        // Not by its size: an engine may leave out padding that no row of a batch needs.
+        let first = graph.ints(&[1]);
+        let name = graph.node("Unsqueeze", &[&mask.name, &first], Vec::new());
+        let mask = Value::new(name, mask.dtype, vec![1, steps]);
         // [1, T] x [T, D] sums without a product of all elements in memory.
         let name = graph.node("MatMul", &[&mask.name, &values.name], Vec::new());
         let sum = Value::new(name, values.dtype, vec![1, width]);

@@ -1,9 +1,8 @@
 //! Text into token ids, by a Hugging Face `tokenizer.json` and the crate that reads those.
 //!
 //! A row is three vectors of `max_length` numbers: the ids, a mask of 1 for tokens and 0 for
-//! padding, and the type of each token (0, but for what the file's template says). The engine may
-//! trim a batch to its longest row: [`Tokens::lengths`] and [`TextStep::padding_side`] say what is
-//! left.
+//! padding, and the type of each token (0, but for what the file's template says). The engine
+//! cuts a batch to its longest row where a model gives the same for that (`engine/cpu/trim.rs`).
 
 mod fault;
 mod guess;

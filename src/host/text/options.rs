@@ -80,7 +80,8 @@ pub enum Truncation {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Padding {
-    /// To `max_length`.
+    /// To `max_length`. A model that gives the same for shorter rows (its attention mask leaves padding out, and no output has a
+    /// row for each token) is fed only as much of a batch as its longest text needs, rounded up to 8, 12, 16, 24, 32, 48, ...
     #[default]
     MaxLength,
 }

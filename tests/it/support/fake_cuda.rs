@@ -105,7 +105,13 @@ pub(crate) fn check_program() -> PathBuf {
     let library = library();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = root.join("tests/cuda/fake/check/check.cpp");
-    let hash = hash_of(&[source.clone(), root.join("kernels/args.cuh")]);
+    let hash = hash_of(
+        &["args.cuh", "args_boxes.cuh"]
+            .map(|it| root.join("kernels").join(it))
+            .into_iter()
+            .chain([source.clone()])
+            .collect::<Vec<_>>(),
+    );
     let built = library.parent().unwrap();
     let program = built.join(format!("check-{hash:016x}"));
     let lock = fs::File::create(built.join("lock")).unwrap();

@@ -3,6 +3,7 @@
 //! The structs are those of `kernels/args.cuh`, field by field. Each writer here names the fields in the order that
 //! they have there; [`Params`] keeps C's alignment.
 
+pub(super) mod boxes;
 pub(super) mod conv;
 pub(super) mod gather;
 pub(super) mod gemm;

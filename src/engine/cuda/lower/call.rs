@@ -1,9 +1,12 @@
 //! A node as an operator's lowering sees it: its inputs, and its attributes by name.
 
-use super::{Missing, value::Value};
+use super::{
+    Missing,
+    value::{Home, LISTS, Value},
+};
 use crate::graph::{
     proto::{Attribute, Node},
-    tensor::{Element, Raw},
+    tensor::Raw,
 };
 
 /// A node whose inputs were looked up.
@@ -23,8 +26,11 @@ impl<'n> Call<'n> {
     pub(super) fn input(&self, at: usize) -> Result<&Value, Missing> {
         let value = (self.given(at))
             .ok_or_else(|| Missing::new(format!("way to do without input {}", at + 1)))?;
-        if value.labels.is_some() || value.element == Element::Text {
+        if value.is_text() {
             return Err(Missing::new("strings as inputs"));
+        }
+        if matches!(value.home, Home::Boxes { .. }) {
+            return Err(Missing::new(LISTS));
         }
         Ok(value)
     }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{
     Missing,
-    value::{Home, Value},
+    texts::Texts,
+    value::{Home, LISTS, Value},
 };
 use crate::{
     engine::cuda::{
@@ -50,13 +51,15 @@ pub(super) struct Emitter {
     pub(super) reads: HashMap<usize, usize>,
     /// How often the graph asks for each name.
     uses: HashMap<String, usize>,
+    /// What numbers that stand for texts are places of, unless a value has a list of its own.
+    pub(super) vocabulary: Texts,
     /// Dense copies of strided values: they are made once.
     copies: Vec<(Value, Value)>,
     node: String,
 }
 
 impl Emitter {
-    pub(super) fn new(uses: HashMap<String, usize>) -> Self {
+    pub(super) fn new(uses: HashMap<String, usize>, vocabulary: Texts) -> Self {
         Self {
             drafts: Vec::new(),
             buffers: Vec::new(),
@@ -65,6 +68,7 @@ impl Emitter {
             makers: HashMap::new(),
             reads: HashMap::new(),
             uses,
+            vocabulary,
             copies: Vec::new(),
             node: String::new(),
         }
@@ -137,6 +141,7 @@ impl Emitter {
                 Ok((self.upload(bytes), super::value::dense_strides(&value.dims)))
             }
             Home::Texts(_) => Err(Missing::new("strings")),
+            Home::Boxes { .. } => Err(Missing::new(LISTS)),
         }
     }
 

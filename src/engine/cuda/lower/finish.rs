@@ -62,7 +62,7 @@ impl Emitter {
             slots.push(Slot {
                 element: value.element,
                 dims: value.dims.clone(),
-                labels: value.labels.as_deref().cloned(),
+                labels: value.labels.clone(),
                 name,
             });
         }

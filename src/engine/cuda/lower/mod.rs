@@ -6,6 +6,7 @@
 //!
 //! - `value` is a tensor while a plan is made, known or on the device, dense or by strides
 //! - `call` is a node with its inputs looked up
+//! - `texts` makes numbers of texts
 //! - `emit` collects the steps; `fuse` joins elementwise chains and puts them behind products
 //! - `table` has every covered operator, `ops/` a file for each family
 //! - `finish` gives outputs their places and lays out the arena (`arena`)
@@ -20,6 +21,7 @@ mod patterns;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod value;
 
 use std::collections::HashMap;
@@ -77,7 +79,7 @@ pub fn lower(model: &Model) -> Result<Plan, Uncovered> {
             .map(|import| (standard(&import.domain).to_owned(), import.version))
             .collect(),
         values: HashMap::new(),
-        emitter: Emitter::new(uses(graph)),
+        emitter: Emitter::new(uses(graph), texts::vocabulary(graph)),
     };
     lowering.constants(graph)?;
     let inputs = lowering.inputs(graph)?;
@@ -89,6 +91,8 @@ pub fn lower(model: &Model) -> Result<Plan, Uncovered> {
     for output in &graph.output {
         let value = lowering.values.get(&output.name).cloned();
         let value = value.ok_or_else(|| at_edge(output, "output", "node that gives it"))?;
+        let value = (lowering.emitter.going_out(value))
+            .map_err(|missing| at_edge(output, "output", missing.0))?;
         outputs.push((output.name.clone(), value));
     }
     lowering.emitter.finish(inputs, outputs)
@@ -180,13 +184,20 @@ impl Lowering {
             }
             let (element, dims) =
                 fixed(input).map_err(|missing| at_edge(input, "input", missing))?;
-            let value = Value::dense_at(element, &dims, Base::Input(slots.len()));
+            let (element, labels) = match element {
+                Element::Text => (Element::Int64, Some(self.emitter.vocabulary.clone())),
+                number => (number, None),
+            };
+            let value = Value {
+                labels: labels.clone(),
+                ..Value::dense_at(element, &dims, Base::Input(slots.len()))
+            };
             self.values.insert(input.name.clone(), value);
             slots.push(Slot {
                 name: input.name.clone(),
                 element,
                 dims,
-                labels: None,
+                labels,
             });
         }
         Ok(slots)
@@ -204,6 +215,9 @@ impl Lowering {
             }
             inputs.push(value);
         }
+        self.emitter
+            .begin(format!("{} ({})", called(node), operator(node)));
+        let texts = texts::prepared(&mut self.emitter, (domain, &node.op_type), &mut inputs)?;
         let call = Call {
             node,
             inputs,
@@ -212,14 +226,15 @@ impl Lowering {
                 .collect(),
             opset,
         };
-        self.emitter
-            .begin(format!("{} ({})", called(node), operator(node)));
         let made = (op.lower)(&mut self.emitter, &call)?;
         let mut made = made.into_iter();
         for (at, name) in node.output.iter().enumerate() {
             match made.next() {
                 _ if name.is_empty() => {}
-                Some(value) => {
+                Some(mut value) => {
+                    if texts.is_some() {
+                        value.labels.clone_from(&texts);
+                    }
                     self.emitter.bind(name, &value, &call.inputs, at == 0);
                     self.values.insert(name.clone(), value);
                 }
@@ -237,7 +252,7 @@ fn fixed(input: &proto::ValueInfo) -> Result<(Element, Vec<usize>), String> {
         return Err("inputs that are not tensors".to_owned());
     };
     let element = Element::of_number(tensor.elem_type).ok_or("inputs of an unknown type")?;
-    if super::launch::type_number(element).is_none() {
+    if element != Element::Text && super::launch::type_number(element).is_none() {
         return Err(format!("inputs of type {}", element.name()));
     }
     let shape = tensor.shape.as_ref().ok_or("inputs without a shape")?;

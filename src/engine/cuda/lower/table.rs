@@ -5,8 +5,9 @@ use super::{
     call::Call,
     emit::Emitter,
     ops::{
-        attention, bits, classifiers, conv, elementwise as each, features, gather, gemm, joins,
-        matmul, norm, pool, reduce, resize, rnn, shape, softmax, tree_tables, trees, views,
+        attention, bits, boxes, classifiers, conv, elementwise as each, features, gather, gemm,
+        joins, labels, matmul, norm, pool, reduce, resize, rnn, shape, softmax, tree_tables, trees,
+        views,
     },
 };
 use crate::engine::cuda::launch::{pointwise::Op, reduce::Kind};
@@ -50,6 +51,8 @@ const MS: &str = "com.microsoft";
 const FLOAT: &str = "float, float16, bfloat16, double";
 const NUMBER: &str = "all but uint64, strings and complex numbers";
 const ANY: &str = "all but strings and complex numbers";
+const MOVED: &str = "all but complex numbers";
+const CHOSEN: &str = "all but uint64 and complex numbers";
 const SINGLE: &str = "float";
 const TRUTH: &str = "bool";
 const INTEGER: &str = "integers but uint64";
@@ -80,7 +83,7 @@ table! {
     "", "Max", 8, NUMBER, "", |e, c| each::variadic(e, c, Op::Max, false);
     "", "Sum", 8, NUMBER, "", |e, c| each::variadic(e, c, Op::Add, false);
     "", "Mean", 8, FLOAT, "", |e, c| each::variadic(e, c, Op::Add, true);
-    "", "Equal", 7, NUMBER, "", |e, c| each::compare(e, c, Op::Eq);
+    "", "Equal", 7, CHOSEN, "", |e, c| each::compare(e, c, Op::Eq);
     "", "Less", 7, NUMBER, "", |e, c| each::compare(e, c, Op::Lt);
     "", "LessOrEqual", 12, NUMBER, "", |e, c| each::compare(e, c, Op::Le);
     "", "Greater", 7, NUMBER, "", |e, c| each::compare(e, c, Op::Gt);
@@ -89,7 +92,7 @@ table! {
     "", "Or", 7, TRUTH, "", |e, c| each::logic(e, c, Op::Or);
     "", "Xor", 7, TRUTH, "", |e, c| each::logic(e, c, Op::Xor);
     "", "Not", 1, TRUTH, "", |e, c| each::logic(e, c, Op::Not);
-    "", "Where", 9, NUMBER, "", each::choose;
+    "", "Where", 9, CHOSEN, "", each::choose;
     "", "Cast", 6, NUMBER, "no strings, nor types of fewer than 8 bits", each::cast;
     "", "IsNaN", 9, FLOAT, "", each::is_nan;
     "", "IsInf", 10, FLOAT, "", each::is_inf;
@@ -166,29 +169,31 @@ table! {
     "", "GroupNormalization", 21, "float, double", "", |e, c| norm::groups(e, c, false);
     "", "LpNormalization", 1, "float, double, float16", "", norm::lp;
 
-    "", "Identity", 1, ANY, "", views::identity;
-    "", "Dropout", 7, ANY, "inference only; no mask as output", views::dropout;
-    "", "Reshape", 1, ANY, "a known shape", views::reshape;
-    "", "Flatten", 1, ANY, "", views::flatten;
-    "", "Squeeze", 1, ANY, "", views::squeeze;
-    "", "Unsqueeze", 1, ANY, "", views::unsqueeze;
-    "", "Transpose", 1, ANY, "", views::transpose;
-    "", "Expand", 8, ANY, "a known shape", views::expand;
-    "", "Slice", 1, ANY, "known bounds", views::slice;
-    "", "Split", 2, ANY, "known sizes", views::split;
-    "", "Concat", 4, ANY, "", joins::concat;
-    "", "Tile", 6, ANY, "known repeats", joins::tile;
+    "", "Identity", 1, MOVED, "", views::identity;
+    "", "Dropout", 7, MOVED, "inference only; no mask as output", views::dropout;
+    "", "Reshape", 1, MOVED, "a known shape", views::reshape;
+    "", "Flatten", 1, MOVED, "", views::flatten;
+    "", "Squeeze", 1, MOVED, "", views::squeeze;
+    "", "Unsqueeze", 1, MOVED, "", views::unsqueeze;
+    "", "Transpose", 1, MOVED, "", views::transpose;
+    "", "Expand", 8, MOVED, "a known shape", views::expand;
+    "", "Slice", 1, MOVED, "known bounds", views::slice;
+    "", "Split", 2, MOVED, "known sizes", views::split;
+    "", "Concat", 4, MOVED, "", joins::concat;
+    "", "Tile", 6, MOVED, "known repeats", joins::tile;
     "", "Pad", 2, ANY, "known pads and a known value", joins::pad;
-    "", "DepthToSpace", 1, ANY, "", |e, c| joins::depth(e, c, true);
-    "", "SpaceToDepth", 1, ANY, "", |e, c| joins::depth(e, c, false);
+    "", "DepthToSpace", 1, MOVED, "", |e, c| joins::depth(e, c, true);
+    "", "SpaceToDepth", 1, MOVED, "", |e, c| joins::depth(e, c, false);
     "", "Constant", 1, ANY, "", shape::constant;
     "", "ConstantOfShape", 9, ANY, "a known shape", shape::constant_of_shape;
     "", "Shape", 1, ANY, "", shape::shape;
     "", "Size", 1, ANY, "", shape::count;
 
-    "", "Gather", 1, ANY, "", gather::gather;
-    "", "GatherElements", 11, ANY, "", gather::elements;
-    "", "GatherND", 11, ANY, "", gather::nd;
+    "", "Gather", 1, MOVED, "", gather::gather;
+    "", "GatherElements", 11, MOVED, "", gather::elements;
+    "", "GatherND", 11, MOVED, "", boxes::gather_nd;
+    "", "ScatterND", 11, SINGLE, "only the scores that `NonMaxSuppression` selected, among -inf", boxes::scatter_nd;
+    "", "NonMaxSuppression", 10, SINGLE, "known thresholds; only to put the scores of its list back among -inf", boxes::nms;
     "", "OneHot", 9, ANY, "a known depth; indices of float, int32, int64", gather::one_hot;
 
     "", "ReduceSum", 1, NUMBER, "known axes", |e, c| reduce::reduce(e, c, Kind::Sum);
@@ -230,7 +235,7 @@ table! {
     ML, "Normalizer", 1, NUMBER, "", features::normalizer;
     ML, "Binarizer", 1, NUMBER, "", features::binarizer;
     ML, "FeatureVectorizer", 1, NUMBER, "", features::vectorizer;
-    ML, "OneHotEncoder", 1, NUMBER, "categories that are numbers", features::one_hot_encoder;
-    ML, "LabelEncoder", 2, "float, int64", "numbers to numbers; int64 to strings that go out", features::label_encoder;
-    ML, "ArrayFeatureExtractor", 1, ANY, "", features::extractor;
+    ML, "OneHotEncoder", 1, CHOSEN, "no failing where there is no such category", features::one_hot_encoder;
+    ML, "LabelEncoder", 2, "float, int64, string", "no floats to strings", labels::label_encoder;
+    ML, "ArrayFeatureExtractor", 1, MOVED, "", features::extractor;
 }

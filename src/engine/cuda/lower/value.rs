@@ -1,10 +1,10 @@
 //! Values while a plan is made: known on the host, or somewhere on the device by strides.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 
-use super::Missing;
+use super::{Missing, texts::Texts};
 use crate::{
     engine::cuda::launch::{Base, Spot},
     graph::tensor::{Data, Element, Raw, Values},
@@ -19,7 +19,15 @@ pub(super) enum Home {
     Texts(Rc<Vec<Bytes>>),
     /// On the device, an element every so many elements.
     At(Spot, Vec<i64>),
+    /// A list of selected boxes, of which only what it leaves of the scores is on the device: those of other boxes are -inf.
+    Boxes {
+        kept: Box<Value>,
+        scores: Box<Value>,
+    },
 }
+
+/// What there is not where a list of boxes is asked for more than [`Home::Boxes`] has.
+pub(super) const LISTS: &str = "lists of boxes, other than to put their scores back among -inf";
 
 /// A tensor whose shape is known.
 #[derive(Debug, Clone)]
@@ -28,7 +36,7 @@ pub(super) struct Value {
     pub(super) dims: Vec<usize>,
     pub(super) home: Home,
     /// The elements are indices into these strings.
-    pub(super) labels: Option<Rc<Vec<String>>>,
+    pub(super) labels: Option<Texts>,
 }
 
 /// Strides of elements side by side.
@@ -90,7 +98,7 @@ impl Value {
             .iter()
             .map(|text| String::from_utf8_lossy(text).into_owned());
         Self {
-            labels: Some(Rc::new(texts.collect())),
+            labels: Some(Arc::new(texts.collect())),
             ..self.clone()
         }
     }
@@ -148,6 +156,21 @@ impl Value {
         }
     }
 
+    /// Whether it is the same memory, seen in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.home, &other.home) {
+            (Home::At(one, own), Home::At(two, strides)) => {
+                one == two && own == strides && self.dims == other.dims
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it is of texts.
+    pub(super) fn is_text(&self) -> bool {
+        self.labels.is_some() || self.element == Element::Text
+    }
+
     /// How many elements it has.
     pub(super) fn len(&self) -> usize {
         self.dims.iter().product()
@@ -179,7 +202,7 @@ impl Value {
                 Some(raw.decode().values)
             }
             Home::Texts(texts) => Some(Values::Text(texts.to_vec())),
-            Home::At(..) => None,
+            Home::At(..) | Home::Boxes { .. } => None,
         }
     }
 
@@ -211,6 +234,7 @@ impl Value {
         }
         let home = match &self.home {
             Home::At(spot, strides) => Home::At(*spot, restrided(&self.dims, strides, dims)?),
+            Home::Boxes { .. } => return None,
             known => known.clone(),
         };
         Some(Self {

@@ -5,7 +5,7 @@ mod registers;
 use std::{collections::HashMap, path::Path, process::Command};
 
 use super::{
-    Base, FAULT, Spot, TooLarge, conv, gather,
+    Base, FAULT, Spot, TooLarge, boxes, conv, gather,
     gemm::{Activation, Gemm, Matrix},
     moves, norm,
     pointwise::{Arg, Bits, Class, Instruction, Op, Operand, Program},
@@ -54,6 +54,7 @@ int main() {
     LIST(trees_f32, TreesArgs, AT(x) AT(y) AT(nodes) AT(leaves) AT(roots) AT(base))
     LIST(class_scores, ClassScoresArgs, AT(from) AT(to))
     LIST(map_i64, MapArgs, AT(from) AT(to) AT(keys) AT(values))
+    LIST(nms_f32, NmsArgs, AT(boxes) AT(scores) AT(to) AT(left))
     LIST(pointwise_f32, PointwiseArgs, AT(in[0].data) AT(in[1].data) AT(out[0].data))
 }
 "#;
@@ -206,6 +207,20 @@ fn samples_of_tensors() -> Vec<Result<Launch<Spot>, TooLarge>> {
         reduce::reduce("reduce_f32", a, b, 0, Kind::Sum, &dims, &dims),
         reduce::arg(a, b, [1, 2, 3], 0, [false, false]),
         reduce::top_k(a, [Some(b), Some(c)], [1, 5, 3], 2, 0, false),
+        boxes::Nms {
+            boxes: a,
+            scores: b,
+            to: c,
+            left: d,
+            rows: 1,
+            classes: 2,
+            count: 3,
+            most: 3,
+            center: false,
+            iou: 0.5,
+            score: Some(0.1),
+        }
+        .launch(),
         reduce::cum_sum(a, b, [1, 2, 3], 0, [false, false]),
         reduce::Softmax {
             from: a,

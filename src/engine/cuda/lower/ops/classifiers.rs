@@ -1,6 +1,6 @@
 //! Scores become labels and probabilities, as ONNX Runtime has it.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{
     Lowered, Missing,
@@ -48,7 +48,7 @@ impl Labels {
     fn look_up(&self, emitter: &mut Emitter, places: &Value) -> Result<Value, Missing> {
         match self {
             Self::Texts(texts) => Ok(Value {
-                labels: Some(Rc::new(texts.clone())),
+                labels: Some(Arc::new(texts.clone())),
                 ..places.clone()
             }),
             Self::Numbers(numbers)

@@ -105,7 +105,11 @@ pub(in super::super) fn gather(emitter: &mut Emitter, call: &Call<'_>) -> Lowere
 }
 
 /// Rows of a table, by computed indices.
-pub(super) fn rows(emitter: &mut Emitter, table: &Value, index: &Value) -> Result<Value, Missing> {
+pub(in super::super) fn rows(
+    emitter: &mut Emitter,
+    table: &Value,
+    index: &Value,
+) -> Result<Value, Missing> {
     along(emitter, table, index, 0)
 }
 

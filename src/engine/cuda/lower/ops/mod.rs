@@ -2,6 +2,7 @@
 
 pub(super) mod attention;
 pub(super) mod bits;
+pub(super) mod boxes;
 pub(super) mod classifiers;
 pub(super) mod conv;
 pub(super) mod elementwise;
@@ -9,6 +10,7 @@ pub(super) mod features;
 pub(super) mod gather;
 pub(super) mod gemm;
 pub(super) mod joins;
+pub(super) mod labels;
 pub(super) mod matmul;
 pub(super) mod norm;
 pub(super) mod pool;
@@ -21,4 +23,4 @@ pub(super) mod tree_tables;
 pub(super) mod trees;
 pub(super) mod views;
 
-use super::{Lowered, Missing, call, emit, fuse, value};
+use super::{Lowered, Missing, call, emit, fuse, texts, value};

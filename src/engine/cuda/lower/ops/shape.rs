@@ -33,9 +33,17 @@ pub(in super::super) fn constant(_: &mut Emitter, call: &Call<'_>) -> Lowered {
     Ok(vec![value])
 }
 
+/// The input, which may be text, but no list of a length that nobody knows.
+fn sized<'c>(call: &'c Call<'_>) -> Result<&'c Value, Missing> {
+    match call.given(0) {
+        Some(x) if x.is_text() => Ok(x),
+        _ => call.input(0),
+    }
+}
+
 /// `Shape`, and a part of it.
 pub(in super::super) fn shape(_: &mut Emitter, call: &Call<'_>) -> Lowered {
-    let x = (call.given(0)).ok_or_else(|| Missing::new("way to do without input 1"))?;
+    let x = sized(call)?;
     let rank = signed(x.rank());
     let within = |at: i64| {
         let at = if at < 0 { at + rank } else { at };
@@ -51,7 +59,7 @@ pub(in super::super) fn shape(_: &mut Emitter, call: &Call<'_>) -> Lowered {
 
 /// `Size`.
 pub(in super::super) fn count(_: &mut Emitter, call: &Call<'_>) -> Lowered {
-    let x = (call.given(0)).ok_or_else(|| Missing::new("way to do without input 1"))?;
+    let x = sized(call)?;
     Ok(vec![Value::of_ints(&[signed(x.len())], Vec::new())])
 }
 

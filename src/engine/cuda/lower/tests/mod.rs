@@ -17,6 +17,7 @@ use crate::{
 /// Element types, by their numbers in the format.
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
+const TEXT: i32 = 8;
 pub(super) const DOUBLE: i32 = 11;
 
 /// A graph under construction.

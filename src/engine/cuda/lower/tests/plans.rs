@@ -112,7 +112,7 @@ fn trees_are_a_walk_and_their_labels() {
         .unwrap();
     assert_eq!(
         plan.outputs[0].labels.as_deref(),
-        Some(&["no".to_owned(), "yes".to_owned()][..])
+        Some(&vec!["no".to_owned(), "yes".to_owned()])
     );
     insta::assert_snapshot!(plan);
 }

@@ -1,6 +1,15 @@
 //! What is not covered, in words.
 
-use super::{FLOAT, INT64, Made, int, ints, text};
+use super::{FLOAT, INT64, Made, TEXT, int, ints, text};
+
+/// Of which boxes stay: a list of a length that nobody knows beforehand.
+fn boxes() -> Made {
+    Made::default()
+        .input("b", FLOAT, &[1, 3, 4])
+        .input("s", FLOAT, &[1, 1, 3])
+        .ints("n", &[3])
+        .node("list = NonMaxSuppression(b, s, n)", vec![])
+}
 
 #[test]
 fn refusals_name_node_operator_and_what_is_missing() {
@@ -24,8 +33,19 @@ fn refusals_name_node_operator_and_what_is_missing() {
             .node("y = Reshape(x, n)", vec![])
             .output("y")
             .lower(),
-        x().input("s", 8, &[4])
+        x().input("c", 14, &[4])
             .node("y = Exp(x)", vec![])
+            .output("y")
+            .lower(),
+        Made::default()
+            .input("s", TEXT, &[4])
+            .node("y = Exp(s)", vec![])
+            .output("y")
+            .lower(),
+        boxes().output("list").lower(),
+        boxes().node("y = Shape(list)", vec![]).output("y").lower(),
+        boxes()
+            .node("y = GatherND(b, list)", vec![])
             .output("y")
             .lower(),
         Made::default()

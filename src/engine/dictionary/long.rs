@@ -1,15 +1,13 @@
-//! Finds texts and whole numbers in a list, for every row of a batch: what is asked is mostly short, and mostly there.
-
-use crate::graph::front::Keys;
+//! A list with long texts among its keys.
 
 /// The place of each key of a list.
 #[derive(Debug)]
-pub(super) struct Dictionary {
+pub(super) struct Long {
     /// As many as a power of two, half of them free at least.
     slots: Vec<Slot>,
     /// Bits of a hash that are not its slot's place.
     shift: u32,
-    /// The whole texts of keys that do not fit into a slot, by their places.
+    /// The whole texts of the keys, by their places.
     long: Vec<Box<[u8]>>,
     keys: usize,
 }
@@ -35,11 +33,10 @@ const SHORT: usize = 16;
 /// Odd, with bits all over: a product spreads what is alike (Knuth, The Art of Computer Programming, 6.4).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-impl Dictionary {
+impl Long {
     /// Of these keys, each of which is there once.
-    pub(super) fn new(keys: &Keys) -> Self {
-        let count = keys.len();
-        let bits = (count * 2).next_power_of_two().trailing_zeros().max(1);
+    pub(super) fn new(keys: &[String]) -> Self {
+        let bits = (keys.len() * 2).next_power_of_two().trailing_zeros().max(1);
         let free = Slot {
             word: Word::default(),
             place: None,
@@ -47,48 +44,26 @@ impl Dictionary {
         let mut made = Self {
             slots: vec![free; 1 << bits],
             shift: u64::BITS - bits,
-            long: Vec::new(),
-            keys: count,
+            long: keys.iter().map(|key| key.as_bytes().into()).collect(),
+            keys: keys.len(),
         };
-        match keys {
-            Keys::Texts(keys) => {
-                if keys.iter().any(|key| key.len() > SHORT) {
-                    made.long = keys.iter().map(|key| key.as_bytes().into()).collect();
-                }
-                for (key, place) in keys.iter().zip(0..) {
-                    made.add(Word::of(key.as_bytes()), place);
-                }
-            }
-            Keys::Whole(keys) => {
-                for (key, place) in keys.iter().zip(0..) {
-                    made.add(Word::whole(*key), place);
-                }
-            }
+        for (key, place) in keys.iter().zip(0..) {
+            made.add(Word::of(key.as_bytes()), place);
         }
         made
     }
 
     /// The place of a text; the number of keys for what is none of them.
     #[inline]
-    pub(super) fn text(&self, text: &str) -> usize {
-        let word = Word::of(text.as_bytes());
-        self.find(word, |place| {
-            word.len <= SHORT
-                || self
-                    .long
-                    .get(place)
-                    .is_some_and(|key| **key == *text.as_bytes())
+    pub(super) fn find(&self, text: &[u8]) -> usize {
+        let word = Word::of(text);
+        self.place(word, |place| {
+            word.len <= SHORT || self.long.get(place).is_some_and(|key| **key == *text)
         })
     }
 
-    /// The place of a whole number; the number of keys for what is none of them.
     #[inline]
-    pub(super) fn whole(&self, number: i64) -> usize {
-        self.find(Word::whole(number), |_| true)
-    }
-
-    #[inline]
-    fn find(&self, word: Word, same: impl Fn(usize) -> bool) -> usize {
+    fn place(&self, word: Word, same: impl Fn(usize) -> bool) -> usize {
         let mask = self.slots.len() - 1;
         let mut at = word.slot(self.shift);
         while let Some(Slot {
@@ -164,14 +139,6 @@ impl Word {
         Self { head, tail, len }
     }
 
-    #[inline]
-    fn whole(number: i64) -> Self {
-        Self {
-            head: number.cast_unsigned(),
-            ..Self::default()
-        }
-    }
-
     /// Where a search for it begins.
     #[inline]
     fn slot(self, shift: u32) -> usize {
@@ -180,50 +147,5 @@ impl Word {
         #[expect(clippy::cast_possible_truncation, reason = "the highest bits only")]
         let slot = (mixed >> shift) as usize;
         slot
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use proptest::{collection::hash_set, prelude::*};
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn it_finds_what_a_map_finds(keys in hash_set("[ab\u{e4}]{0,20}", 1..60), asked in prop::collection::vec("[ab\u{e4}]{0,20}", 0..60)) {
-            let keys: Vec<String> = keys.into_iter().collect();
-            let map: HashMap<&String, usize> = keys.iter().zip(0..).collect();
-            let dictionary = Dictionary::new(&Keys::Texts(keys.clone()));
-            for text in asked.iter().chain(&keys) {
-                let place = map.get(text).copied().unwrap_or(keys.len());
-                prop_assert_eq!(dictionary.text(text), place);
-            }
-        }
-
-        #[test]
-        fn numbers_too(keys in hash_set(any::<i64>(), 1..60), asked in prop::collection::vec(-3i64..3, 0..60)) {
-            let keys: Vec<i64> = keys.into_iter().collect();
-            let map: HashMap<i64, usize> = keys.iter().copied().zip(0..).collect();
-            let dictionary = Dictionary::new(&Keys::Whole(keys.clone()));
-            for number in asked.iter().chain(&keys) {
-                let place = map.get(number).copied().unwrap_or(keys.len());
-                prop_assert_eq!(dictionary.whole(*number), place);
-            }
-        }
-    }
-
-    /// The hash of a long text is not the text.
-    #[test]
-    fn long_texts_are_compared_whole() {
-        let keys = [
-            "https://example.org/a/page.html",
-            "https://example.org/b/page.html",
-        ];
-        let dictionary = Dictionary::new(&Keys::Texts(keys.map(str::to_owned).to_vec()));
-        assert_eq!(keys.map(|key| dictionary.text(key)), [0, 1]);
-        assert_eq!(dictionary.text("https://example.org/c/page.html"), 2);
     }
 }
