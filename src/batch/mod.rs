@@ -7,6 +7,7 @@
 //! source through one thread to the sink.
 
 pub mod batcher;
+pub mod fit;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
