@@ -8,6 +8,8 @@
 
 pub mod batcher;
 pub mod fit;
+pub mod pace;
+pub mod rate;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
