@@ -41,6 +41,11 @@ impl Rate {
         self.seconds = kept * self.seconds + self.memory * (1.0 - kept);
     }
 
+    /// The time that is known, up to the memory, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
     /// How many per second up to the last.
     pub fn mean(&self) -> f64 {
         if self.seconds > 0.0 {

@@ -1,5 +1,7 @@
 //! What the subject says that a delivery is acknowledged on.
 
+use std::time::{Duration, SystemTime};
+
 /// A delivery's place in its stream.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(super) struct Delivery {
@@ -30,6 +32,12 @@ impl Delivery {
             number: tokens.next()?.parse().ok()?,
             stored: tokens.next()?.parse().ok()?,
         })
+    }
+
+    /// When the message was stored.
+    pub(super) fn stored_at(self) -> Option<SystemTime> {
+        let nanos = u64::try_from(self.stored).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanos))
     }
 }
 

@@ -319,14 +319,15 @@ impl Reading {
     }
 
     fn position(&self, delivery: Delivery) -> Arc<Position> {
-        let stream = Arc::clone(&self.consumer.stream);
+        let stream = &self.consumer.stream;
         Arc::new(Position {
-            incarnation: incarnation(delivery.stored, &stream, &self.options.consumer),
-            stream,
+            incarnation: incarnation(delivery.stored, stream, &self.options.consumer),
+            stream: Arc::clone(stream),
             sequence: delivery.sequence,
             delivered: delivery.delivered,
             again: true,
             kept: self.consumer.kept,
+            stored: delivery.stored_at(),
         })
     }
 
