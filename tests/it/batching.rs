@@ -18,7 +18,7 @@ use crate::support::{
     streams::Streams,
 };
 
-/// A pipeline file with a model of two columns.
+/// A pipeline file with a model of 30 numbers.
 struct File {
     _folder: TempDir,
     path: PathBuf,
@@ -31,9 +31,9 @@ fn file(name: &str, source: &str, sink: &str, more: &str) -> File {
     let text = format!(
         "name: {name}
 source: {source}
-fields: {{ a: {{}}, b: {{}} }}
+fields: {{ x: {{ shape: [30] }} }}
 models: {{ m: {{ path: {} }} }}
-steps: [{{ model: m, inputs: {{ X: [a, b] }} }}]
+steps: [{{ model: m, inputs: {{ X: [x] }} }}]
 encode: {{ json: {{ pass: [n], outputs: {{ label: label }} }} }}
 sink: {sink}
 http: {{ listen: \"127.0.0.1:0\" }}
@@ -54,7 +54,8 @@ const REQUESTS: &str = "{ nats: { url: \"${NATS_URL}\", subject: rows.x } }";
 const REPLIES: &str = "{ reply: {} }";
 
 fn row(n: usize) -> Bytes {
-    format!(r#"{{"n":{n},"a":{},"b":{}}}"#, n % 7, n % 5).into()
+    let values = vec![(n % 7).to_string(); 30];
+    format!(r#"{{"n":{n},"x":[{}]}}"#, values.join(",")).into()
 }
 
 /// Which row a result is of.
@@ -201,8 +202,8 @@ async fn a_limit_of_bytes_ends_batches() {
     let server = NatsServer::start(&[]);
     let streams = Streams::income(&server).await;
     streams.publish("rows.x", (1000..2000).map(row)).await;
-    // Seven rows of 22 bytes.
-    let more = "batch: { max_bytes: 160 }";
+    // Seven rows of 76 bytes.
+    let more = "batch: { max_bytes: 540 }";
     let file = file("bytes", FROM_STREAM, TO_STREAM, more);
     let mut program = Program::run(&file.path, &server.url());
     program.ready().await;

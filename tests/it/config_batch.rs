@@ -60,22 +60,13 @@ weight: 3",
         .lines()
         .skip_while(|line| !line.starts_with("batch"))
         .take(5);
-    insta::assert_snapshot!(batch.collect::<Vec<_>>().join("\n"), @"");
-}
-
-#[test]
-fn the_resolved_file_means_the_same() {
-    let yaml = with(
-        "batch: { max_delay: 5ms, deadline: 1s }\npriority: { subject: \"{1}\", urgent: [x] }",
-    )
-    .replace(
-        "{ file: { path: \"-\" } }\nfields",
-        "{ nats: { subject: rows.x } }\nfields",
-    );
-    let plan = load(&yaml).expect("it is right");
-    let again = load(&resolved(&plan)).expect("what is printed can be read");
-    assert_eq!((plan.batch, plan.deadline), (again.batch, again.deadline));
-    assert_eq!((plan.priority, plan.weight), (again.priority, again.weight));
+    insta::assert_snapshot!(batch.collect::<Vec<_>>().join("\n"), @r#"
+    batch: { max_rows: 64, target_latency: 5ms, max_bytes: 1MiB, deadline: 2s, deadline_from: stored }
+    priority: { subject: "{2}", urgent: [high, now] }
+    cache: { max_bytes: 64MiB }
+    capacity: { planned: 20000/s }
+    weight: 3
+    "#);
 }
 
 /// One snapshot of what all of them say.

@@ -202,18 +202,17 @@ impl Resolver<'_> {
     }
 
     fn header(&mut self, header: &At<String>) -> Option<PriorityBy> {
-        let fault = if header.value.is_empty() {
-            "a header has a name"
+        let (fault, help) = if header.value.is_empty() {
+            ("a header has a name", "write it: `header: Priority`")
         } else if let (Source::File(_), None) = (&self.raw.source.value, self.offline) {
-            "messages from a file have no headers"
+            (
+                "messages from a file have no headers",
+                "leave `priority` out",
+            )
         } else {
             return Some(PriorityBy::Header(header.value.clone()));
         };
-        self.report(
-            Report::new(fault)
-                .at(&header.span(), "")
-                .help("leave `priority` out"),
-        );
+        self.report(Report::new(fault).at(&header.span(), "").help(help));
         None
     }
 
