@@ -213,7 +213,7 @@ mod tests {
         let (meter, start) = (meter(None), Instant::now());
         assert_eq!(meter.load(start).0.headroom(), None);
         work(&meter, start, 60, 100);
-        let (load, _) = meter.load(start + Duration::from_secs(60));
+        let (load, _) = meter.load(start + Duration::from_mins(1));
         // 100 batches of 1.5 ms; 2 ms for 100 rows in a full one.
         assert!((load.utilisation - 0.15).abs() < 0.01, "{load:?}");
         assert!(

@@ -65,6 +65,8 @@ pub struct Batches<R, E> {
     raw: Receiver<R>,
     state: Mutex<State<E>>,
     meter: Option<Arc<Meter>>,
+    /// What is measured says how long to wait.
+    paced: bool,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl<R, E> Batches<R, E> {
                 open: true,
             }),
             meter: None,
+            paced: matches!(policy.wait, Wait::Target(_)),
         }
     }
 
@@ -163,7 +166,9 @@ impl<R, E> Batches<R, E> {
             return;
         };
         let service = meter.ran(rows, engine, finish, Instant::now());
-        self.lock().batcher.learn(service);
+        if self.paced {
+            self.lock().batcher.learn(service);
+        }
     }
 
     /// Gives an engine back that [`Work::Run`] brought.

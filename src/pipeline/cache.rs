@@ -191,18 +191,12 @@ impl Inner {
     fn add(&mut self, entry: Entry) {
         self.bytes += entry.bytes;
         let hash = entry.hash;
-        let place = match self.free.pop() {
-            Some(place) => {
-                if let Some(old) = self.entries.get_mut(place) {
-                    *old = entry;
-                }
-                place
-            }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() - 1
-            }
-        };
+        let free = self.free.pop();
+        let place = free.unwrap_or(self.entries.len());
+        match self.entries.get_mut(place) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
+        }
         self.places.insert(hash, place);
         self.put_first(place);
     }

@@ -146,10 +146,8 @@ impl State {
         let next = least.and_then(|at| self.waiting.remove(at));
         match &next {
             Some(waiter) => {
-                self.level = self
-                    .had
-                    .get(waiter.pipeline)
-                    .map_or(level, |had| had.max(level))
+                let had = self.had.get(waiter.pipeline).copied();
+                self.level = had.unwrap_or_default().max(level);
             }
             None => self.free += 1,
         }
