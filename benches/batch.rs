@@ -53,10 +53,7 @@ fn block(messages: usize) -> Queued {
 }
 
 fn batches(criterion: &mut Criterion) {
-    let policy = BatchPolicy {
-        max_rows: 256,
-        max_delay: Duration::ZERO,
-    };
+    let policy = BatchPolicy::new(256, Duration::ZERO);
     let mut group = criterion.benchmark_group("batch of 256 rows, 30 columns");
     group.throughput(Throughput::Elements(256));
     for size in [1, 16, 100, 256] {
@@ -68,7 +65,7 @@ fn batches(criterion: &mut Criterion) {
                     for block in blocks {
                         batcher.push(block);
                     }
-                    black_box(batcher.take(Lane::First))
+                    black_box(batcher.take(Lane::First, std::time::Instant::now()))
                 },
                 BatchSize::SmallInput,
             );
@@ -84,7 +81,7 @@ fn batches(criterion: &mut Criterion) {
             |block| {
                 let mut batcher = Batcher::new(policy);
                 batcher.push(block);
-                while let Some(batch) = batcher.take(Lane::First) {
+                while let Some(batch) = batcher.take(Lane::First, std::time::Instant::now()) {
                     black_box(batch);
                 }
             },

@@ -7,28 +7,27 @@
 //! source through one thread to the sink.
 
 pub mod batcher;
+pub mod fit;
+pub mod meter;
+pub mod pace;
+mod policy;
+pub mod rate;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 
-pub use batcher::Closed;
+pub use self::{
+    batcher::Closed,
+    meter::Meter,
+    policy::{BatchPolicy, MaxTokens, Wait},
+};
 use batcher::{Batcher, Readiness};
 
 use crate::{block::Block, message::Lane};
-
-/// When a batch is worth sending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchPolicy {
-    /// Most rows in a batch. A single message with more rows is a batch of its own.
-    pub max_rows: usize,
-    /// How long the oldest row may wait for company while an engine is free. Zero sends whatever
-    /// there is as soon as an engine is free.
-    pub max_delay: Duration,
-}
 
 /// A block and when its decoding ended.
 #[derive(Debug)]
@@ -65,6 +64,9 @@ pub enum Work<R, E> {
 pub struct Batches<R, E> {
     raw: Receiver<R>,
     state: Mutex<State<E>>,
+    meter: Option<Arc<Meter>>,
+    /// What is measured says how long to wait.
+    paced: bool,
 }
 
 #[derive(Debug)]
@@ -83,11 +85,20 @@ impl<R, E> Batches<R, E> {
         Self {
             raw,
             state: Mutex::new(State {
-                batcher: Batcher::new(policy),
+                batcher: Batcher::new(policy).for_engines(engines.len()),
                 engines,
                 open: true,
             }),
+            meter: None,
+            paced: matches!(policy.wait, Wait::Target(_)),
         }
+    }
+
+    /// Tells this meter what runs take, and learns from it.
+    #[must_use]
+    pub fn measured_by(mut self, meter: Arc<Meter>) -> Self {
+        self.meter = Some(meter);
+        self
     }
 
     /// Gives out rows in the order in which they are pushed, for an engine to which that matters.
@@ -106,15 +117,21 @@ impl<R, E> Batches<R, E> {
         loop {
             let (due, open) = {
                 let mut state = self.lock();
-                match state.batcher.readiness(Instant::now(), state.open) {
+                let (now, open) = (Instant::now(), state.open);
+                match state.batcher.readiness(now, open) {
                     Readiness::Ready(closed, lane) => {
-                        if let Some(run) = state.start(closed, lane) {
+                        if let Some(run) = state.start(closed, lane, now) {
                             return Some(run);
                         }
                         // Who has the engine now takes the batch when it comes back.
                         (None, state.open)
                     }
-                    Readiness::Filling { due } => (Some(due), state.open),
+                    Readiness::Filling { due } => {
+                        if !state.engines.is_empty() {
+                            state.batcher.engine_waits(now);
+                        }
+                        (Some(due), state.open)
+                    }
                     Readiness::Empty => (None, state.open),
                 }
             };
@@ -138,6 +155,22 @@ impl<R, E> Batches<R, E> {
         self.lock().batcher.push(queued);
     }
 
+    /// Adds decoded rows that go before others.
+    pub fn push_urgent(&self, queued: Queued) {
+        self.lock().batcher.push_urgent(queued);
+    }
+
+    /// Notes what a batch took: in the engine, and from then on until its results went to the sink.
+    pub fn ran(&self, rows: usize, engine: Duration, finish: Duration) {
+        let Some(meter) = &self.meter else {
+            return;
+        };
+        let service = meter.ran(rows, engine, finish, Instant::now());
+        if self.paced {
+            self.lock().batcher.learn(service);
+        }
+    }
+
     /// Gives an engine back that [`Work::Run`] brought.
     pub fn give_back(&self, engine: E) {
         self.lock().engines.push(engine);
@@ -150,9 +183,9 @@ impl<R, E> Batches<R, E> {
 }
 
 impl<E> State<E> {
-    fn start<R>(&mut self, closed: Closed, lane: Lane) -> Option<Work<R, E>> {
+    fn start<R>(&mut self, closed: Closed, lane: Lane, now: Instant) -> Option<Work<R, E>> {
         let engine = self.engines.pop()?;
-        let Some(queued) = self.batcher.take(lane) else {
+        let Some(queued) = self.batcher.take(lane, now) else {
             self.engines.push(engine);
             return None;
         };
@@ -178,10 +211,7 @@ mod tests {
         max_delay_ms: u64,
     ) -> (Sender<Queued>, Batches<Queued, &'static str>) {
         let (sender, receiver) = bounded(8);
-        let policy = BatchPolicy {
-            max_rows,
-            max_delay: Duration::from_millis(max_delay_ms),
-        };
+        let policy = BatchPolicy::new(max_rows, Duration::from_millis(max_delay_ms));
         (sender, Batches::new(policy, receiver, vec![ENGINE]))
     }
 

@@ -222,6 +222,31 @@ impl Block {
         })
     }
 
+    /// Takes out the messages that `out` says `true` of, and gives what is left and what was taken out, each
+    /// in its order. A message for which there is no word stays.
+    #[must_use]
+    pub fn sort_out(mut self, out: &[bool]) -> (Option<Self>, Option<Self>) {
+        let is_out = |at: usize| out.get(at).copied().unwrap_or(false);
+        let last = self.records.len().saturating_sub(1);
+        // Cut where the answer changes, from the back, so that each row is moved once.
+        let ends = (1..=last).rev().filter(|at| is_out(*at) != is_out(*at - 1));
+        let mut runs: Vec<(bool, Self)> = ends
+            .filter_map(|at| Some((is_out(at), self.split_at_message(at)?)))
+            .collect();
+        if !self.records.is_empty() {
+            runs.push((is_out(0), self));
+        }
+        let mut sorted = [None, None];
+        for (out, run) in runs.into_iter().rev() {
+            match &mut sorted[usize::from(out)] {
+                Some(before) => Self::append(before, run),
+                first @ None => *first = Some(run),
+            }
+        }
+        let [left, out] = sorted;
+        (left, out)
+    }
+
     /// Appends all messages and rows of `other`.
     pub fn append(&mut self, other: Self) {
         self.records.extend(other.records);
@@ -313,6 +338,31 @@ mod tests {
                 seen.extend(piece.records.iter().map(|r| r.rows));
             }
             prop_assert_eq!(seen, sizes);
+        }
+    }
+
+    proptest! {
+        /// Every message goes to its side with its rows, in its order.
+        #[test]
+        fn sorting_out_loses_nothing(messages in prop::collection::vec((0usize..4, any::<bool>()), 0..30)) {
+            let sizes: Vec<usize> = messages.iter().map(|(rows, _)| *rows).collect();
+            let out: Vec<bool> = messages.iter().map(|(_, out)| *out).collect();
+            let whole = block(&sizes);
+            let (left, taken) = block(&sizes).sort_out(&out);
+            let mut row = 0;
+            let mut expected = [block(&[]), block(&[])];
+            for (rows, out) in &messages {
+                let mut part = block(&[*rows]);
+                part.table = whole.table.slice(row..row + rows);
+                expected[usize::from(*out)].append(part);
+                row += rows;
+            }
+            for (sorted, expected) in [left, taken].into_iter().zip(expected) {
+                let sorted = sorted.unwrap_or_else(|| block(&[]));
+                prop_assert_eq!(sorted.table, expected.table);
+                let rows = |block: &[Record]| block.iter().map(|record| record.rows).collect::<Vec<_>>();
+                prop_assert_eq!(rows(&sorted.records), rows(&expected.records));
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! `forebay run FILE…`: serves pipelines until they end or a signal comes.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration,
+};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
@@ -10,7 +12,10 @@ use super::{Exit, Failure, Globals, RunArgs, block_on, plans, stop_on_signal};
 use crate::{
     config::Plan,
     control::http,
-    pipeline::{self, PipelineError, build::BuildError},
+    pipeline::{
+        self, Cores, PipelineError,
+        build::{BuildError, Built},
+    },
     telemetry,
 };
 
@@ -124,6 +129,7 @@ pub async fn serve(
             error,
         })?);
     }
+    share_cores(plans, &mut built);
     let facts = Arc::new(http::Facts {
         metrics: metrics.clone(),
         pipelines: built.iter().map(|one| one.status.clone()).collect(),
@@ -163,4 +169,15 @@ pub async fn serve(
         }
     }
     first
+}
+
+/// Where several pipelines run, each has its share of the cores.
+fn share_cores(plans: &[Plan], built: &mut [Built]) {
+    if plans.len() < 2 {
+        return;
+    }
+    let cores = Cores::new(available_parallelism().map_or(1, NonZero::get));
+    for (plan, one) in plans.iter().zip(built) {
+        one.parts.terms.share = Some(cores.share(plan.weight));
+    }
 }

@@ -9,7 +9,7 @@ use crate::{
     encode::OutputField,
     engine::{Device, EngineSpec, OutputInfo},
     host::HostOptions,
-    message::InFlight,
+    message::{Deadline, InFlight, Priority},
     nats::ServerOptions,
     sink::{file::FileTarget, jetstream::JetStreamTarget, nats::NatsTarget},
     source::{file::FileOptions, jetstream::JetStreamOptions, nats::NatsOptions},
@@ -39,6 +39,16 @@ pub struct Plan {
     pub order_by: Option<OrderBy>,
     /// How batches are formed.
     pub batch: BatchPolicy,
+    /// How old a message may be when its batch starts.
+    pub deadline: Option<Deadline>,
+    /// Which messages go before others.
+    pub priority: Option<Priority>,
+    /// Most bytes of results that are kept, with their payloads.
+    pub cache: Option<usize>,
+    /// Rows a second that are planned for.
+    pub planned: Option<f64>,
+    /// Share of the cores, beside other pipelines of the process.
+    pub weight: usize,
     /// The most that may be in the pipeline at once.
     pub in_flight: InFlight,
     /// The models and what feeds them.

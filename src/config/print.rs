@@ -34,13 +34,7 @@ pub fn resolved(plan: &Plan) -> String {
     }
     print_keys::order_by(&mut out, plan);
     print_keys::state(&mut out, plan);
-    let batch = plan.batch;
-    let delay = Time(batch.max_delay);
-    out.line(
-        0,
-        "batch",
-        &format!("{{ max_rows: {}, max_delay: {delay} }}", batch.max_rows),
-    );
+    print_keys::batch(&mut out, plan);
     out.line(0, "max_in_flight", &plan.in_flight.messages.to_string());
     out.line(
         0,

@@ -1,11 +1,16 @@
-//! What there is for each key: an order, and what is held between rows.
+//! What there is for each key: an order, and what is held between rows. How rows are batched.
 
 use super::{
     plan::Plan,
     print::{Lines, output_name, scalar, sizes},
-    raw::Time,
+    raw::{PerSecond, Size, Time},
 };
-use crate::{decode::key::OrderBy, graph::yaml::text};
+use crate::{
+    batch::Wait,
+    decode::key::OrderBy,
+    graph::yaml::{list, text},
+    message::{AgeFrom, PriorityBy},
+};
 
 /// `order_by`, where the file has it.
 pub(super) fn order_by(out: &mut Lines, plan: &Plan) {
@@ -39,4 +44,54 @@ pub(super) fn state(out: &mut Lines, plan: &Plan) {
         );
         out.line(2, &text(&value.name), &keys);
     }
+}
+
+/// `batch`, and what else says how the pipeline works beside others.
+pub(super) fn batch(out: &mut Lines, plan: &Plan) {
+    let batch = plan.batch;
+    let wait = match batch.wait {
+        Wait::Delay(delay) => format!("max_delay: {}", Time(delay)),
+        Wait::Target(target) => format!("target_latency: {}", Time(target)),
+    };
+    let mut keys = vec![format!("max_rows: {}", batch.max_rows), wait];
+    keys.extend(
+        batch
+            .max_bytes
+            .map(|bytes| format!("max_bytes: {}", Size(bytes))),
+    );
+    keys.extend(
+        batch
+            .max_tokens
+            .map(|tokens| format!("max_tokens: {}", tokens.most)),
+    );
+    if let Some(deadline) = plan.deadline {
+        let from = match deadline.from {
+            AgeFrom::Read => "read",
+            AgeFrom::Stored => "stored",
+        };
+        keys.push(format!(
+            "deadline: {}, deadline_from: {from}",
+            Time(deadline.after)
+        ));
+    }
+    out.line(0, "batch", &format!("{{ {} }}", keys.join(", ")));
+    if let Some(priority) = &plan.priority {
+        let by = match &priority.by {
+            PriorityBy::Header(name) => format!("header: {}", text(name)),
+            PriorityBy::Token(index) => format!("subject: {}", text(&format!("{{{}}}", index + 1))),
+        };
+        let urgent = list(priority.urgent.iter().map(|value| text(value)));
+        out.line(0, "priority", &format!("{{ {by}, urgent: {urgent} }}"));
+    }
+    if let Some(bytes) = plan.cache {
+        out.line(0, "cache", &format!("{{ max_bytes: {} }}", Size(bytes)));
+    }
+    if let Some(planned) = plan.planned {
+        out.line(
+            0,
+            "capacity",
+            &format!("{{ planned: {} }}", PerSecond(planned)),
+        );
+    }
+    out.line(0, "weight", &plan.weight.to_string());
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::schema::schema;
 
 /// Keys of the file in the order of the data; the schema has them by the alphabet.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 20] = [
     "name",
     "source",
     "decode",
@@ -14,6 +14,10 @@ const ORDER: [&str; 16] = [
     "order_by",
     "state",
     "batch",
+    "priority",
+    "cache",
+    "capacity",
+    "weight",
     "max_in_flight",
     "max_in_flight_bytes",
     "models",

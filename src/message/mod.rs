@@ -1,6 +1,8 @@
 //! What flows from the source to the sink: a message, and the promise to say what became of it.
 
+mod deadline;
 mod lane;
+mod priority;
 
 use std::{
     fmt,
@@ -8,14 +10,18 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
 use crossbeam::queue::SegQueue;
 use tokio::sync::Notify;
 
-pub use self::lane::Lane;
+pub use self::{
+    deadline::{AgeFrom, Deadline, Now},
+    lane::Lane,
+    priority::{Priority, PriorityBy},
+};
 use crate::turns::{Place, Turn};
 
 /// A stage of the data path. The names are the pipeline file's keys, the metric labels and the
@@ -114,6 +120,8 @@ pub struct Position {
     pub again: bool,
     /// Whether it can still be read there after it was settled.
     pub kept: bool,
+    /// When it was stored, by the server's clock, where the source says.
+    pub stored: Option<SystemTime>,
 }
 
 /// Header names and values in the order they came.

@@ -3,19 +3,20 @@
 use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use super::{
-    Check, Order, Parts, Running, Status, broker,
+    Cache, Check, Order, Parts, Running, Status, Terms, broker,
     golden::{self, GoldenError},
 };
 use crate::{
+    batch::Meter,
     block::{Series, Table},
     config::plan::{DecodePlan, EncodePlan, Plan, SinkPlan, SourcePlan},
     contract::Dtype,
     decode::{
-        Decode, HostSteps, Placed, bytes::BytesDecoder, json::JsonDecoder, key::OrderBy,
+        self, Decode, HostSteps, bytes::BytesDecoder, json::JsonDecoder, key::OrderBy,
         msgpack::MsgpackDecoder, tensor::TensorDecoder,
     },
     encode::{Encode, json::JsonEncoder, msgpack::MsgpackEncoder, tensor::TensorEncoder},
-    engine::{self, Engine, ModelError},
+    engine::{self, Device, Engine, ModelError, Placed},
     host::HostStep,
     message::Home,
     nats::{ConnectError, Connection, ServerOptions, State},
@@ -86,13 +87,15 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
             None => None,
         },
     );
+    let terms = terms(plan, &engines);
     let status = Status::new(
         &plan.name,
         Arc::clone(&home),
         Arc::clone(&running),
         metrics.gauges.clone(),
         connections.checks(),
-    );
+    )
+    .measured_by(Arc::clone(&terms.meter));
     let parts = Parts {
         name: plan.name.clone(),
         source,
@@ -101,6 +104,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
             .collect(),
         table: table(plan),
         batch: plan.batch,
+        terms,
         order: order(plan),
         engines,
         sink,
@@ -112,6 +116,21 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
         shutdown_grace: plan.shutdown_grace,
     };
     Ok(Built { parts, status })
+}
+
+/// On what terms messages go through. The share of the cores is for who knows the other pipelines.
+fn terms(plan: &Plan, engines: &[Box<dyn Engine>]) -> Terms {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let meter = Meter::new(engines.len(), cores, plan.batch.max_rows, plan.planned);
+    let placed = engines.first().map(|engine| engine.placed());
+    let on_gpu = |placed: Vec<Placed>| placed.iter().any(|step| step.device != Device::Cpu);
+    Terms {
+        deadline: plan.deadline,
+        priority: plan.priority.clone(),
+        cache: plan.cache.map(|bytes| Arc::new(Cache::new(bytes))),
+        on_gpu: placed.is_some_and(on_gpu),
+        ..Terms::new(&plan.name, meter)
+    }
 }
 
 /// How results are kept in order, where the file says so.
@@ -204,17 +223,20 @@ pub(super) fn hosts(plan: &Plan) -> Result<Vec<Box<dyn HostStep>>, BuildError> {
 }
 
 pub(super) fn placed(plan: &Plan, hosts: &[Box<dyn HostStep>]) -> HostSteps {
-    let placed = hosts.iter().zip(&plan.hosts).map(|(step, host)| Placed {
-        step: step.copy(),
-        field: plan
-            .fields
-            .get(host.input)
-            .map(|field| field.name.clone())
-            .unwrap_or_default(),
-        input: host.input,
-        outputs: host.outputs.clone(),
-        last: host.last,
-    });
+    let placed = hosts
+        .iter()
+        .zip(&plan.hosts)
+        .map(|(step, host)| decode::Placed {
+            step: step.copy(),
+            field: plan
+                .fields
+                .get(host.input)
+                .map(|field| field.name.clone())
+                .unwrap_or_default(),
+            input: host.input,
+            outputs: host.outputs.clone(),
+            last: host.last,
+        });
     HostSteps(placed.collect())
 }
 

@@ -14,6 +14,8 @@
 
 pub mod broker;
 pub mod build;
+mod cache;
+mod cores;
 pub mod golden;
 mod order;
 pub mod permissions;
@@ -23,6 +25,7 @@ mod running;
 mod status;
 pub mod streams;
 mod supervise;
+mod terms;
 mod worker;
 
 use std::{sync::Arc, time::Duration};
@@ -41,6 +44,8 @@ use crate::{
     source::{Intake, Source, SourceError},
     telemetry::metrics::PipelineMetrics,
 };
+pub use cache::Cache;
+pub use cores::{Cores, Share};
 pub use order::Order;
 use order::Ordering;
 pub use places::Places;
@@ -48,6 +53,7 @@ use rejects::RejectRoutes;
 pub use running::{Note, Running};
 pub use status::{Check, Status};
 use supervise::Crew;
+pub use terms::Terms;
 use worker::{Desk, Worker};
 
 /// Why a pipeline ended early.
@@ -120,6 +126,8 @@ pub struct Parts {
     pub table: crate::block::Table,
     /// When batches are sent.
     pub batch: BatchPolicy,
+    /// Ages, priorities, what is kept, and the share of the machine.
+    pub terms: Terms,
     /// How results are kept in order; `None` keeps none.
     pub order: Option<Order>,
     /// As many batches run at once as there are engines.
@@ -162,7 +170,9 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
     let mut crew = Crew::new(&parts.name, stop.clone());
     let (raw_sender, raw) = bounded(limit);
     let (outgoing_sender, outgoing) = mpsc::channel(limit);
-    let mut desk = Desk::new(parts.batch, raw, parts.engines);
+    let terms = Arc::new(parts.terms);
+    let meter = Arc::clone(&terms.meter);
+    let mut desk = Desk::new(parts.batch, raw, parts.engines).measured_by(meter);
     if parts.order.as_ref().is_some_and(|order| order.stateful) {
         desk = desk.in_order();
     }
@@ -177,7 +187,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
             parts.batch.max_rows,
             rejects.clone(),
             order.clone(),
-            parts.running.note(),
+            (parts.running.note(), Arc::clone(&terms)),
             parts.metrics.clone(),
         );
         let (desk, outgoing_sender) = (Arc::clone(&desk), outgoing_sender.clone());

@@ -215,6 +215,7 @@ mod tests {
             delivered: 1,
             again,
             kept: true,
+            stored: None,
         };
         let later = Outcome::Retry {
             after: Some(COMES_BACK_AFTER),

@@ -5,8 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Running;
-use crate::{message::Home, telemetry::metrics::PipelineGauges};
+use super::{Running, terms};
+use crate::{
+    batch::{Meter, meter::Load},
+    message::Home,
+    telemetry::metrics::PipelineGauges,
+};
 
 /// Asks a room whether it works; `Some` says why not.
 pub type Check = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -19,6 +23,7 @@ pub struct Status {
     home: Arc<Home>,
     running: Arc<Running>,
     gauges: PipelineGauges,
+    meter: Option<Arc<Meter>>,
     checks: Vec<Check>,
 }
 
@@ -46,8 +51,16 @@ impl Status {
             home,
             running,
             gauges,
+            meter: None,
             checks,
         }
+    }
+
+    /// Says what this meter measures.
+    #[must_use]
+    pub fn measured_by(mut self, meter: Arc<Meter>) -> Self {
+        self.meter = Some(meter);
+        self
     }
 
     /// Why the pipeline is not ready; `None` when it is.
@@ -84,8 +97,31 @@ impl Status {
     pub fn refresh_gauges(&self) {
         self.gauges
             .in_flight(self.home.in_flight(), self.home.limit());
-        self.gauges.running(self.running.longest(Instant::now()));
+        let now = Instant::now();
+        self.gauges.running(self.running.longest(now));
+        if let Some(meter) = &self.meter {
+            let (load, plan) = meter.load(now);
+            if let Some(plan) = plan {
+                terms::say(&self.name, plan);
+            }
+            self.load(&load);
+        }
         self.gauges.ready(self.not_ready().is_none());
+    }
+}
+
+impl Status {
+    fn load(&self, load: &Load) {
+        self.gauges.rates(load.rows_per_second, load.utilisation);
+        if let Some(line) = load.engine {
+            self.gauges.service(line.fixed, line.per_row);
+        }
+        if let Some(headroom) = load.headroom() {
+            self.gauges.headroom(headroom);
+        }
+        if let Some(planned) = load.planned {
+            self.gauges.planned(planned, load.over);
+        }
     }
 }
 

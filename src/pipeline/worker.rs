@@ -15,6 +15,7 @@ use super::{
     PipelineError,
     order::{Keyed, Ordering},
     running::Note,
+    terms::Terms,
 };
 use crate::{
     batch::{Batch, Batches, Closed, Queued, Work},
@@ -24,7 +25,7 @@ use crate::{
     engine::{Engine, isolate, state::Held},
     message::{Message, Outcome, RawBlock, Reject, Stage},
     sink::{Outgoing, Rejects},
-    telemetry::metrics::PipelineMetrics,
+    telemetry::metrics::{CacheMetrics, PipelineMetrics},
 };
 
 /// The work of a pipeline.
@@ -39,7 +40,9 @@ pub(super) struct Worker {
     rejects: Rejects,
     order: Option<Arc<Ordering>>,
     running: Note,
+    terms: Arc<Terms>,
     metrics: PipelineMetrics,
+    cache: Option<CacheMetrics>,
     closed: [(Closed, Counter); Closed::ALL.len()],
     /// Bytes of the last batch's results: those of one pipeline are about equally long.
     bytes_last: usize,
@@ -52,7 +55,7 @@ impl Worker {
         max_rows: usize,
         rejects: Rejects,
         order: Option<Arc<Ordering>>,
-        running: Note,
+        (running, terms): (Note, Arc<Terms>),
         metrics: PipelineMetrics,
     ) -> Self {
         Self {
@@ -63,6 +66,8 @@ impl Worker {
             rejects,
             order,
             running,
+            cache: terms.cache.as_ref().map(|_| metrics.cache()),
+            terms,
             closed: Closed::ALL.map(|reason| (reason, metrics.engine.closed(reason.name()))),
             metrics,
             bytes_last: 0,
@@ -75,12 +80,16 @@ impl Worker {
         desk: &Desk,
         outgoing: &mpsc::Sender<Vec<Outgoing>>,
     ) -> Result<(), PipelineError> {
+        let terms = Arc::clone(&self.terms);
         while let Some(work) = desk.next() {
             match work {
                 Work::Decode(raw) => match self.order.clone() {
                     None => {
+                        let Some(raw) = self.answer(raw, outgoing) else {
+                            continue;
+                        };
                         if let Some(Keyed { queued, .. }) = self.decode_block(raw) {
-                            desk.push(queued);
+                            self.push(queued, desk);
                         }
                     }
                     Some(order) => {
@@ -89,9 +98,13 @@ impl Worker {
                     }
                 },
                 Work::Run(batch, mut engine) => {
+                    let (rows, core) = (batch.block.rows(), terms.core_for_models());
+                    let started = Instant::now();
                     let parts = self.run_batch(batch, &mut *engine)?;
                     // Another worker may have the next batch ready.
                     desk.give_back(engine);
+                    let ran = Instant::now();
+                    let core = core.or_else(|| terms.core());
                     for part in parts {
                         let results = self.encode_part(part);
                         let heard = match &self.order {
@@ -103,21 +116,70 @@ impl Worker {
                             return Ok(());
                         }
                     }
+                    drop(core);
+                    desk.ran(rows, ran.duration_since(started), ran.elapsed());
                 }
             }
         }
         Ok(())
     }
 
-    fn decode_block(&mut self, raw: RawBlock) -> Option<Keyed> {
+    /// Takes out the messages whose results are kept, and sends those. `None` where nothing is left.
+    fn answer(
+        &self,
+        mut raw: RawBlock,
+        outgoing: &mpsc::Sender<Vec<Outgoing>>,
+    ) -> Option<RawBlock> {
+        let (Some(cache), Some(metrics)) = (&self.terms.cache, &self.cache) else {
+            return Some(raw);
+        };
+        let mut results = Vec::new();
+        let mut others = Vec::with_capacity(raw.messages.len());
+        for message in raw.messages {
+            match cache.get(&message) {
+                Some(kept) => results.push(Outgoing {
+                    payload: kept.payload.clone(),
+                    headers: kept.headers.clone(),
+                    message,
+                    outcome: Outcome::Done,
+                }),
+                None => others.push(message),
+            }
+        }
+        metrics.asked(results.len(), others.len(), cache.bytes());
+        if !results.is_empty() && outgoing.blocking_send(results).is_err() {
+            // Nobody listens any more; what is dropped comes again.
+            return None;
+        }
+        raw.messages = others;
+        (!raw.messages.is_empty()).then_some(raw)
+    }
+
+    fn push(&self, queued: Queued, desk: &Desk) {
+        let since = queued.since;
+        let (others, urgent) = self.terms.by_priority(queued.block);
+        if let Some(block) = urgent {
+            desk.push_urgent(Queued { block, since });
+        }
+        if let Some(block) = others {
+            desk.push(Queued { block, since });
+        }
+    }
+
+    fn decode_block(&mut self, mut raw: RawBlock) -> Option<Keyed> {
+        let terms = Arc::clone(&self.terms);
+        let core = terms.core();
+        raw.messages = terms.in_time(raw.messages, &self.rejects);
         let started = Instant::now();
         let received = raw
             .messages
             .first()
             .map_or(started, |message| message.received);
         let (block, keys) = self.decode(raw);
+        drop(core);
         let since = Instant::now();
         self.metrics.decode.decoded(received, started, since);
+        terms.decoded(block.rows(), started, since);
         (!block.records.is_empty()).then_some(Keyed {
             queued: Queued { block, since },
             keys,
@@ -155,8 +217,11 @@ impl Worker {
         batch: Batch,
         engine: &mut dyn Engine,
     ) -> Result<Vec<Scored>, PipelineError> {
+        let Some(block) = self.terms.still_in_time(batch.block, &self.rejects) else {
+            return Ok(Vec::new());
+        };
         let started = Instant::now();
-        let rows = batch.block.rows();
+        let rows = block.rows();
         let waited = started.duration_since(batch.since);
         self.metrics.engine.formed(rows, self.max_rows, waited);
         for (reason, counter) in &self.closed {
@@ -165,7 +230,7 @@ impl Worker {
             }
         }
         self.running.begin(started);
-        let ran = isolate::run_isolated(engine, batch.block, Table::default());
+        let ran = isolate::run_isolated(engine, block, Table::default());
         self.running.end();
         self.running.moved(&engine.moved());
         let ran = ran?;
@@ -220,9 +285,16 @@ impl Worker {
             match self.encoder.encode(&record, rows, &input, &output, buffer) {
                 Ok(count) => {
                     non_finite += count;
+                    let payload = buffer.split().freeze();
+                    let headers = self.encoder.headers(record.rows, &record.layout);
+                    if let Some(cache) = &self.terms.cache
+                        && !has_rejects(&record.layout)
+                    {
+                        cache.put(&record.message, &payload, &headers);
+                    }
                     results.push(Outgoing {
-                        payload: buffer.split().freeze(),
-                        headers: self.encoder.headers(record.rows, &record.layout),
+                        payload,
+                        headers,
                         message: record.message,
                         outcome: Outcome::Done,
                     });
@@ -235,4 +307,9 @@ impl Worker {
         }
         (results, non_finite)
     }
+}
+
+/// Whether rows of the message were rejected: those are to be counted each time.
+fn has_rejects(layout: &Layout) -> bool {
+    matches!(layout, Layout::Many { rejected } if !rejected.is_empty())
 }

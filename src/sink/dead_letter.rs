@@ -129,6 +129,7 @@ mod tests {
                 delivered: 2,
                 again: true,
                 kept: true,
+                stored: None,
             })),
             received: Instant::now(),
             ack: Ack::none(),
@@ -186,6 +187,7 @@ mod tests {
                 delivered: 1,
                 again,
                 kept,
+                stored: None,
             })
         });
         let reject = Reject::new(Stage::Decode, "syntax", "y".repeat(500));

@@ -185,6 +185,7 @@ impl Reading {
                 delivered: 1,
                 again: false,
                 kept: true,
+                stored: None,
             })),
         };
         if too_long {

@@ -4,6 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use crate::config_files::{Models, SERVERS, load, two_columns};
 use forebay::{
+    batch::Wait,
     config::{
         self, Plan,
         plan::{DecodePlan, EncodePlan, SinkPlan, SourcePlan},
@@ -73,8 +74,8 @@ sink: { reply: {} }",
     assert_eq!(keys, ["output_label", "output_probability"]);
     assert_eq!(outputs[1].labels.as_ref().map(Vec::len), Some(3));
     assert_eq!(
-        (plan.batch.max_rows, plan.batch.max_delay),
-        (256, Duration::ZERO)
+        (plan.batch.max_rows, plan.batch.wait),
+        (256, Wait::Delay(Duration::ZERO))
     );
     assert_eq!(
         (plan.in_flight.messages, plan.in_flight.bytes),
@@ -285,7 +286,7 @@ fn the_environment_is_filled_in() {
         "batch: { max_rows: \"${ROWS}\", max_delay: \"${DELAY:-5ms}\" }\nmax_in_flight: ${ROWS}",
     ));
     assert_eq!((plan.batch.max_rows, plan.in_flight.messages), (64, 64));
-    assert_eq!(plan.batch.max_delay, Duration::from_millis(5));
+    assert_eq!(plan.batch.wait, Wait::Delay(Duration::from_millis(5)));
 }
 
 #[test]

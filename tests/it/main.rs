@@ -5,6 +5,7 @@
 )]
 
 mod architecture;
+mod batching;
 mod broken;
 mod broken_server;
 mod broken_start;
@@ -16,6 +17,7 @@ mod cli_traffic;
 mod compile;
 mod compile_files;
 mod config;
+mod config_batch;
 mod config_errors;
 mod config_files;
 mod config_resolved;

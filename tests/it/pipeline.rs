@@ -6,9 +6,9 @@ use std::{
 };
 
 use forebay::{
-    batch::BatchPolicy,
+    batch::{BatchPolicy, Meter},
     message::{Home, InFlight, Outcome},
-    pipeline::{self, Parts, PipelineError},
+    pipeline::{self, Parts, PipelineError, Terms},
     telemetry::metrics::PipelineMetrics,
 };
 use tokio_util::sync::CancellationToken;
@@ -100,10 +100,8 @@ impl Bench {
                 .map(|_| (Box::new(FakeDecode) as _, Box::new(FakeEncode) as _))
                 .collect(),
             table: table(),
-            batch: BatchPolicy {
-                max_rows: self.max_rows,
-                max_delay: Duration::from_millis(1),
-            },
+            batch: BatchPolicy::new(self.max_rows, Duration::from_millis(1)),
+            terms: Terms::new("test", Meter::new(1, 2, self.max_rows, None)),
             order: None,
             engines: (0..self.engines)
                 .map(|_| Box::new(self.engine.clone()) as _)

@@ -123,6 +123,7 @@ impl Worker {
                 delivered: 1,
                 again: false,
                 kept: true,
+                stored: None,
             })),
             received: Instant::now(),
             ack: Ack::none(),

@@ -3,9 +3,11 @@
 //!
 //! Variants are one-key mappings and nothing is flattened: so every mistake has a position.
 
+mod batch;
 mod flow;
 mod measure;
 mod place;
+mod rate;
 mod route;
 mod state;
 mod step;
@@ -15,12 +17,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
+    batch::{Batch, Cache, Capacity, DeadlineFrom, Priority},
     flow::{
         Decode, Density, Encode, Field, Model, RecordEncode, ScalarValue, TensorDecode,
         TensorEncode,
     },
     measure::{Count, Size, Time},
     place::{At, Named, OneOrMany},
+    rate::PerSecond,
     route::{
         AuthKeys, DeadLetter, FileEnd, JetStreamSource, NatsSource, Sink, Source, Target, TlsKeys,
     },
@@ -63,6 +67,16 @@ pub(super) struct Pipeline {
     /// How batches are formed.
     #[serde(default)]
     pub(super) batch: Batch,
+    /// Which messages are urgent.
+    pub(super) priority: Option<At<Priority>>,
+    /// Results that are kept for messages with the same payload. Where left out, none are.
+    pub(super) cache: Option<At<Cache>>,
+    /// What the pipeline is meant to carry.
+    pub(super) capacity: Option<Capacity>,
+    /// Its share of the cores when several pipelines run in one process and cores are short: one of
+    /// weight 2 gets twice as much as one of weight 1.
+    #[serde(default = "weight")]
+    pub(super) weight: Count,
     /// Most messages in the pipeline at once; further ones stay with the broker.
     #[serde(default = "max_in_flight")]
     pub(super) max_in_flight: At<Count>,
@@ -91,28 +105,6 @@ pub(super) struct Pipeline {
     /// after 30 s (`terminationGracePeriodSeconds`) unless told otherwise, so the default is less.
     #[serde(default = "shutdown_grace")]
     pub(super) shutdown_grace: Time,
-}
-
-/// How batches are formed.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Batch {
-    /// Most rows in a batch.
-    #[serde(default = "max_rows")]
-    pub(super) max_rows: At<Count>,
-    /// How long the oldest row may wait for company while an engine is free. `0s` sends whatever
-    /// there is as soon as an engine is free.
-    #[serde(default = "max_delay")]
-    pub(super) max_delay: At<Time>,
-}
-
-impl Default for Batch {
-    fn default() -> Self {
-        Self {
-            max_rows: max_rows(),
-            max_delay: max_delay(),
-        }
-    }
 }
 
 /// Messages and the results that they must give, as files with one of them in each line.
@@ -153,12 +145,8 @@ fn atol() -> At<f64> {
     At::unwritten(1e-6)
 }
 
-fn max_rows() -> At<Count> {
-    At::unwritten(Count(256))
-}
-
-fn max_delay() -> At<Time> {
-    At::unwritten(Time::from_secs(0))
+fn weight() -> Count {
+    Count(1)
 }
 
 fn max_in_flight() -> At<Count> {

@@ -1,6 +1,7 @@
 //! From what is written to what it means. Goes on after a mistake, so that all are found at once;
 //! there is a plan only when there was none.
 
+mod batch;
 mod built;
 mod density;
 mod encode;
@@ -41,7 +42,6 @@ use super::{
     report::Report,
 };
 use crate::{
-    batch::BatchPolicy,
     engine::{ModelCatalog, ModelSource},
     graph::proto,
     message::InFlight,
@@ -100,10 +100,11 @@ impl Resolver<'_> {
             Some(_) => Some(route::Routes::nowhere()),
             None => self.routes(),
         };
-        self.check_batch();
+        let (deadline, priority, cache) = (self.deadline(), self.priority(), self.cache());
         let models = self.models();
         let mut step_list = self.step_list(&models);
         let mut fields = self.fields(&step_list);
+        let batch = self.batch(&fields);
         self.leave_out(&mut step_list, &fields);
         let mut steps = self.steps(&step_list, &fields);
         let order_by = self.order_by(&fields, &mut steps);
@@ -121,10 +122,9 @@ impl Resolver<'_> {
         let workers = self.workers(&step_list);
         let golden = self.offline.is_none().then(|| self.golden()).flatten();
 
-        let max_rows = raw.batch.max_rows.value.0;
         let wanted = wanted.unwrap_or_default().iter();
         let outputs: Vec<_> = wanted.chain(&sources).copied().collect();
-        let finished = self.finish(steps, &outputs, max_rows);
+        let finished = self.finish(steps, &outputs, batch.max_rows);
         let routes = routes?;
         let encode = encode?;
         self.keep_fields(&mut fields, encode.series.len());
@@ -142,10 +142,12 @@ impl Resolver<'_> {
             densities: densities(raw),
             passed: encode.passed,
             order_by,
-            batch: BatchPolicy {
-                max_rows,
-                max_delay: raw.batch.max_delay.value.0,
-            },
+            batch,
+            deadline,
+            priority,
+            cache,
+            planned: raw.capacity.as_ref().map(|capacity| capacity.planned.0),
+            weight: raw.weight.0,
             in_flight: InFlight {
                 messages: raw.max_in_flight.value.0,
                 bytes: raw.max_in_flight_bytes.0,
@@ -167,30 +169,6 @@ impl Resolver<'_> {
 
     fn report(&mut self, report: Report) {
         self.reports.push(report);
-    }
-
-    /// A full batch must fit into the credit, or it is never full and always waits to the end.
-    fn check_batch(&mut self) {
-        let (batch, credit) = (&self.raw.batch, &self.raw.max_in_flight);
-        let (rows, delay) = (batch.max_rows.value.0, batch.max_delay.value);
-        if delay.0.is_zero() || credit.value.0 >= rows {
-            return;
-        }
-        let mut report = Report::new(format!(
-            "a batch can never fill: `max_in_flight` ({}) is below `batch.max_rows` ({rows})",
-            credit.value.0
-        ));
-        let credit_label = "at most this many messages are in the pipeline";
-        let rows_label = format!("a batch waits up to {delay} for this many rows");
-        report = match (&credit.span, &batch.max_rows.span) {
-            (Some(credit), Some(rows)) => report.at(credit, credit_label).also(rows, rows_label),
-            (Some(credit), None) => report.at(credit, credit_label),
-            (None, rows) => report.at_written(rows.as_ref(), rows_label),
-        };
-        self.report(report.help(format!(
-            "raise `max_in_flight` to at least {}, or lower `batch.max_rows`",
-            rows.saturating_mul(2)
-        )));
     }
 
     /// The path of a file that must be there.

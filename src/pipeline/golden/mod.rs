@@ -301,6 +301,7 @@ fn message(number: usize, payload: &Bytes) -> Message {
         delivered: 1,
         again: false,
         kept: false,
+        stored: None,
     };
     Message {
         subject: Bytes::from_static(b"golden"),

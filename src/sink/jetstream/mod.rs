@@ -143,11 +143,16 @@ async fn run(
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut open = true;
+    // Nothing is under way, and the last look found nothing to do: an idle pipeline costs nothing.
+    let mut rests = false;
     while open || !window.is_empty() {
         tokio::select! {
             biased;
             sentence = &mut fatal => return Err(SinkError::new(sentence)),
-            _ = tick.tick() => window.tick(Instant::now()).await,
+            _ = tick.tick(), if !rests => {
+                window.tick(Instant::now()).await;
+                rests = window.is_empty();
+            }
             message = confirmations.next() => {
                 let Some(message) = message else {
                     return Err(SinkError::new("the client closed the subscription for confirmations"));
@@ -161,7 +166,13 @@ async fn run(
                 window.after_confirmations().await;
             }
             block = outgoing.recv(), if open && window.takes_more() => match block {
-                Some(block) => window.publish(block).await,
+                Some(block) => {
+                    if std::mem::take(&mut rests) {
+                        // What happened to the connection meanwhile is not about this block.
+                        window.tick(Instant::now()).await;
+                    }
+                    window.publish(block).await;
+                }
                 None => open = false,
             }
         }

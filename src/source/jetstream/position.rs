@@ -1,5 +1,12 @@
 //! What the subject says that a delivery is acknowledged on.
 
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::message::Position;
+
 /// A delivery's place in its stream.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(super) struct Delivery {
@@ -31,6 +38,25 @@ impl Delivery {
             stored: tokens.next()?.parse().ok()?,
         })
     }
+
+    /// Where the message stands in this stream, of which it can still be read where it is `kept`.
+    pub(super) fn position(self, stream: &Arc<str>, consumer: &str, kept: bool) -> Arc<Position> {
+        Arc::new(Position {
+            incarnation: incarnation(self.stored, stream, consumer),
+            stream: Arc::clone(stream),
+            sequence: self.sequence,
+            delivered: self.delivered,
+            again: true,
+            kept,
+            stored: self.stored_at(),
+        })
+    }
+
+    /// When the message was stored.
+    fn stored_at(self) -> Option<SystemTime> {
+        let nanos = u64::try_from(self.stored).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanos))
+    }
 }
 
 /// Tells apart messages that have, or had, the same sequence number.
@@ -40,7 +66,7 @@ impl Delivery {
 /// the time at which a message was stored that tells. Two pipelines that read one stream may well
 /// write to one stream too, hence the consumer. FNV-1a, written out so that every build of this
 /// program computes the same.
-pub(super) fn incarnation(stored_nanos: i128, stream: &str, consumer: &str) -> u64 {
+fn incarnation(stored_nanos: i128, stream: &str, consumer: &str) -> u64 {
     let time = stored_nanos.to_le_bytes();
     time.iter()
         .chain(stream.as_bytes())

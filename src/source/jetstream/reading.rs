@@ -18,7 +18,7 @@ use super::{
     flight::{Delivered, Flight},
     given_up::{GivenUp, Lost},
     lag::Lag,
-    position::{Delivery, incarnation},
+    position::Delivery,
     requests::{Requests, Word},
     waiting::{Next, Waiting, delivered},
 };
@@ -319,15 +319,8 @@ impl Reading {
     }
 
     fn position(&self, delivery: Delivery) -> Arc<Position> {
-        let stream = Arc::clone(&self.consumer.stream);
-        Arc::new(Position {
-            incarnation: incarnation(delivery.stored, &stream, &self.options.consumer),
-            stream,
-            sequence: delivery.sequence,
-            delivered: delivery.delivered,
-            again: true,
-            kept: self.consumer.kept,
-        })
+        let Consumer { stream, kept, .. } = &self.consumer;
+        delivery.position(stream, &self.options.consumer, *kept)
     }
 
     /// Lets in what there is credit for, and sends to the dead letter what comes too often.

@@ -11,11 +11,12 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 pub use recorder::install;
 use recorder::{
-    BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, DEAD_LETTERS, DEAD_LETTERS_LOST, DECODE, DROPPED,
-    DUPLICATES, ENCODE, END_TO_END, IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE,
-    MESSAGE_BYTES, MESSAGES, NON_FINITE, PENDING, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS,
-    RESULT_BYTES, RESULTS, RETRIES, ROW_REJECTS, ROWS, RUNNING, STATE_DROPPED, STATE_KEYS,
-    STEP_INFO, UNACKNOWLEDGED,
+    ARRIVALS, BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, CACHE_BYTES, CACHE_HITS, CACHE_MISSES,
+    DEAD_LETTERS, DEAD_LETTERS_LOST, DECODE, DROPPED, DUPLICATES, ENCODE, END_TO_END, HEADROOM,
+    IN_FLIGHT, IN_FLIGHT_BYTES, IN_FLIGHT_LIMIT, INFERENCE, MESSAGE_BYTES, MESSAGES, NON_FINITE,
+    OVER_PLAN, PENDING, PLANNED, PUBLISH, QUEUE, READY, REDELIVERED, REJECTS, RESULT_BYTES,
+    RESULTS, RETRIES, ROW_REJECTS, ROWS, RUNNING, SERVICE_FIXED, SERVICE_ROW, STATE_DROPPED,
+    STATE_KEYS, STEP_INFO, UNACKNOWLEDGED, UTILISATION,
 };
 
 use crate::message::{InFlight, Reject, Stage};
@@ -101,6 +102,35 @@ impl PipelineMetrics {
                 ready: gauge!(READY, "pipeline" => label()),
             },
         }
+    }
+}
+
+impl PipelineMetrics {
+    /// The handles for results that are kept; of a pipeline that keeps none, ask for none.
+    pub fn cache(&self) -> CacheMetrics {
+        let label = || self.rejects.pipeline.clone();
+        CacheMetrics {
+            hits: counter!(CACHE_HITS, "pipeline" => label()),
+            misses: counter!(CACHE_MISSES, "pipeline" => label()),
+            bytes: gauge!(CACHE_BYTES, "pipeline" => label()),
+        }
+    }
+}
+
+/// What is counted of results that are kept.
+#[derive(Debug, Clone)]
+pub struct CacheMetrics {
+    hits: Counter,
+    misses: Counter,
+    bytes: Gauge,
+}
+
+impl CacheMetrics {
+    /// Of so many messages the result was kept, of so many not; so many bytes are in use.
+    pub fn asked(&self, hits: usize, misses: usize, bytes: usize) {
+        self.hits.increment(hits as u64);
+        self.misses.increment(misses as u64);
+        self.bytes.set(bytes as f64);
     }
 }
 
@@ -313,6 +343,29 @@ impl PipelineGauges {
     /// How long the longest run of the models that is under way has taken so far.
     pub fn running(&self, longest: Duration) {
         self.running.set(longest.as_secs_f64());
+    }
+
+    /// Rows that come in a second, and the part of the engines' time that is used.
+    pub fn rates(&self, rows_per_second: f64, utilisation: f64) {
+        gauge!(ARRIVALS, "pipeline" => self.pipeline.clone()).set(rows_per_second);
+        gauge!(UTILISATION, "pipeline" => self.pipeline.clone()).set(utilisation);
+    }
+
+    /// What a batch takes, in seconds: whatever is in it, and for each row.
+    pub fn service(&self, fixed: f64, per_row: f64) {
+        gauge!(SERVICE_FIXED, "pipeline" => self.pipeline.clone()).set(fixed);
+        gauge!(SERVICE_ROW, "pipeline" => self.pipeline.clone()).set(per_row);
+    }
+
+    /// Rows a second that could come besides.
+    pub fn headroom(&self, rows_per_second: f64) {
+        gauge!(HEADROOM, "pipeline" => self.pipeline.clone()).set(rows_per_second);
+    }
+
+    /// Rows a second that are planned for, and whether more come.
+    pub fn planned(&self, rows_per_second: f64, over: bool) {
+        gauge!(PLANNED, "pipeline" => self.pipeline.clone()).set(rows_per_second);
+        gauge!(OVER_PLAN, "pipeline" => self.pipeline.clone()).set(f64::from(u8::from(over)));
     }
 
     /// Whether the pipeline is ready.

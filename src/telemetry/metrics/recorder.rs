@@ -50,6 +50,16 @@ pub(super) const READY: &str = "forebay_ready";
 pub(super) const STATE_KEYS: &str = "forebay_state_keys";
 pub(super) const STATE_DROPPED: &str = "forebay_state_dropped_total";
 pub(super) const STEP_INFO: &str = "forebay_step_info";
+pub(super) const CACHE_HITS: &str = "forebay_cache_hits_total";
+pub(super) const CACHE_MISSES: &str = "forebay_cache_misses_total";
+pub(super) const CACHE_BYTES: &str = "forebay_cache_bytes";
+pub(super) const ARRIVALS: &str = "forebay_arrivals";
+pub(super) const UTILISATION: &str = "forebay_utilisation";
+pub(super) const HEADROOM: &str = "forebay_headroom";
+pub(super) const PLANNED: &str = "forebay_planned";
+pub(super) const OVER_PLAN: &str = "forebay_over_plan";
+pub(super) const SERVICE_FIXED: &str = "forebay_service_fixed_seconds";
+pub(super) const SERVICE_ROW: &str = "forebay_service_row_seconds";
 pub(super) const BUILD_INFO: &str = "forebay_build_info";
 
 /// Counters and what they count.
@@ -97,6 +107,8 @@ const COUNTERS: &[(&str, &str)] = &[
         STATE_DROPPED,
         "Keys whose state was dropped, because there were too many or they were not seen for long",
     ),
+    (CACHE_HITS, "Messages whose result was kept from before"),
+    (CACHE_MISSES, "Messages whose result was not kept"),
 ];
 /// Histograms of times.
 const SECONDS: &[(&str, &str)] = &[
@@ -138,6 +150,32 @@ const GAUGES: &[(&str, &str)] = &[
         "Age of the longest run of the models that is under way; 0 when there is none",
     ),
     (STATE_KEYS, "Keys whose state is held"),
+    (
+        CACHE_BYTES,
+        "Bytes of results that are kept, with their payloads",
+    ),
+    (
+        ARRIVALS,
+        "Rows that come in a second, of the last ten seconds or so",
+    ),
+    (
+        UTILISATION,
+        "Part of the engines' time in which they run something, of the last ten seconds or so",
+    ),
+    (
+        HEADROOM,
+        "Rows a second that could come besides, from what batches take by measurement",
+    ),
+    (PLANNED, "Rows a second that are planned for"),
+    (OVER_PLAN, "1 while more rows come than are planned for"),
+    (
+        SERVICE_FIXED,
+        "What a batch keeps an engine busy whatever is in it, fitted to batches of late",
+    ),
+    (
+        SERVICE_ROW,
+        "What each row of a batch adds to that, fitted to batches of late",
+    ),
     (READY, "1 when connected, consumer there and models warm"),
     (
         STEP_INFO,
@@ -225,6 +263,11 @@ mod tests {
             all.gauges.in_flight(in_flight, in_flight);
             all.gauges.running(ms);
             all.gauges.ready(true);
+            all.cache().asked(1, 1, 1);
+            all.gauges.rates(1.0, 1.0);
+            all.gauges.service(1.0, 1.0);
+            all.gauges.headroom(1.0);
+            all.gauges.planned(1.0, true);
             all.gauges.step("0", "income", "cpu", "asked for", true);
         });
         handle.render()

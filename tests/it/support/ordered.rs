@@ -10,14 +10,14 @@ use std::{
 
 use bytes::BytesMut;
 use forebay::{
-    batch::BatchPolicy,
+    batch::{BatchPolicy, Meter},
     block::{Column, Layout, Record, Series, Table},
     contract::Dtype,
     decode::{Decode, Decoded, key::OrderBy},
     encode::Encode,
     engine::{Engine, EngineError},
     message::{Home, InFlight, Message, Reject, Stage},
-    pipeline::{self, Order, Parts, PipelineError},
+    pipeline::{self, Order, Parts, PipelineError, Terms},
     sink::{
         Sink,
         jetstream::{JetStreamSink, JetStreamTarget, Purpose},
@@ -89,10 +89,8 @@ impl Ordered {
                 rows: 0,
                 series: vec![Series::new(Dtype::I64, vec![])],
             },
-            batch: BatchPolicy {
-                max_rows: load.max_rows,
-                max_delay: Duration::ZERO,
-            },
+            batch: BatchPolicy::new(load.max_rows, Duration::ZERO),
+            terms: Terms::new("ordered", Meter::new(1, 2, load.max_rows, None)),
             order: load.order.then_some(order),
             engines: (0..ENGINES)
                 .map(|_| Box::new(Unsteady(load)) as _)

@@ -23,6 +23,7 @@ fn incoming(sequence: u64, delivered: u64) -> Incoming {
             delivered,
             again: true,
             kept: true,
+            stored: None,
         })),
     }
 }

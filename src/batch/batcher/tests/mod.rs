@@ -1,3 +1,5 @@
+mod limits;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -22,6 +24,7 @@ fn position(delivered: u64) -> Arc<Position> {
         delivered,
         again: true,
         kept: true,
+        stored: None,
     })
 }
 
@@ -32,7 +35,7 @@ fn numbered(rows_of_messages: &[usize], since: Instant, first: i64, delivered: u
             message: Message {
                 subject: Bytes::new(),
                 reply: None,
-                payload: Bytes::new(),
+                payload: Bytes::from(vec![0; rows * 10]),
                 headers: None,
                 position: Some(position(delivered)),
                 received: since,
@@ -85,13 +88,14 @@ proptest! {
         max_rows in 1usize..9,
         delay in 0u64..30,
     ) {
-        let policy = BatchPolicy { max_rows, max_delay: Duration::from_millis(delay) };
+        let policy = BatchPolicy::new(max_rows, Duration::from_millis(delay));
         let mut batcher = Batcher::new(policy);
-        let (mut now, mut sent) = (Instant::now(), 0i64);
+        let start = Instant::now();
+        let (mut now, mut sent) = (start, 0i64);
         let (mut expected, mut got) = (vec![Vec::new(); 3], vec![Vec::new(); 3]);
         let (mut messages_in, mut messages_out) = (0, 0);
         let mut take = |batcher: &mut Batcher, lane: Lane| {
-            let batch = batcher.take(lane).expect("ready means there is something");
+            let batch = batcher.take(lane, start).expect("ready means there is something");
             let alone = batch.block.records.len() == 1;
             prop_assert!(batch.block.rows() <= max_rows || alone);
             prop_assert!(lanes(&batch).iter().all(|other| *other == lane), "one lane");
@@ -130,12 +134,9 @@ proptest! {
 #[test]
 fn a_huge_message_goes_alone() {
     let now = Instant::now();
-    let mut batcher = Batcher::new(BatchPolicy {
-        max_rows: 4,
-        max_delay: Duration::ZERO,
-    });
+    let mut batcher = Batcher::new(BatchPolicy::new(4, Duration::ZERO));
     batcher.push(queued(&[1, 9, 2, 2], now));
-    let sizes: Vec<_> = std::iter::from_fn(|| batcher.take(Lane::First))
+    let sizes: Vec<_> = std::iter::from_fn(|| batcher.take(Lane::First, now))
         .map(|batch| batch.block.rows())
         .collect();
     assert_eq!(sizes, [1, 9, 4]);
@@ -145,16 +146,13 @@ fn a_huge_message_goes_alone() {
 fn suspects_go_apart_and_the_oldest_lane_first() {
     let start = Instant::now();
     let at = |ms| start + Duration::from_millis(ms);
-    let mut batcher = Batcher::new(BatchPolicy {
-        max_rows: 4,
-        max_delay: Duration::from_millis(10),
-    });
+    let mut batcher = Batcher::new(BatchPolicy::new(4, Duration::from_millis(10)));
     batcher.push(numbered(&[1, 1], at(5), 0, 2));
     batcher.push(numbered(&[1, 1, 1, 1], at(6), 10, 1));
     batcher.push(numbered(&[1, 1], at(7), 20, 3));
     let mut order = Vec::new();
     while let Readiness::Ready(closed, lane) = batcher.readiness(at(15), true) {
-        let batch = batcher.take(lane).expect("ready");
+        let batch = batcher.take(lane, start).expect("ready");
         order.push((lane, closed, numbers(&batch)));
     }
     assert_eq!(
@@ -177,7 +175,7 @@ proptest! {
         max_rows in 1usize..8,
     ) {
         let now = Instant::now();
-        let mut batcher = Batcher::new(BatchPolicy { max_rows, max_delay: Duration::from_secs(1) });
+        let mut batcher = Batcher::new(BatchPolicy::new(max_rows, Duration::from_secs(1)));
         batcher.keep_order();
         let (mut rows, mut messages) = (0, 0);
         for (sizes, delivered) in &blocks {
@@ -193,7 +191,7 @@ proptest! {
                 Readiness::Empty => break,
                 Readiness::Filling { .. } => panic!("the pipeline is stopping"),
             };
-            let batch = batcher.take(lane).expect("it is ready");
+            let batch = batcher.take(lane, now).expect("it is ready");
             prop_assert!(lanes(&batch).iter().all(|own| *own == lane));
             // Empty lists are no company.
             let with_rows = batch.block.records.iter().filter(|record| record.rows > 0).count();
@@ -210,10 +208,7 @@ proptest! {
 #[test]
 fn in_order_what_cannot_grow_does_not_wait() {
     let now = Instant::now();
-    let mut batcher = Batcher::new(BatchPolicy {
-        max_rows: 8,
-        max_delay: Duration::from_secs(1),
-    });
+    let mut batcher = Batcher::new(BatchPolicy::new(8, Duration::from_secs(1)));
     batcher.keep_order();
     batcher.push(numbered(&[1], now, 0, 2));
     assert!(matches!(
