@@ -75,7 +75,6 @@ fn made_up(
         Dtype::String => {
             let mut made = Strings::default();
             for bits in bits {
-                #[expect(clippy::cast_possible_truncation, reason = "any of them will do")]
                 let at = (bits >> 20) as usize % (texts.len() + 1);
                 made.push(texts.get(at).map_or("?", String::as_str));
             }

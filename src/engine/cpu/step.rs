@@ -70,12 +70,12 @@ impl Step {
         earlier: &[Self],
         max_rows: usize,
     ) -> Result<Self, ModelError> {
-        let (mut model, feeds, trim) = match trim::tried(spec, &wanted, taken, earlier) {
-            Some((model, feeds, trim)) => (model, feeds, Some(trim)),
-            None => {
-                let (model, feeds) = load(spec, taken, earlier)?;
-                (model, feeds, None)
-            }
+        let tried = trim::tried(spec, &wanted, taken, earlier);
+        let (mut model, feeds, trim) = if let Some((model, feeds, trim)) = tried {
+            (model, feeds, Some(trim))
+        } else {
+            let (model, feeds) = load(spec, taken, earlier)?;
+            (model, feeds, None)
         };
         let when = (spec.when.as_ref())
             .map(|when| Condition::new(when, earlier))

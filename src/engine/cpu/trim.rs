@@ -17,7 +17,7 @@ use super::{
 use crate::{
     block::{Column, Series},
     contract::{Dtype, Field},
-    engine::{ColumnRef, Dim, ModelSource, StepSpec},
+    engine::{ColumnRef, Dim, InputInfo, InputSpec, ModelSource, StepSpec},
     graph::{
         self,
         proto::{Dimension, Kind, Size, ValueInfo},
@@ -59,7 +59,7 @@ pub(super) fn tried(
     taken: Taken<'_>,
     earlier: &[Step],
 ) -> Option<(Model, Vec<Feed>, Trim)> {
-    let tokens = |input: &crate::engine::InputSpec| takes_tokens(&input.columns, taken.fields);
+    let tokens = |input: &InputSpec| takes_tokens(&input.columns, taken.fields);
     if !spec.inputs.iter().any(tokens) {
         return None;
     }
@@ -126,7 +126,7 @@ impl Trim {
             .collect();
         let length = fields.get(mask)?.width();
         let open = |at: &usize| {
-            let input = model.inputs.get(*at).map(|input| input.row_dims());
+            let input = model.inputs.get(*at).map(InputInfo::row_dims);
             let whole = feeds
                 .get(*at)
                 .is_some_and(|feed| feed.row_shape() == [length]);

@@ -51,14 +51,13 @@ impl Texts {
         if known < self.known.len() {
             return known;
         }
-        let other = match self.place_of.get(text) {
-            Some(place) => *place,
-            None => {
-                self.others.push(text.to_owned());
-                let place = self.others.len() - 1;
-                self.place_of.insert(text.to_owned(), place);
-                place
-            }
+        let other = if let Some(place) = self.place_of.get(text) {
+            *place
+        } else {
+            self.others.push(text.to_owned());
+            let place = self.others.len() - 1;
+            self.place_of.insert(text.to_owned(), place);
+            place
         };
         self.known.len() + other
     }

@@ -8,7 +8,7 @@ pub(super) struct Long {
     /// Bits of a hash that are not its slot's place.
     shift: u32,
     /// The whole texts of the keys, by their places.
-    long: Vec<Box<[u8]>>,
+    whole: Vec<Box<[u8]>>,
     keys: usize,
 }
 
@@ -44,7 +44,7 @@ impl Long {
         let mut made = Self {
             slots: vec![free; 1 << bits],
             shift: u64::BITS - bits,
-            long: keys.iter().map(|key| key.as_bytes().into()).collect(),
+            whole: keys.iter().map(|key| key.as_bytes().into()).collect(),
             keys: keys.len(),
         };
         for (key, place) in keys.iter().zip(0..) {
@@ -58,7 +58,7 @@ impl Long {
     pub(super) fn find(&self, text: &[u8]) -> usize {
         let word = Word::of(text);
         self.place(word, |place| {
-            word.len <= SHORT || self.long.get(place).is_some_and(|key| **key == *text)
+            word.len <= SHORT || self.whole.get(place).is_some_and(|key| **key == *text)
         })
     }
 

@@ -21,7 +21,7 @@ static MASKS: [[u64; MOST]; 8 * MOST + 1] = {
     while len < masks.len() {
         let mut word = 0;
         while word < MOST {
-            let bytes = if len > 8 * word { len - 8 * word } else { 0 };
+            let bytes = len.saturating_sub(8 * word);
             masks[len][word] = if bytes >= 8 {
                 u64::MAX
             } else {
@@ -49,7 +49,7 @@ pub(super) struct Words<const N: usize> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key<const N: usize> {
     words: [u64; N],
-    len: usize,
+    len: u64,
 }
 
 impl<const N: usize> Key<N> {
@@ -62,13 +62,16 @@ impl<const N: usize> Key<N> {
         for (word, (chunk, mask)) in words.iter_mut().zip(chunks.iter().zip(masks)) {
             *word = u64::from_le_bytes(*chunk) & mask;
         }
-        Some(Self { words, len })
+        Some(Self {
+            words,
+            len: len as u64,
+        })
     }
 
     #[inline]
     fn slot(&self, multiplier: u64, shift: u32) -> usize {
         let words = self.words.iter();
-        let mixed = words.fold(self.len as u64, |mixed, word| mixed.rotate_left(29) ^ word);
+        let mixed = words.fold(self.len, |mixed, word| mixed.rotate_left(29) ^ word);
         #[expect(clippy::cast_possible_truncation, reason = "the highest bits only")]
         let slot = (mixed.wrapping_mul(multiplier) >> shift) as usize;
         slot
@@ -79,9 +82,7 @@ impl<const N: usize> Key<N> {
     fn is(&self, other: &Self) -> bool {
         let words = self.words.iter().zip(&other.words);
         words.fold(self.len ^ other.len, |differ, (one, two)| {
-            #[expect(clippy::cast_possible_truncation, reason = "folded, not cut off")]
-            let bits = ((one ^ two) | (one ^ two) >> 32) as usize;
-            differ | bits
+            differ | (one ^ two)
         }) == 0
     }
 }

@@ -24,7 +24,7 @@ mod tests;
 mod texts;
 mod value;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use self::{call::Call, emit::Emitter, table::find, value::Value};
 use super::{
@@ -185,7 +185,7 @@ impl Lowering {
             let (element, dims) =
                 fixed(input).map_err(|missing| at_edge(input, "input", missing))?;
             let (element, labels) = match element {
-                Element::Text => (Element::Int64, Some(self.emitter.vocabulary.clone())),
+                Element::Text => (Element::Int64, Some(Arc::clone(&self.emitter.vocabulary))),
                 number => (number, None),
             };
             let value = Value {

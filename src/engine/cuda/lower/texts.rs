@@ -104,7 +104,7 @@ pub(super) fn prepared(
             for value in all {
                 **value = emitter.codes(value)?;
             }
-            Ok((op != "Equal").then(|| emitter.vocabulary.clone()))
+            Ok((op != "Equal").then(|| Arc::clone(&emitter.vocabulary)))
         }
     }
 }
@@ -168,7 +168,7 @@ impl Emitter {
             return Ok(value);
         }
         Ok(Value {
-            labels: Some(self.vocabulary.clone()),
+            labels: Some(Arc::clone(&self.vocabulary)),
             ..self.codes(&value)?
         })
     }
