@@ -12,7 +12,7 @@ use crate::engine::{
     Device, ModelError, ModelSource, Placed,
     cuda::{
         gpu::Gpu,
-        lower::lower,
+        lower::{Products, lower},
         model::{LoadError, Model as CudaModel, buckets},
         plan::Plan,
         probe,
@@ -175,7 +175,7 @@ fn plans(
             .map(|shape| std::iter::once(rows).chain(shape.iter().copied()).collect())
             .collect();
         let optimized = whole.optimized(&dims, Some(&outputs)).map_err(said)?;
-        let mut plan = lower(&optimized)
+        let mut plan = lower(&optimized, Products::OWN)
             .map_err(LoadError::from)
             .map_err(|error| error.to_string())?;
         // Each row has its place in every input and output.

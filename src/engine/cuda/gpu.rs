@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 
 use ring::digest::{SHA256, digest};
@@ -11,6 +11,7 @@ use ring::digest::{SHA256, digest};
 use super::{
     device::{Caching, CudaError, Device, Function, Memory, Module, Pinned, Priority, Stream},
     kernels,
+    tuning::Library,
 };
 
 /// A GPU that models can be loaded on.
@@ -19,6 +20,7 @@ pub struct Gpu {
     module: Module,
     functions: Mutex<HashMap<&'static str, Arc<Function>>>,
     constants: Mutex<HashMap<Vec<u8>, Weak<Constant>>>,
+    library: OnceLock<Result<Mutex<Library>, String>>,
 }
 
 /// Bytes on the device that models read and nobody writes.
@@ -56,6 +58,7 @@ impl Gpu {
             module,
             functions: Mutex::default(),
             constants: Mutex::default(),
+            library: OnceLock::new(),
         });
         opened.insert(number, Arc::clone(&gpu));
         Ok(gpu)
@@ -64,6 +67,25 @@ impl Gpu {
     /// As its maker calls it.
     pub fn name(&self) -> &str {
         self.device.name()
+    }
+
+    /// cuBLASLt on it, opened when it is first asked for. One thread at a time: what it measures is not disturbed by
+    /// another that measures.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub(super) fn library(&self) -> Result<MutexGuard<'_, Library>, &str> {
+        let open = || Library::open(&self.device).map(Mutex::new);
+        let library = self.library.get_or_init(open);
+        library.as_ref().map(lock).map_err(String::as_str)
+    }
+
+    /// Whether cuBLASLt multiplies on it.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub fn has_library(&self) -> Result<(), String> {
+        self.library().map(|_| ()).map_err(str::to_owned)
     }
 
     pub(super) fn free(&self) -> Result<usize, CudaError> {

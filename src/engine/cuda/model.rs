@@ -39,6 +39,14 @@ pub enum LoadError {
         /// What the device has.
         free: usize,
     },
+    /// What only cuBLASLt could do.
+    #[error("node `{node}`: neither cuBLASLt nor a kernel can do the product {shape}")]
+    NoAlgorithm {
+        /// Its name and operator.
+        node: String,
+        /// What was asked for.
+        shape: String,
+    },
     /// Something of ours.
     #[error("{0}; this is a bug in forebay")]
     Bug(String),
@@ -83,6 +91,12 @@ impl Model {
             .map(|(rows, plan)| Bucket::record(gpu, &stream, &buffers, *rows, plan))
             .collect::<Result<_, _>>()?;
         stream.synchronize()?;
+        // Asking for the library opens it, which takes long.
+        if plans.iter().any(|(_, plan)| plan.has_products())
+            && let Ok(mut library) = gpu.library()
+        {
+            library.save();
+        }
         Ok(Self {
             buckets,
             buffers,

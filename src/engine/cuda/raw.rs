@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::{
     gpu::Gpu,
-    lower::lower,
+    lower::{Products, lower},
     model::Model,
     model::RunError,
     plan::{Slot, label},
+    product::Math,
 };
 use crate::{
     engine::{
@@ -27,6 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub struct CudaRaw {
     gpu: Arc<Gpu>,
+    math: Math,
     model: Whole,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
@@ -38,6 +40,14 @@ impl CudaRaw {
     /// # Errors
     /// There is no such GPU, or the file cannot be read.
     pub fn load(path: &Path, number: usize) -> Result<Self, RawError> {
+        Self::load_as(path, number, Math::Single)
+    }
+
+    /// As [`CudaRaw::load`], with products of single precision multiplied as this.
+    ///
+    /// # Errors
+    /// As [`CudaRaw::load`].
+    pub fn load_as(path: &Path, number: usize, math: Math) -> Result<Self, RawError> {
         let gpu = Gpu::open(number).map_err(|error| RawError::Failed(error.to_string()))?;
         let model = Whole::read(&ModelSource::file(path))
             .map_err(|error| RawError::Failed(error.to_string()))?;
@@ -50,6 +60,7 @@ impl CudaRaw {
         let outputs = graph.output.iter().map(port).collect();
         Ok(Self {
             gpu,
+            math,
             model,
             inputs,
             outputs,
@@ -101,7 +112,11 @@ impl RawModel for CudaRaw {
             .collect();
         let optimized = self.model.optimized(&shapes, None);
         let optimized = optimized.map_err(|error| RawError::Failed(error.to_string()))?;
-        let plan = lower(&optimized).map_err(|why| RawError::NotSupported(why.to_string()))?;
+        let products = Products {
+            math: self.math,
+            library: self.gpu.has_library().is_ok(),
+        };
+        let plan = lower(&optimized, products).map_err(|why| RawError::NotSupported(why.to_string()))?;
         // The whole is one row here.
         let mut model = Model::load(&self.gpu, &[(1, plan)])
             .map_err(|error| RawError::Failed(error.to_string()))?;

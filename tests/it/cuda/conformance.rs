@@ -9,7 +9,12 @@ use forebay::{
     engine::{
         Dim, ModelSource,
         cpu::{catalog::CpuCatalog, optimized::optimized, raw::CpuRaw},
-        cuda::{lower::lower, plan::Step, raw::CudaRaw},
+        cuda::{
+            lower::{Products, lower},
+            plan::Step,
+            product::Math,
+            raw::CudaRaw,
+        },
         raw::{RawError, RawModel, Value},
     },
     graph::{
@@ -116,13 +121,29 @@ fn served(folder: &Path, rows: usize) -> (Model, Vec<(String, Element, Vec<usize
     (model, shapes)
 }
 
+/// What the process that runs a case is told.
+pub(super) const MATH: &str = "CASE_MATH";
+
+fn math_of_case() -> Math {
+    match std::env::var(MATH).as_deref() {
+        Ok("tf32") => Math::Tf32,
+        Ok("fp16") => Math::Half,
+        Ok("bf16") => Math::Bfloat,
+        _ => Math::Single,
+    }
+}
+
 /// The kernels of a plan with how often each is launched.
 fn kernels(steps: &[Step]) -> String {
     let mut counted: Vec<(&str, usize)> = Vec::new();
-    for Step::Kernel(launch) in steps {
-        match counted.iter_mut().find(|(name, _)| *name == launch.kernel) {
+    for step in steps {
+        let kernel = match step {
+            Step::Kernel(launch) => launch.kernel,
+            Step::Product(_) => "cublaslt",
+        };
+        match counted.iter_mut().find(|(name, _)| *name == kernel) {
             Some((_, count)) => *count += 1,
-            None => counted.push((launch.kernel, 1)),
+            None => counted.push((kernel, 1)),
         }
     }
     let said: Vec<String> = (counted.iter())
@@ -140,7 +161,7 @@ fn every_model_is_lowered_or_says_why_not() {
         let source = ModelSource::built(folder.join("model.onnx"), bytes);
         let dims: Vec<Vec<usize>> = shapes.into_iter().map(|(_, _, dims)| dims).collect();
         let optimized = optimized(&source, &dims).unwrap();
-        let made = match lower(&optimized.model) {
+        let made = match lower(&optimized.model, Products::OWN) {
             Ok(plan) => kernels(&plan.steps),
             Err(error) => error.to_string(),
         };
@@ -183,15 +204,37 @@ fn compared(found: &Tensor, wanted: &Tensor) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether no fraction is further off than a precision allows, as a part of the largest. Sums may cancel.
+fn nearly(found: &Tensor, wanted: &Tensor, math: Math) -> Result<(), String> {
+    let part = match math {
+        Math::Bfloat => 3e-2,
+        _ => 4e-3,
+    };
+    let (Values::Float(found), Values::Float(wanted)) = (&found.values, &wanted.values) else {
+        return compared(found, wanted);
+    };
+    let largest = wanted
+        .iter()
+        .fold(0.0, |most: f64, value| most.max(value.abs()));
+    let worst = (found.iter().zip(wanted).enumerate())
+        .find(|(_, (found, wanted))| !((*found - *wanted).abs() <= part * largest));
+    match worst {
+        None => Ok(()),
+        Some((at, (found, wanted))) => {
+            Err(format!("element {at} is {found} instead of {wanted}"))
+        }
+    }
+}
+
 /// How a model does on the fake: nothing to say where it equals ONNX Runtime, else why it does not run or how it differs.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     Equal,
     Uncovered(String),
     Wrong(String),
 }
 
-fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
+pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)], math: Math) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     graph::write(model, &path).unwrap();
@@ -200,7 +243,7 @@ fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
         Ok(wanted) => wanted,
         Err(error) => return Outcome::Uncovered(format!("the CPU says: {error}")),
     };
-    let found = CudaRaw::load(&path, 0).and_then(|mut model| model.run(inputs));
+    let found = CudaRaw::load_as(&path, 0, math).and_then(|mut model| model.run(inputs));
     let found = match found {
         Ok(found) => found,
         Err(RawError::NotSupported(why) | RawError::CannotBeFed(why)) => {
@@ -212,7 +255,11 @@ fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
         let (Value::Tensor(found), Value::Tensor(wanted)) = (found, wanted) else {
             return Outcome::Wrong(format!("output {at} is no tensor"));
         };
-        if let Err(why) = compared(found, wanted) {
+        let compared = match math {
+            Math::Single => compared(found, wanted),
+            _ => nearly(found, wanted, math),
+        };
+        if let Err(why) = compared {
             return Outcome::Wrong(format!("output {at}: {why}"));
         }
     }
@@ -221,12 +268,23 @@ fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
 
 /// Runs a case in processes of its own, with the fake in several orders, and gives what it printed behind `- `.
 fn on_the_fake(case: &str, seeds: u32) -> String {
-    let mut said = String::new();
-    for seed in 0..seeds {
-        let outcome = fake_cuda::run(
-            &format!("cuda::conformance::{case}"),
-            &[("FAKE_SEED", &seed.to_string())],
-        );
+    let seeds: Vec<u32> = (0..seeds).collect();
+    with(&format!("cuda::conformance::{case}"), &seeds, &[]).0
+}
+
+/// As [`on_the_fake`], in this environment; and how often each kernel ran with the last seed.
+pub(super) fn with(
+    case: &str,
+    seeds: &[u32],
+    environment: &[(&str, &str)],
+) -> (String, serde_json::Value) {
+    let (mut said, mut kernels) = (String::new(), serde_json::Value::Null);
+    for seed in seeds {
+        let seed = seed.to_string();
+        let environment: Vec<_> = (environment.iter().copied())
+            .chain([("FAKE_SEED", seed.as_str())])
+            .collect();
+        let outcome = fake_cuda::run(case, &environment);
         assert!(outcome.passed, "seed {seed}: {outcome:?}");
         let violations = &outcome.report["violations"];
         assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
@@ -234,8 +292,9 @@ fn on_the_fake(case: &str, seeds: u32) -> String {
             .filter_map(|line| line.strip_prefix("- "))
             .collect();
         said = lines.join("\n");
+        kernels = outcome.report["kernels"].clone();
     }
-    said
+    (said, kernels)
 }
 
 #[test]
@@ -249,6 +308,7 @@ fn models_on_the_device_give_what_they_give_on_the_cpu() {
 fn case_models() {
     // Ends the line of the test harness.
     println!();
+    let math = math_of_case();
     for folder in folders(Path::new(MODELS)) {
         let (model, shapes) = served(&folder, ROWS);
         let mut random = Random(7);
@@ -262,7 +322,7 @@ fn case_models() {
         let inputs: Fed = (shapes.into_iter())
             .map(|(name, element, dims)| (name, Value::Tensor(random.tensor(element, dims))))
             .collect();
-        match outcome(&model, &inputs) {
+        match outcome(&model, &inputs, math) {
             Outcome::Equal => println!("- {}: equal", name_of(&folder)),
             Outcome::Uncovered(why) => println!("- {}: {why}", name_of(&folder)),
             Outcome::Wrong(why) => panic!("{}: {why}", name_of(&folder)),
@@ -326,7 +386,7 @@ fn case_operators() {
             let Some((model, inputs)) = case(&folder, known) else {
                 continue;
             };
-            match outcome(&model, &inputs) {
+            match outcome(&model, &inputs, math_of_case()) {
                 Outcome::Equal => is_equal = true,
                 Outcome::Uncovered(why) => last = why,
                 Outcome::Wrong(why) => wrong.push(format!("{}: {why}", name_of(&folder))),

@@ -5,4 +5,5 @@ mod device;
 mod fake;
 mod faults;
 mod optimized;
+mod products;
 mod ring;

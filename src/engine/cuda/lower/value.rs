@@ -220,6 +220,19 @@ impl Value {
         })
     }
 
+    /// Whether both are the same elements on the device, seen in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.home, &other.home) {
+            (Home::At(one, one_strides), Home::At(other_one, strides)) => {
+                one == other_one
+                    && one_strides == strides
+                    && self.dims == other.dims
+                    && self.element == other.element
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the elements lie side by side.
     pub(super) fn is_dense(&self) -> bool {
         match &self.home {

@@ -21,4 +21,4 @@ pub(super) mod tree_tables;
 pub(super) mod trees;
 pub(super) mod views;
 
-use super::{Lowered, Missing, call, emit, fuse, value};
+use super::{Lowered, Missing, Products, call, emit, fuse, value};
