@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod cuda;
 pub mod device;
 pub mod isolate;
+pub mod precision;
 mod python;
 pub mod raw;
 pub mod state;
@@ -13,10 +14,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use self::device::{Device, Placed};
 use self::{
     cpu::CpuEngine,
     state::{Held, StateSpec, Stateful},
+};
+pub use self::{
+    device::{Device, Placed},
+    precision::{Accuracy, Precision},
 };
 use crate::{
     block::Table,
@@ -268,6 +272,8 @@ pub struct StepSpec {
     pub when: Option<When>,
     /// Where it runs.
     pub device: Device,
+    /// How exact it must be on a GPU.
+    pub accuracy: Accuracy,
 }
 
 /// A step that runs on some of the rows only. They are gathered, and what comes out is put back to

@@ -53,6 +53,11 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
+    /// Of a graph without a model: what steps compute is not made less exact where no model has a say.
+    pub const OF_STEPS: Self = Self {
+        precision: Precision::As(Math::Single),
+        tolerance: None,
+    };
     /// Single precision that is summed in another order.
     const SINGLE: f64 = 1e-4;
     /// Ten bits of each fraction, in a few layers.

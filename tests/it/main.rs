@@ -29,6 +29,8 @@ mod create_streams;
 mod cuda;
 mod cuda_kernels;
 mod cuda_models;
+#[cfg(target_os = "linux")]
+mod cuda_precision;
 mod doctor;
 mod engine;
 mod engine_bad;

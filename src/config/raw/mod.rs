@@ -27,8 +27,8 @@ pub(super) use self::{
     state::{State, StateValue},
     step::{Feed, Step},
     value::{
-        BrokerName, DeviceName, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
-        TypeName, Url,
+        BrokerName, DeviceName, FilePath, Listen, OrderKey, PipelineName, PrecisionName, Subject,
+        SubjectTemplate, Tolerance, TypeName, Url,
     },
 };
 

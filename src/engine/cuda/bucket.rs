@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    device::{Argument, Caching, CudaError, Function, Graph, Launch, Memory, Piece, Pinned, Stream},
+    device::{
+        Argument, Caching, CudaError, Function, Graph, Launch, Memory, Piece, Pinned, Stream,
+    },
     gpu::{Constant, Gpu},
     model::LoadError,
     plan::{self, ALIGNMENT, Place, Plan, Slot, Step},
@@ -62,7 +64,7 @@ fn workspace(plan: &Plan) -> usize {
 #[derive(Debug)]
 enum Ready<'p> {
     Kernel(&'p plan::Launch, Arc<Function>, Vec<Argument<'p>>),
-    Product(Tuned),
+    Product(Box<Tuned>),
 }
 
 /// Values one after another.
@@ -148,10 +150,13 @@ impl Bucket {
                         params: &launch.params,
                         arguments,
                     })?,
-                    Ready::Product(Tuned {
-                        multiplication,
-                        algorithm,
-                    }) => stream.multiply(multiplication, algorithm, &buffers.workspace)?,
+                    Ready::Product(tuned) => {
+                        let Tuned {
+                            multiplication,
+                            algorithm,
+                        } = &**tuned;
+                        stream.multiply(multiplication, algorithm, &buffers.workspace)?;
+                    }
                 }
             }
             stream.copy_down(&buffers.outputs, 0..outputs.bytes, &buffers.download, 0)
@@ -165,9 +170,14 @@ impl Bucket {
         })
     }
 
+    /// Queues the graph.
+    pub(super) fn queue(&self, stream: &Stream) -> Result<(), CudaError> {
+        self.graph.launch(stream)
+    }
+
     /// Runs the graph and waits for it.
     pub(super) fn run(&self, stream: &Stream) -> Result<(), CudaError> {
-        self.graph.launch(stream)?;
+        self.queue(stream)?;
         stream.synchronize()
     }
 }
@@ -221,7 +231,7 @@ fn ready<'p>(
         library.tuned(product, operands, stream, workspace)?,
         &product.instead,
     ) {
-        (Some(tuned), _) => Ok(Ready::Product(tuned)),
+        (Some(tuned), _) => Ok(Ready::Product(Box::new(tuned))),
         (None, Some(instead)) => kernel(instead),
         (None, None) => Err(LoadError::NoAlgorithm {
             node: product.node.clone(),

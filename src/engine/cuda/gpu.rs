@@ -9,7 +9,9 @@ use std::{
 use ring::digest::{SHA256, digest};
 
 use super::{
-    device::{Caching, CudaError, Device, Function, Memory, Module, Pinned, Priority, Stream},
+    device::{
+        Caching, CudaError, Device, Event, Function, Memory, Module, Pinned, Priority, Stream,
+    },
     kernels,
     tuning::Library,
 };
@@ -94,6 +96,10 @@ impl Gpu {
 
     pub(super) fn stream(&self) -> Result<Stream, CudaError> {
         self.device.stream(Priority::Normal)
+    }
+
+    pub(super) fn timed_event(&self) -> Result<Event, CudaError> {
+        self.device.timed_event()
     }
 
     pub(super) fn memory(&self, bytes: usize) -> Result<Memory, CudaError> {

@@ -21,7 +21,7 @@ pub mod lower;
 pub mod model;
 pub mod operators;
 pub mod plan;
-pub mod product;
 pub mod probe;
+pub mod product;
 pub mod raw;
 mod tuning;

@@ -1,6 +1,9 @@
 //! A model on a GPU: a plan for each of some numbers of rows, and the memory they share.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     bucket::{Bucket, Buffers, footprint},
@@ -107,6 +110,36 @@ impl Model {
     /// The most rows that it takes at once.
     pub fn most_rows(&self) -> usize {
         self.buckets.last().map_or(0, |bucket| bucket.rows)
+    }
+
+    /// How many milliseconds a full batch takes on the device, from the first copy to the last: the least of some runs. The
+    /// rows are those of the last run.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn milliseconds(&mut self, gpu: &Gpu) -> Result<f32, CudaError> {
+        const RUNS: usize = 10;
+        const ENOUGH: Duration = Duration::from_millis(100);
+        let (start, end) = (gpu.timed_event()?, gpu.timed_event()?);
+        let mut least = f32::INFINITY;
+        let began = Instant::now();
+        for run in 0..RUNS {
+            let Some(bucket) = self.buckets.last() else {
+                break;
+            };
+            start.record(&self.stream)?;
+            bucket.queue(&self.stream)?;
+            end.record(&self.stream)?;
+            end.synchronize()?;
+            // The first finds everything cold.
+            if run > 0 {
+                least = least.min(start.milliseconds_until(&end)?);
+            }
+            if run > 1 && began.elapsed() > ENOUGH {
+                break;
+            }
+        }
+        Ok(least)
     }
 
     /// What it takes, as the largest bucket has it.

@@ -220,6 +220,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a kernel of this name is launched.
+    pub fn launches(&self, kernel: &str) -> bool {
+        (self.steps.iter())
+            .any(|step| matches!(step, Step::Kernel(launch) if launch.kernel == kernel))
+    }
+
     /// Whether cuBLASLt does anything in it.
     pub fn has_products(&self) -> bool {
         (self.steps.iter()).any(|step| matches!(step, Step::Product(_)))

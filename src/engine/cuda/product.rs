@@ -126,10 +126,7 @@ impl<P> Operands<P> {
     ///
     /// # Errors
     /// The first of `moved`.
-    pub fn moved<Q, E>(
-        &self,
-        mut moved: impl FnMut(&P) -> Result<Q, E>,
-    ) -> Result<Operands<Q>, E> {
+    pub fn moved<Q, E>(&self, mut moved: impl FnMut(&P) -> Result<Q, E>) -> Result<Operands<Q>, E> {
         Ok(Operands {
             a: moved(&self.a)?,
             b: moved(&self.b)?,

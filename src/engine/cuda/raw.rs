@@ -116,7 +116,8 @@ impl RawModel for CudaRaw {
             math: self.math,
             library: self.gpu.has_library().is_ok(),
         };
-        let plan = lower(&optimized, products).map_err(|why| RawError::NotSupported(why.to_string()))?;
+        let plan =
+            lower(&optimized, products).map_err(|why| RawError::NotSupported(why.to_string()))?;
         // The whole is one row here.
         let mut model = Model::load(&self.gpu, &[(1, plan)])
             .map_err(|error| RawError::Failed(error.to_string()))?;

@@ -121,8 +121,8 @@ int fits(const Problem &p) {
     int64_t whole = int64_t(p.n - 1) * p.d.leading + int64_t(p.m);
     bool apart = p.d.stride >= whole || (p.d.stride >= int64_t(p.m) && p.d.leading >= p.d.stride * (p.d.batches - 1) + int64_t(p.m));
     if (p.d.batches > 1 && !apart) return INVALID;
-    // Kernels for sixteen bits read two numbers at a time.
-    if (half && (p.a.leading % 2 || p.b.leading % 2)) return NOT_SUPPORTED;
+    // Something must be refused that the program asks for: here what kernels that read two numbers at a time could not do.
+    if (p.d.type == R_16F && (p.a.leading % 2 || p.b.leading % 2)) return NOT_SUPPORTED;
     return 0;
 }
 int read(Problem &p, void *desc, void *a, void *b, void *c, void *d) {

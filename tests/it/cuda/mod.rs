@@ -1,6 +1,7 @@
 //! The CUDA engine on a driver that is none: `tests/cuda/fake`.
 
 mod conformance;
+mod cublaslt;
 mod device;
 mod fake;
 mod faults;

@@ -24,9 +24,10 @@ pub(super) struct Choice {
     pub(super) said: Option<String>,
 }
 
-/// From the most exact to the least. A shorter one must be faster by this part to be worth what it loses.
+/// From the most exact to the least. A shorter one must take less than this part of the time to be worth
+/// what it loses.
 const CANDIDATES: [Math; 4] = [Math::Single, Math::Tf32, Math::Half, Math::Bfloat];
-const WORTH: f32 = 0.95;
+const WORTH: f32 = 0.9;
 /// Larger than sixteen bits hold: what inputs in single precision may be.
 const LARGE: f32 = 65536.0;
 
@@ -51,7 +52,8 @@ impl Chooser<'_> {
     ) -> Result<Choice, String> {
         let rows = planner.most();
         let own = planner.plan(optimized, rows, Products::OWN)?;
-        if !own.multiplies() {
+        let (single, half) = (own.launches("gemm_f32"), own.launches("gemm_f16"));
+        if !single && !half {
             // The library would be loaded for nothing.
             return Ok(Choice {
                 products: Products::OWN,
@@ -60,6 +62,18 @@ impl Chooser<'_> {
             });
         }
         let library = self.gpu.has_library();
+        if !single {
+            // The model's own precision is not for us to change.
+            let products = Products {
+                library: library.is_ok(),
+                ..Products::OWN
+            };
+            return Ok(Choice {
+                products,
+                plan: planner.plan(optimized, rows, products)?,
+                said: None,
+            });
+        }
         let asked = |math| Products {
             math,
             library: library.is_ok(),
@@ -104,7 +118,7 @@ impl Chooser<'_> {
                 Err(why) if math == Math::Single => return Err(why),
                 Err(why) => {
                     tracing::info!(model = %path, "products are not multiplied in {}: {why}", math.name());
-                    refused.push(math.name());
+                    refused.push(format!("; not in {}: {why}", math.name()));
                     continue;
                 }
             };
@@ -119,17 +133,9 @@ impl Chooser<'_> {
             }
         }
         let (_, mut choice) = best.ok_or("none of the precisions could be tried")?;
-        let mut said = format!(
-            "products in {}, the fastest within the tolerance",
-            choice.products.math.name()
-        );
-        if !refused.is_empty() {
-            said += &format!("; {} are not within it", refused.join(" and "));
-            if refused.len() == 1 {
-                said = said.replace(" are not", " is not");
-            }
-        }
-        choice.said = Some(said);
+        let chosen = choice.products.math.name();
+        let said = format!("products in {chosen}, the fastest within the tolerance");
+        choice.said = Some(said + &refused.concat());
         Ok(choice)
     }
 
@@ -160,7 +166,7 @@ impl Chooser<'_> {
         near(1.0, self.model)?;
         if math == Math::Half {
             // Made-up rows are small numbers; real ones may be beyond what these sixteen bits hold.
-            near(LARGE, self.model).map_err(|why| format!("with large numbers, {why}"))?;
+            near(LARGE, self.model).map_err(|why| format!("for large inputs, {why}"))?;
         }
         on_gpu
             .milliseconds(self.gpu)

@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Planner<'m> {
     whole: Whole,
     shapes: &'m [Vec<usize>],
-    outputs: Vec<&'m str>,
+    outputs: Vec<String>,
     /// The numbers of rows, rising.
     rows: Vec<usize>,
     /// Each plan has its own copy of the weights; equal ones become one.
@@ -34,7 +34,7 @@ impl<'m> Planner<'m> {
     /// # Errors
     /// The model cannot be read; in words.
     pub(super) fn new(
-        model: &'m Model,
+        model: &Model,
         shapes: &'m [Vec<usize>],
         wanted: &[usize],
         max_rows: usize,
@@ -44,7 +44,7 @@ impl<'m> Planner<'m> {
             whole: Whole::read(&model.source).map_err(said)?,
             shapes,
             outputs: outputs
-                .filter_map(|place| Some(model.outputs.get(*place)?.name.as_str()))
+                .filter_map(|place| Some(model.outputs.get(*place)?.name.clone()))
                 .collect(),
             rows: match model.batch {
                 Some(batch) => vec![batch],
@@ -64,13 +64,11 @@ impl<'m> Planner<'m> {
     /// # Errors
     /// ONNX Runtime's, in words.
     pub(super) fn optimized(&self, rows: usize) -> Result<proto::Model, String> {
-        let shape = |shape: &Vec<usize>| std::iter::once(rows).chain(shape.iter().copied());
         let dims: Vec<Vec<usize>> = (self.shapes.iter())
-            .map(|row| shape(row).collect())
+            .map(|row| std::iter::once(rows).chain(row.iter().copied()).collect())
             .collect();
-        (self.whole)
-            .optimized(&dims, Some(&self.outputs))
-            .map_err(said)
+        let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
+        (self.whole).optimized(&dims, Some(&outputs)).map_err(said)
     }
 
     /// The plan for so many rows of the model that was optimised for these.

@@ -45,10 +45,17 @@ impl Uses {
 
     pub(super) fn product(&mut self, product: &Multiplication, workspace: &Memory) {
         let library = product.library();
-        if !self.libraries.iter().any(|known| Arc::ptr_eq(known, library)) {
+        if !self
+            .libraries
+            .iter()
+            .any(|known| Arc::ptr_eq(known, library))
+        {
             self.libraries.push(Arc::clone(library));
         }
-        product.memory().chain([workspace]).for_each(|memory| self.memory(memory));
+        product
+            .memory()
+            .chain([workspace])
+            .for_each(|memory| self.memory(memory));
     }
 }
 

@@ -313,7 +313,7 @@ mod tests {
         );
         let heads = Gemm {
             a: matrix(0, 10, 1, [5, 30]),
-            ..batched.clone()
+            ..batched
         };
         assert_eq!(key(&heads, Math::Single), "no");
         let outer = Gemm {

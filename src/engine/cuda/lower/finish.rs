@@ -95,11 +95,7 @@ impl Emitter {
     }
 
     /// The buffers that are no outputs, each with the first and the last launch that touches it.
-    fn lives(
-        &self,
-        steps: &[Step<Spot>],
-        given: &HashMap<usize, usize>,
-    ) -> Vec<(usize, Life)> {
+    fn lives(&self, steps: &[Step<Spot>], given: &HashMap<usize, usize>) -> Vec<(usize, Life)> {
         let mut lives: Vec<(usize, Life)> = Vec::new();
         let mut place_of: HashMap<usize, usize> = HashMap::new();
         for (step, work) in steps.iter().enumerate() {

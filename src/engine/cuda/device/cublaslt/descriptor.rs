@@ -46,7 +46,11 @@ impl Descriptor {
     }
 
     /// What is done: `CUBLAS_COMPUTE_32F` or `_FAST_TF32`, and what follows.
-    pub(super) fn product(library: &Inner, shape: &Shape, bias: Option<u64>) -> Result<Self, CudaError> {
+    pub(super) fn product(
+        library: &Inner,
+        shape: &Shape,
+        bias: Option<u64>,
+    ) -> Result<Self, CudaError> {
         const SET: &str = "cublasLtMatmulDescSetAttribute";
         let functions = library.functions;
         let compute = if shape.math == Math::Tf32 { 77 } else { 68 };
@@ -95,7 +99,13 @@ impl Descriptor {
         let ty = type_number(shape.math);
         // SAFETY: a place for one descriptor; destroyed once, in `drop`.
         check("cublasLtMatrixLayoutCreate", unsafe {
-            (functions.layout_create)(&raw mut raw, ty, rows as u64, columns as u64, layout.leading)
+            (functions.layout_create)(
+                &raw mut raw,
+                ty,
+                rows as u64,
+                columns as u64,
+                layout.leading,
+            )
         })?;
         let made = Self {
             raw,

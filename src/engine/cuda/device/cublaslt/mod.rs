@@ -94,8 +94,11 @@ impl Cublaslt {
         let loaded = functions::loaded()?;
         let functions = &loaded.functions;
         let mut raw = std::ptr::null_mut();
-        // SAFETY: a place for one handle; destroyed once, in `Inner::drop`.
-        context.call(|| check("cublasLtCreate", unsafe { (functions.create)(&raw mut raw) }))?;
+        context.call(|| {
+            // SAFETY: a place for one handle; destroyed once, in `Inner::drop`.
+            let created = unsafe { (functions.create)(&raw mut raw) };
+            check("cublasLtCreate", created)
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 context: Arc::clone(context),
@@ -124,7 +127,10 @@ impl Cublaslt {
         let addresses = addresses(shape, &operands)?;
         for (_, piece) in operands.each() {
             if !Arc::ptr_eq(piece.memory.context(), &self.inner.context) {
-                let why = format!("the library is on {:?}, the memory is not", self.inner.context);
+                let why = format!(
+                    "the library is on {:?}, the memory is not",
+                    self.inner.context
+                );
                 return Err(CudaError::refused(CALL, why));
             }
         }
@@ -159,7 +165,9 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.context.free_when_idle("cuBLASLt", || {
             // SAFETY: made in `open`, destroyed only here, and no product is on its way.
-            check("cublasLtDestroy", unsafe { (self.functions.destroy)(self.raw) })
+            check("cublasLtDestroy", unsafe {
+                (self.functions.destroy)(self.raw)
+            })
         });
     }
 }
@@ -350,9 +358,9 @@ impl Stream {
         let Operands { a, b, c, d, .. } = product.addresses;
         let functions = product.library.functions;
         let scale = |value: &f32| std::ptr::from_ref(value).cast::<c_void>();
-        // SAFETY: every descriptor lives; addresses are those of memory that holds the whole matrix and is freed only when
-        // the device is idle; the scales are read before the call returns.
         self.queue(|| {
+            // SAFETY: every descriptor lives; addresses are those of memory that holds the whole matrix and is freed only
+            // when the device is idle; the scales are read before the call returns.
             check(CALL, unsafe {
                 (functions.matmul)(
                     product.library.raw,

@@ -9,7 +9,9 @@ use std::collections::HashMap;
 
 use cache::Cache;
 
-use super::device::{Algorithm, Cublaslt, CudaError, Device, Memory, Multiplication, Piece, Stream};
+use super::device::{
+    Algorithm, Cublaslt, CudaError, Device, Memory, Multiplication, Piece, Stream,
+};
 use super::product::{Operands, Product};
 
 /// Ways to do a product that are measured.
@@ -65,21 +67,10 @@ impl Library {
         let multiplication = (self.cublaslt).multiplication(&product.shape, scales, operands)?;
         let [a, b, c, d] = multiplication.alignment();
         let key = format!("{} aligned={a},{b},{c},{d}", product.shape.key());
-        let known = match self.known.get(&key) {
-            Some(known) => *known,
-            None => {
-                let kept = self.cache.algorithm(&key);
-                let kept = kept.and_then(|kept| multiplication.check(&kept, workspace.len()));
-                let found = match kept {
-                    Some(kept) => Some(kept),
-                    None => self.fastest(&multiplication, stream, workspace)?,
-                };
-                if let (Some(found), None) = (found, kept) {
-                    self.cache.keep(&key, &found);
-                }
-                self.known.insert(key, found);
-                found
-            }
+        let known = self.known.get(&key).copied();
+        let known = match known {
+            Some(known) => known,
+            None => self.found(key, &multiplication, stream, workspace)?,
         };
         let Some(algorithm) = known else {
             return Ok(None);
@@ -90,6 +81,27 @@ impl Library {
             multiplication,
             algorithm,
         }))
+    }
+
+    /// What is on disk, where the library still takes it, or what is measured now.
+    fn found(
+        &mut self,
+        key: String,
+        multiplication: &Multiplication,
+        stream: &Stream,
+        workspace: &Memory,
+    ) -> Result<Option<Algorithm>, CudaError> {
+        let kept = self.cache.algorithm(&key);
+        let kept = kept.and_then(|kept| multiplication.check(&kept, workspace.len()));
+        let found = match kept {
+            Some(kept) => Some(kept),
+            None => self.fastest(multiplication, stream, workspace)?,
+        };
+        if let (Some(found), None) = (found, kept) {
+            self.cache.keep(&key, &found);
+        }
+        self.known.insert(key, found);
+        Ok(found)
     }
 
     /// Runs every algorithm and takes the one that took least time; of equal ones the library's first.
