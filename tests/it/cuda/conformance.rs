@@ -1,4 +1,4 @@
-//! Whole models and single operators as plans on the fake, against ONNX Runtime.
+//! Whole models as plans on the fake, against ONNX Runtime.
 
 use std::{
     fs,
@@ -24,20 +24,16 @@ use forebay::{
         zipmap,
     },
 };
-use prost::Message as _;
 
 use crate::support::fake_cuda;
 
 const MODELS: &str = "tests/data/models";
-/// Single operators: the few of ONNX's own cases that are kept, or those of the folder that this names.
-const CASES: &str = "tests/data/verify/cases";
-const MORE_CASES: &str = "FOREBAY_ONNX_CASES";
 const ROWS: usize = 37;
 /// What a number may be off, as a part of it and besides.
 const RELATIVE: f64 = 1e-3;
 const ABSOLUTE: f64 = 1e-5;
 
-fn folders(of: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(of: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = (fs::read_dir(of).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.join("model.onnx").exists())
@@ -46,12 +42,12 @@ fn folders(of: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn name_of(folder: &Path) -> String {
+pub(super) fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
 /// What a model is given, by name.
-type Fed = Vec<(String, Value<Raw>)>;
+pub(super) type Fed = Vec<(String, Value<Raw>)>;
 
 /// Numbers that look random and are the same each time.
 struct Random(u64);
@@ -91,6 +87,42 @@ impl Random {
     }
 }
 
+/// An encoder in every precision, by the library and by the kernels.
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+#[allow(clippy::print_stdout, reason = "the test around it reads that")]
+fn case_encoder() {
+    println!();
+    let model = graph::read(Path::new("tests/data/cuda/encoder.onnx")).unwrap();
+    for rows in [1, 3] {
+        let mut random = Random(5);
+        let mut input = |name: &str| {
+            let ids = random.tensor(Element::Int64, vec![rows, 8]);
+            (name.to_owned(), Value::Tensor(ids))
+        };
+        let ids = input("ids");
+        let (mask, mut value) = input("mask");
+        if let Value::Tensor(Raw {
+            data: Data::Packed(bytes),
+            ..
+        }) = &mut value
+        {
+            // Whole numbers as ones and zeros, the first always one.
+            let bytes_of =
+                |at: usize, byte: &u8| u8::from(at % 8 == 0 && (*byte > 2 || at % 64 == 0));
+            *bytes = bytes
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| bytes_of(at, byte))
+                .collect();
+        }
+        match outcome(&model, &[ids, (mask, value)], math_of_case()) {
+            Outcome::Equal => println!("- {rows} rows: equal"),
+            other => panic!("{rows} rows: {other:?}"),
+        }
+    }
+}
+
 /// The model without ZipMap, and the shapes of its inputs for this many rows.
 fn served(folder: &Path, rows: usize) -> (Model, Vec<(String, Element, Vec<usize>)>) {
     let path = folder.join("model.onnx");
@@ -124,7 +156,7 @@ fn served(folder: &Path, rows: usize) -> (Model, Vec<(String, Element, Vec<usize
 /// What the process that runs a case is told.
 pub(super) const MATH: &str = "CASE_MATH";
 
-fn math_of_case() -> Math {
+pub(super) fn math_of_case() -> Math {
     match std::env::var(MATH).as_deref() {
         Ok("tf32") => Math::Tf32,
         Ok("fp16") => Math::Half,
@@ -267,9 +299,9 @@ pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)], math: Math
 }
 
 /// Runs a case in processes of its own, with the fake in several orders, and gives what it printed behind `- `.
-fn on_the_fake(case: &str, seeds: u32) -> String {
+pub(super) fn on_the_fake(case: &str, seeds: u32) -> String {
     let seeds: Vec<u32> = (0..seeds).collect();
-    with(&format!("cuda::conformance::{case}"), &seeds, &[]).0
+    with(case, &seeds, &[]).0
 }
 
 /// As [`on_the_fake`], in this environment; and how often each kernel ran with the last seed.
@@ -299,7 +331,7 @@ pub(super) fn with(
 
 #[test]
 fn models_on_the_device_give_what_they_give_on_the_cpu() {
-    insta::assert_snapshot!(on_the_fake("case_models", 3));
+    insta::assert_snapshot!(on_the_fake("cuda::conformance::case_models", 3));
 }
 
 #[test]
@@ -332,77 +364,4 @@ fn case_models() {
             Outcome::Wrong(why) => panic!("{}: {why}", name_of(&folder)),
         }
     }
-}
-
-#[test]
-fn operators_on_the_device_give_what_they_give_on_the_cpu() {
-    let said = on_the_fake("case_operators", 1);
-    match std::env::var_os(MORE_CASES) {
-        Some(_) => print_all(&said),
-        None => insta::assert_snapshot!(said),
-    }
-}
-
-#[allow(clippy::print_stdout, reason = "asked for by whoever names more cases")]
-fn print_all(said: &str) {
-    println!("{said}");
-}
-
-/// The case's model and inputs; `None` where an input is no tensor. With `known`, integers and what else says how to
-/// work (all but the first input) are constants, as exporters write them.
-fn case(folder: &Path, known: bool) -> Option<(Model, Fed)> {
-    let mut model = graph::read(&folder.join("model.onnx")).unwrap();
-    let graph = model.graph.as_mut()?;
-    let mut inputs = Vec::new();
-    let mut kept = Vec::new();
-    for (at, port) in std::mem::take(&mut graph.input).into_iter().enumerate() {
-        let kind = port.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-        let Some(proto::Kind::Tensor(_)) = kind else {
-            return None;
-        };
-        let file = folder.join(format!("test_data_set_0/input_{at}.pb"));
-        let mut tensor = proto::Tensor::decode(&fs::read(file).ok()?[..]).ok()?;
-        let raw = Raw::of(&tensor).ok()?;
-        let whole = matches!(raw.element, Element::Int64 | Element::Int32);
-        if known && at > 0 && (whole || raw.shape.is_empty() || port.name == "scales") {
-            tensor.name.clone_from(&port.name);
-            graph.initializer.push(tensor);
-        } else {
-            inputs.push((port.name.clone(), Value::Tensor(raw)));
-            kept.push(port);
-        }
-    }
-    graph.input = kept;
-    Some((model, inputs))
-}
-
-#[test]
-#[ignore = "a case of another test, in a process of its own"]
-#[allow(clippy::print_stdout, reason = "the test around it reads that")]
-fn case_operators() {
-    println!();
-    let cases = std::env::var_os(MORE_CASES).map_or_else(|| PathBuf::from(CASES), PathBuf::from);
-    let (mut equal, mut wrong) = (0, Vec::new());
-    for folder in folders(&cases) {
-        let mut last = "not fed with tensors alone".to_owned();
-        let mut is_equal = false;
-        for known in [false, true] {
-            let Some((model, inputs)) = case(&folder, known) else {
-                continue;
-            };
-            match outcome(&model, &inputs, math_of_case()) {
-                Outcome::Equal => is_equal = true,
-                Outcome::Uncovered(why) => last = why,
-                Outcome::Wrong(why) => wrong.push(format!("{}: {why}", name_of(&folder))),
-            }
-        }
-        if is_equal {
-            equal += 1;
-            println!("- {}: equal", name_of(&folder));
-        } else {
-            println!("- {}: {last}", name_of(&folder));
-        }
-    }
-    println!("- {equal} equal");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

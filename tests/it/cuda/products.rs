@@ -24,6 +24,21 @@ fn models_give_what_they_give_on_the_cpu_by_the_library_too() {
 }
 
 #[test]
+fn an_encoder_gives_what_it_gives_on_the_cpu_in_every_precision() {
+    const ENCODER: &str = "cuda::conformance::case_encoder";
+    for math in ["fp32", "tf32", "fp16", "bf16"] {
+        let environment = [fake_cuda::with_library(), (MATH, math)];
+        let (_, kernels) = with(ENCODER, &[0, 3, 5], &environment);
+        assert!(products(&kernels, math) > 20, "{math}: {kernels}");
+    }
+    for math in ["fp32", "fp16"] {
+        let (_, kernels) = with(ENCODER, &[1], &[(MATH, math)]);
+        let own = format!("gemm_f{}", &math[2..]);
+        assert!(kernels[&own].as_u64() > Some(20), "{math}: {kernels}");
+    }
+}
+
+#[test]
 fn models_give_nearly_what_they_give_on_the_cpu_in_other_precisions() {
     let mut said = String::new();
     for math in ["tf32", "fp16", "bf16"] {
