@@ -6,6 +6,7 @@ pub mod cuda;
 pub mod device;
 mod dictionary;
 pub mod isolate;
+pub mod precision;
 mod python;
 pub mod raw;
 pub mod state;
@@ -14,10 +15,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use self::device::{Device, Gpus, Moved, Placed};
 use self::{
     cpu::CpuEngine,
     state::{Held, StateSpec, Stateful},
+};
+pub use self::{
+    device::{Device, Gpus, Moved, Placed},
+    precision::{Accuracy, Precision},
 };
 use crate::{
     block::Table,
@@ -286,6 +290,8 @@ pub struct StepSpec {
     pub when: Option<When>,
     /// Where it runs.
     pub device: Device,
+    /// How exact it must be on a GPU.
+    pub accuracy: Accuracy,
 }
 
 /// A step that runs on some of the rows only. They are gathered, and what comes out is put back to

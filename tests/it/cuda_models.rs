@@ -1,5 +1,7 @@
 //! Models on a GPU, by the driver that stands for one: the whole program, equal to Python's onnxruntime.
 
+use std::path::Path;
+
 use crate::{
     cli::{err, forebay, out},
     engine::lines,
@@ -9,7 +11,12 @@ use crate::{
 
 /// Serves the models on the GPU, and says where each of them ran.
 fn on_gpu(samples: &[Sample]) -> String {
-    let checked = serve_with(samples, &[("FOREBAY_LIBCUDA", fake_cuda::library())]);
+    let (variable, nowhere) = fake_cuda::NO_LIBRARY;
+    let environment = [
+        ("FOREBAY_LIBCUDA", fake_cuda::library()),
+        (variable, Path::new(nowhere)),
+    ];
+    let checked = serve_with(samples, &environment);
     let lines = checked.lines().filter(|line| line.contains(" runs on "));
     lines.map(|line| format!("{}\n", line.trim())).collect()
 }
@@ -40,7 +47,7 @@ fn the_examples_models() {
 }
 
 /// What a command says about the mlp30 model where the file demands a device, without temporary paths.
-fn demanded(device: &str, command: &str, environment: &[(&str, &std::path::Path)]) -> String {
+fn demanded(device: &str, command: &str, environment: &[(&str, &Path)]) -> String {
     let place = tempfile::tempdir().expect("a folder");
     let model = crate::engine::folder("tests/data/models/mlp30/model.onnx");
     let text = format!(
@@ -52,6 +59,7 @@ fn demanded(device: &str, command: &str, environment: &[(&str, &std::path::Path)
     std::fs::write(&file, text).expect("written");
     std::fs::write(place.path().join("rows.jsonl"), "").expect("written");
     let ran = forebay(&[command, file.to_str().expect("UTF-8")])
+        .envs([fake_cuda::NO_LIBRARY])
         .envs(environment.iter().copied())
         .output()
         .expect("it runs");
@@ -68,7 +76,7 @@ fn demanded(device: &str, command: &str, environment: &[(&str, &std::path::Path)
 
 #[test]
 fn a_gpu_that_is_demanded_and_not_there_is_an_error() {
-    let none = std::path::Path::new("/nowhere/libcuda.so.1");
+    let none = Path::new("/nowhere/libcuda.so.1");
     for command in ["check", "run"] {
         let said = demanded("cuda", command, &[("FOREBAY_LIBCUDA", none)]);
         insta::assert_snapshot!(format!("no_driver_{command}"), said);
@@ -95,6 +103,7 @@ fn on_a_device_that_dies(device: &str) -> (Option<i32>, usize, String) {
     rows.expect("copied");
     let ran = forebay(&["run", file.to_str().expect("UTF-8")])
         .env("FOREBAY_LIBCUDA", fake_cuda::library())
+        .envs([fake_cuda::NO_LIBRARY])
         .env("FAKE_FAIL", "cuGraphLaunch:6:700")
         .output()
         .expect("it runs");

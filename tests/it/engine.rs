@@ -75,6 +75,7 @@ impl Case {
                 source: ModelSource::file(&self.model),
                 when: None,
                 device: forebay::engine::Device::Cpu,
+                accuracy: forebay::engine::Accuracy::default(),
                 inputs: (self.inputs.iter().enumerate())
                     .map(|(place, input)| InputSpec {
                         columns: vec![ColumnRef::Field(place)],
@@ -314,6 +315,7 @@ fn an_output_feeds_a_later_step_and_may_be_wanted_twice() {
         source: ModelSource::file(first.model),
         when: None,
         device: forebay::engine::Device::Cpu,
+        accuracy: forebay::engine::Accuracy::default(),
         inputs: vec![InputSpec {
             columns: vec![ColumnRef::Output(OutputRef { step: 0, output: 0 })],
             shape: vec![4, 5],

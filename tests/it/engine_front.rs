@@ -318,6 +318,7 @@ fn spec(source: ModelSource, made: &Made) -> EngineSpec {
             inputs: made.inputs.clone(),
             when: None,
             device: forebay::engine::Device::Cpu,
+            accuracy: forebay::engine::Accuracy::default(),
         }],
         outputs: (0..made.outputs)
             .map(|output| OutputRef { step: 0, output })

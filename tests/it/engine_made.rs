@@ -28,6 +28,7 @@ fn spec(path: &Path, columns: usize, width: usize, output: usize) -> EngineSpec 
             source: ModelSource::file(path),
             when: None,
             device: forebay::engine::Device::Cpu,
+            accuracy: forebay::engine::Accuracy::default(),
             inputs: vec![InputSpec {
                 columns: (0..columns).map(ColumnRef::Field).collect(),
                 shape: vec![width],
@@ -208,6 +209,7 @@ fn an_output_of_no_rows_has_its_types_and_shapes() {
             source: ModelSource::file(path),
             when: None,
             device: forebay::engine::Device::Cpu,
+            accuracy: forebay::engine::Accuracy::default(),
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![64],

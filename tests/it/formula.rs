@@ -78,6 +78,7 @@ fn run(formulas: &[(&str, &Checked)], feeds: &Feeds, rows: usize, opset: i64) ->
             source: ModelSource::built("formulas.onnx", model),
             when: None,
             device: forebay::engine::Device::Cpu,
+            accuracy: forebay::engine::Accuracy::default(),
             inputs: (feeds.0.iter().enumerate())
                 .map(|(place, fed)| InputSpec {
                     columns: vec![ColumnRef::Field(place)],

@@ -31,6 +31,8 @@ mod create_streams;
 mod cuda;
 mod cuda_kernels;
 mod cuda_models;
+#[cfg(target_os = "linux")]
+mod cuda_precision;
 mod cuda_serving;
 mod doctor;
 mod engine;

@@ -6,8 +6,8 @@ use forebay::{
     block::{Column, Table},
     contract::{Dtype, Field},
     engine::{
-        ColumnRef, Device, Engine as _, EngineSpec, InputSpec, ModelSource, OutputRef, StepSpec,
-        cpu::CpuEngine,
+        Accuracy, ColumnRef, Device, Engine as _, EngineSpec, InputSpec, ModelSource, OutputRef,
+        StepSpec, cpu::CpuEngine,
     },
 };
 
@@ -74,6 +74,7 @@ fn told(model: &[u8], lengths: &[usize], left: bool, max_rows: usize) -> Vec<i64
         steps: vec![StepSpec {
             source: ModelSource::file(&path),
             when: None,
+            accuracy: Accuracy::default(),
             device: Device::Cpu,
             inputs: vec![input(0), input(1)],
         }],

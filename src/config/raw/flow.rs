@@ -8,7 +8,10 @@ use serde::{
     de::{self, Visitor},
 };
 
-use super::{At, Count, Devices, FilePath, Named, OneOrMany, TypeName, route::Nothing};
+use super::{
+    At, Count, Devices, FilePath, Named, OneOrMany, PrecisionName, Tolerance, TypeName,
+    route::Nothing,
+};
 use crate::contract::Scalar;
 
 /// How payloads are read: one of `json`, `msgpack`, `tensor`, `bytes`.
@@ -137,6 +140,13 @@ pub(in crate::config) struct Model {
     /// (`workers`) take them in turns.
     #[serde(default)]
     pub(in crate::config) device: Devices,
+    /// What products of matrices are multiplied as on a GPU: `fp32`, `tf32`, `fp16` or `bf16`. Sums, and all
+    /// else, stay as the model has them. `auto` takes the fastest that stays within `tolerance`.
+    #[serde(default)]
+    pub(in crate::config) precision: PrecisionName,
+    /// How far a fraction may be off on a GPU from what the CPU gives for made-up rows, as a part of the
+    /// largest of its output; 0.0001 for `fp32` and 0.001 for the others where left out.
+    pub(in crate::config) tolerance: Option<Tolerance>,
     /// Engine threads, each with its own copy of the model; half of the CPU cores where left out, and as many as
     /// there are GPUs in `device` at least.
     pub(in crate::config) workers: Option<At<Count>>,

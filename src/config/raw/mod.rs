@@ -31,8 +31,8 @@ pub(super) use self::{
     state::{State, StateValue},
     step::{Feed, Step},
     value::{
-        BrokerName, Devices, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
-        TypeName, Url,
+        BrokerName, Devices, FilePath, Listen, OrderKey, PipelineName, PrecisionName, Subject,
+        SubjectTemplate, Tolerance, TypeName, Url,
     },
 };
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     config::plan::StepPlan,
-    engine::{Device, ModelSource, StepSpec, When},
+    engine::{Accuracy, Device, ModelSource, StepSpec, When},
     graph::{self, GraphError, Value, proto},
 };
 
@@ -37,10 +37,11 @@ impl Group {
                 shapes,
             })
         };
-        let device = self
+        let asked = self
             .model
             .as_ref()
-            .map_or(Device::Auto, |model| model.device);
+            .map(|model| (model.device, model.accuracy));
+        let (device, accuracy) = asked.unwrap_or((Device::Auto, Accuracy::OF_STEPS));
         let has_model = self.model.is_some();
         let plan = |inputs, (outputs, made)| {
             step_plan(name.clone(), has_model, device, inputs, outputs, made)
@@ -63,6 +64,7 @@ impl Group {
                         source: model.source,
                         inputs: outside.collect(),
                         when: when(shapes.collect()),
+                        accuracy,
                         device,
                     },
                 })
@@ -88,6 +90,7 @@ impl Group {
                         source: ModelSource::built(path, graph),
                         inputs: specs,
                         when: when(shapes),
+                        accuracy,
                         device,
                     },
                     plan: plan(inputs, (qualified, made)),

@@ -4,7 +4,7 @@ use super::{known::Column, models::Opened};
 use crate::{
     config::node::Span,
     contract::{Dtype, Scalar},
-    engine::{ColumnRef, Device, Dim, InputSpec, ModelSource, OutputRef},
+    engine::{Accuracy, ColumnRef, Device, Dim, InputSpec, ModelSource, OutputRef},
     graph::{GraphBuilder, Value},
 };
 
@@ -43,6 +43,7 @@ pub(super) struct Import {
 pub(super) struct GroupModel {
     pub(super) name: String,
     pub(super) device: Device,
+    pub(super) accuracy: Accuracy,
     pub(super) source: ModelSource,
     /// What feeds each of its inputs, by their names.
     pub(super) feeds: Vec<(String, Feed)>,

@@ -10,7 +10,7 @@ use crate::{
         raw::{At, Feed, Model, Named, Step},
         report::{Report, listed, nearest},
     },
-    engine::Device,
+    engine::{Accuracy, Device},
     graph::{
         formula::Formula,
         steps::{NAMES, TensorStep},
@@ -144,6 +144,13 @@ impl<'a> Item<'a> {
 impl ModelItem<'_> {
     pub(super) fn device(&self) -> Device {
         self.written.device.0
+    }
+
+    pub(super) fn accuracy(&self) -> Accuracy {
+        Accuracy {
+            precision: self.written.precision.0,
+            tolerance: self.written.tolerance.map(|part| part.0),
+        }
     }
 }
 

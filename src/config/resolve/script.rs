@@ -10,9 +10,10 @@ use crate::{
         plan::{ModelPlan, ScriptStep},
         raw::{At, Density, Feed, Model, Pipeline},
     },
+    engine::Precision,
     graph::{
         params::Cell,
-        yaml::{flow, text},
+        yaml::{self, flow, text},
     },
 };
 
@@ -127,6 +128,10 @@ fn more_of_model(model: &Model) -> Vec<(&'static str, String)> {
         });
         ("constants", flow(&lists.collect::<BTreeMap<_, _>>()))
     });
+    let precision = Some(model.precision.0)
+        .filter(|precision| *precision != Precision::Auto)
+        .map(|precision| ("precision", precision.to_string()));
+    let tolerance = (model.tolerance).map(|part| ("tolerance", yaml::float(part.0)));
     let axes = model.batch_axis.as_ref().map(|axes| {
         let axes = axes.0.iter();
         let axes = axes.map(|(name, axis)| (name.value.as_str(), axis.value.0));
@@ -141,7 +146,7 @@ fn more_of_model(model: &Model) -> Vec<(&'static str, String)> {
     });
     let outputs = model.output_units.as_ref();
     let outputs = outputs.map(|units| ("output_units", flow(&texts(&units.0))));
-    [constants, axes, inputs, outputs]
+    [precision, tolerance, constants, axes, inputs, outputs]
         .into_iter()
         .flatten()
         .collect()

@@ -91,9 +91,8 @@ impl Resolver<'_> {
         self.check_unit_names(step);
         let known = self.check_input_names(item, step.name, model);
         let sound = self.check_axes(item, model, fields).is_some();
-        let feeds: Vec<_> = model
-            .inputs
-            .iter()
+        let inputs = model.inputs.iter();
+        let feeds: Vec<_> = inputs
             .map(|input| {
                 // A wrong name in the file most likely stands for one that is not fed.
                 if sound && (known || item.feeds(&input.name).is_some()) {
@@ -124,6 +123,7 @@ impl Resolver<'_> {
         group.model = Some(GroupModel {
             name: step.run.to_owned(),
             device: step.device(),
+            accuracy: step.accuracy(),
             source: model.source.clone(),
             feeds: names.zip(feeds.into_iter().map(|(feed, _)| feed)).collect(),
         });

@@ -7,8 +7,15 @@ use crate::{
     engine::cuda::{cells, model::Model as CudaModel, texts::Texts},
 };
 
-/// How far a fraction may be off, as a part of the largest of its output: single precision summed in another order.
-const TOLERANCE: f64 = 1e-4;
+/// How results are compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// How far a fraction may be off, as a part of the largest of its output.
+    pub(super) limit: f64,
+    /// What made-up fractions are multiplied by.
+    pub(super) scale: f32,
+}
+
 /// Rows that are tried at most.
 const ROWS: usize = 32;
 
@@ -22,6 +29,7 @@ pub(super) fn difference(
     gpu: &mut CudaModel,
     shapes: &[Vec<usize>],
     outputs: &[usize],
+    Asked { limit, scale }: Asked,
 ) -> Result<Option<String>, String> {
     let rows = model.batch.unwrap_or(ROWS.min(gpu.most_rows()));
     let mut last = String::new();
@@ -30,13 +38,14 @@ pub(super) fn difference(
         let inputs: Vec<Series> = (model.inputs.iter().zip(shapes))
             .enumerate()
             .map(|(place, (input, shape))| {
-                made_up(place, input.dtype, shape, rows, random, gpu.known_texts())
+                let scale = random.then_some(scale);
+                made_up(place, input.dtype, shape, rows, scale, gpu.known_texts())
             })
             .collect();
         match on_cpu(model, &inputs, rows, outputs) {
             Ok(expected) => {
                 let found = on_gpu(model, gpu, &inputs, rows, outputs)?;
-                return Ok(worst(&expected, &found));
+                return Ok(worst(&expected, &found, limit));
             }
             Err(why) => last = why,
         }
@@ -44,13 +53,14 @@ pub(super) fn difference(
     Err(last)
 }
 
-/// Rows of every kind of value; the same ones each time. Texts are some that the model knows, and one that it does not.
+/// Rows of every kind of value, with fractions up to twice `scale`; zeros without one. The same ones each time. Texts are
+/// some that the model knows, and one that it does not.
 fn made_up(
     place: usize,
     dtype: Dtype,
     shape: &[usize],
     rows: usize,
-    random: bool,
+    scale: Option<f32>,
     texts: &[String],
 ) -> Series {
     let count = rows * shape.iter().product::<usize>();
@@ -60,10 +70,13 @@ fn made_up(
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        if random { state } else { 0 }
+        if scale.is_some() { state } else { 0 }
     });
     let bits = bits.take(count);
-    let fraction = |bits: u64| (bits >> 40) as f32 / 4_194_304.0 - if random { 2.0 } else { 0.0 };
+    let fraction = |bits: u64| match scale {
+        Some(scale) => ((bits >> 40) as f32 / 4_194_304.0 - 2.0) * scale,
+        None => 0.0,
+    };
     let values = match dtype {
         Dtype::F32 => Column::F32(bits.map(fraction).collect()),
         Dtype::F64 => Column::F64(bits.map(|bits| f64::from(fraction(bits))).collect()),
@@ -135,12 +148,12 @@ fn on_gpu(
 }
 
 /// The element that is furthest off, where one is too far.
-fn worst(expected: &[Collector], found: &[Collector]) -> Option<String> {
+fn worst(expected: &[Collector], found: &[Collector], limit: f64) -> Option<String> {
     let pairs = expected.iter().zip(found);
     let worst = pairs.filter_map(|(expected, found)| {
         let (on_cpu, on_gpu) = (&expected.series, &found.series);
         let width = on_cpu.width().max(1);
-        let (excess, at) = furthest(&on_cpu.values, &on_gpu.values)?;
+        let (excess, at) = furthest(&on_cpu.values, &on_gpu.values, limit)?;
         let (row, name) = (at / width, expected.name());
         let (cpu, gpu) = (shown(&on_cpu.values, at), shown(&on_gpu.values, at));
         Some((
@@ -154,7 +167,7 @@ fn worst(expected: &[Collector], found: &[Collector]) -> Option<String> {
 }
 
 /// How many tolerances the worst element is off, where it is more than one, and its place.
-fn furthest(expected: &Column, found: &Column) -> Option<(f64, usize)> {
+fn furthest(expected: &Column, found: &Column, limit: f64) -> Option<(f64, usize)> {
     if expected.len() != found.len() {
         return Some((f64::INFINITY, expected.len().min(found.len())));
     }
@@ -170,7 +183,7 @@ fn furthest(expected: &Column, found: &Column) -> Option<(f64, usize)> {
                 let off = if same {
                     0.0
                 } else {
-                    (one - other).abs() / (scale * TOLERANCE)
+                    (one - other).abs() / (scale * limit)
                 };
                 // NaN on one side only, or infinity: as far off as can be.
                 (if off.is_nan() { f64::INFINITY } else { off }, at)

@@ -10,7 +10,7 @@ use super::{
     feed::{Feed, From, Source, Taken},
     load::load,
     model::Model,
-    on_gpu::{self, OnGpu},
+    on_gpu::{self, OnGpu, Wanted},
     trim::{self, Trim},
 };
 use crate::{
@@ -94,7 +94,13 @@ impl Step {
             .map_err(|error| model.error(&error.to_string()))?
             .with_outputs(selector);
         let shapes: Vec<Vec<usize>> = feeds.iter().map(Feed::row_shape).collect();
-        let (gpu, placed) = on_gpu::place(&mut model, spec.device, &shapes, &wanted, max_rows)?;
+        let asked = Wanted {
+            shapes: &shapes,
+            outputs: &wanted,
+            max_rows,
+            accuracy: spec.accuracy,
+        };
+        let (gpu, placed) = on_gpu::place(&mut model, spec.device, &asked)?;
         Ok(Self {
             model,
             feeds,

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    device::{Argument, Caching, CudaError, Graph, Launch, Memory, Pinned, Stream},
+    device::{
+        Argument, Caching, CudaError, Function, Graph, Launch, Memory, Piece, Pinned, Stream,
+    },
     gpu::{Constant, Gpu},
     model::LoadError,
-    plan::{ALIGNMENT, Place, Plan, Slot, Step},
+    plan::{self, ALIGNMENT, Place, Plan, Slot, Step},
+    product::Product,
+    tuning::{Tuned, WORKSPACE},
 };
 
 /// Memory that all buckets of a model use in turn: one batch runs at a time.
@@ -20,6 +24,8 @@ pub(super) struct Buffers {
     /// The fault flag, then the outputs.
     outputs: Memory,
     arena: Memory,
+    /// What cuBLASLt needs beside the matrices.
+    workspace: Memory,
 }
 
 impl Buffers {
@@ -37,13 +43,28 @@ impl Buffers {
             inputs: gpu.memory(inputs)?,
             outputs: gpu.memory(outputs)?,
             arena: gpu.memory(most(|plan| plan.arena))?,
+            workspace: gpu.memory(most(workspace))?,
         })
     }
 }
 
 /// What a plan takes of a device's memory in bytes, without constants.
 pub(super) fn footprint(plan: &Plan) -> usize {
-    Layout::of(&plan.inputs, 0).bytes + Layout::of(&plan.outputs, ALIGNMENT).bytes + plan.arena
+    Layout::of(&plan.inputs, 0).bytes
+        + Layout::of(&plan.outputs, ALIGNMENT).bytes
+        + plan.arena
+        + workspace(plan)
+}
+
+fn workspace(plan: &Plan) -> usize {
+    if plan.has_products() { WORKSPACE } else { 0 }
+}
+
+/// A step with the memory that it works on.
+#[derive(Debug)]
+enum Ready<'p> {
+    Kernel(&'p plan::Launch, Arc<Function>, Vec<Argument<'p>>),
+    Product(Box<Tuned>),
 }
 
 /// Values one after another.
@@ -113,34 +134,30 @@ impl Bucket {
             }
             Place::Fault => Some((&buffers.outputs, 0)),
         };
-        let mut launches = Vec::with_capacity(plan.steps.len());
-        for Step::Kernel(launch) in &plan.steps {
-            let arguments = launch.addresses.iter().map(|(at, named)| {
-                let (memory, offset) = place(*named).ok_or_else(|| {
-                    let name = &launch.node;
-                    LoadError::Bug(format!("node `{name}` uses {named}, which there is not"))
-                })?;
-                Ok(Argument {
-                    at: *at,
-                    memory,
-                    offset,
-                })
-            });
-            let arguments = arguments.collect::<Result<Vec<_>, LoadError>>()?;
-            launches.push((launch, gpu.function(launch.kernel)?, arguments));
-        }
+        let steps = (plan.steps.iter())
+            .map(|step| ready(gpu, stream, &buffers.workspace, step, &place))
+            .collect::<Result<Vec<_>, _>>()?;
         let graph = stream.capture(|stream| {
             stream.copy_up(&buffers.upload, 0..inputs.bytes, &buffers.inputs, 0)?;
             stream.fill(&buffers.outputs, 0..ALIGNMENT, 0)?;
-            for (launch, function, arguments) in &launches {
-                stream.launch(&Launch {
-                    function,
-                    grid: launch.grid,
-                    block: launch.block,
-                    shared: launch.shared,
-                    params: &launch.params,
-                    arguments,
-                })?;
+            for step in &steps {
+                match step {
+                    Ready::Kernel(launch, function, arguments) => stream.launch(&Launch {
+                        function,
+                        grid: launch.grid,
+                        block: launch.block,
+                        shared: launch.shared,
+                        params: &launch.params,
+                        arguments,
+                    })?,
+                    Ready::Product(tuned) => {
+                        let Tuned {
+                            multiplication,
+                            algorithm,
+                        } = &**tuned;
+                        stream.multiply(multiplication, algorithm, &buffers.workspace)?;
+                    }
+                }
             }
             stream.copy_down(&buffers.outputs, 0..outputs.bytes, &buffers.download, 0)
         })?;
@@ -153,9 +170,72 @@ impl Bucket {
         })
     }
 
+    /// Queues the graph.
+    pub(super) fn queue(&self, stream: &Stream) -> Result<(), CudaError> {
+        self.graph.launch(stream)
+    }
+
     /// Runs the graph and waits for it.
     pub(super) fn run(&self, stream: &Stream) -> Result<(), CudaError> {
-        self.graph.launch(stream)?;
+        self.queue(stream)?;
         stream.synchronize()
+    }
+}
+
+/// The memory of a place, and how many bytes into it.
+type Found<'m> = Option<(&'m Memory, usize)>;
+
+/// A step as it will be queued. Products are measured here, where that was not done before.
+fn ready<'p>(
+    gpu: &Gpu,
+    stream: &Stream,
+    workspace: &Memory,
+    step: &'p Step,
+    place: &impl Fn(Place) -> Found<'p>,
+) -> Result<Ready<'p>, LoadError> {
+    let find = |named: Place| {
+        place(named).ok_or_else(|| {
+            let name = step.node();
+            LoadError::Bug(format!("node `{name}` uses {named}, which there is not"))
+        })
+    };
+    let kernel = |launch: &'p plan::Launch| {
+        let arguments = launch.addresses.iter().map(|(at, named)| {
+            let (memory, offset) = find(*named)?;
+            Ok(Argument {
+                at: *at,
+                memory,
+                offset,
+            })
+        });
+        let arguments = arguments.collect::<Result<Vec<_>, LoadError>>()?;
+        Ok(Ready::Kernel(
+            launch,
+            gpu.function(launch.kernel)?,
+            arguments,
+        ))
+    };
+    let product = match step {
+        Step::Kernel(launch) => return kernel(launch),
+        Step::Product(product) => product,
+    };
+    let Product { operands, .. } = product;
+    let operands = operands.moved(|named| {
+        let (memory, offset) = find(*named)?;
+        let memory = memory.clone();
+        Ok::<_, LoadError>(Piece { memory, offset })
+    })?;
+    let library = gpu.library();
+    let mut library = library.map_err(|why| LoadError::Bug(format!("no cuBLASLt: {why}")))?;
+    match (
+        library.tuned(product, operands, stream, workspace)?,
+        &product.instead,
+    ) {
+        (Some(tuned), _) => Ok(Ready::Product(Box::new(tuned))),
+        (None, Some(instead)) => kernel(instead),
+        (None, None) => Err(LoadError::NoAlgorithm {
+            node: product.node.clone(),
+            shape: product.shape.to_string(),
+        }),
     }
 }

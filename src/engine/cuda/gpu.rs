@@ -3,14 +3,17 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 
 use ring::digest::{SHA256, digest};
 
 use super::{
-    device::{Caching, CudaError, Device, Function, Memory, Module, Pinned, Priority, Stream},
+    device::{
+        Caching, CudaError, Device, Event, Function, Memory, Module, Pinned, Priority, Stream,
+    },
     kernels,
+    tuning::Library,
 };
 
 /// A GPU that models can be loaded on.
@@ -19,6 +22,7 @@ pub struct Gpu {
     module: Module,
     functions: Mutex<HashMap<&'static str, Arc<Function>>>,
     constants: Mutex<HashMap<Vec<u8>, Weak<Constant>>>,
+    library: OnceLock<Result<Mutex<Library>, String>>,
 }
 
 /// Bytes on the device that models read and nobody writes.
@@ -56,6 +60,7 @@ impl Gpu {
             module,
             functions: Mutex::default(),
             constants: Mutex::default(),
+            library: OnceLock::new(),
         });
         opened.insert(number, Arc::clone(&gpu));
         Ok(gpu)
@@ -66,12 +71,35 @@ impl Gpu {
         self.device.name()
     }
 
+    /// cuBLASLt on it, opened when it is first asked for. One thread at a time: what it measures is not disturbed by
+    /// another that measures.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub(super) fn library(&self) -> Result<MutexGuard<'_, Library>, &str> {
+        let open = || Library::open(&self.device).map(Mutex::new);
+        let library = self.library.get_or_init(open);
+        library.as_ref().map(lock).map_err(String::as_str)
+    }
+
+    /// Whether cuBLASLt multiplies on it.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub fn has_library(&self) -> Result<(), String> {
+        self.library().map(|_| ()).map_err(str::to_owned)
+    }
+
     pub(super) fn free(&self) -> Result<usize, CudaError> {
         Ok(self.device.free_and_total()?.0)
     }
 
     pub(super) fn stream(&self) -> Result<Stream, CudaError> {
         self.device.stream(Priority::Normal)
+    }
+
+    pub(super) fn timed_event(&self) -> Result<Event, CudaError> {
+        self.device.timed_event()
     }
 
     pub(super) fn memory(&self, bytes: usize) -> Result<Memory, CudaError> {

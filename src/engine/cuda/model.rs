@@ -1,6 +1,9 @@
 //! A model on a GPU: a plan for each of some numbers of rows, and the memory they share.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     bucket::{Bucket, Buffers, footprint},
@@ -39,6 +42,14 @@ pub enum LoadError {
         rows: usize,
         /// What the device has.
         free: usize,
+    },
+    /// What only cuBLASLt could do.
+    #[error("node `{node}`: neither cuBLASLt nor a kernel can do the product {shape}")]
+    NoAlgorithm {
+        /// Its name and operator.
+        node: String,
+        /// What was asked for.
+        shape: String,
     },
     /// Something of ours.
     #[error("{0}; this is a bug in forebay")]
@@ -88,6 +99,12 @@ impl Model {
             .map(|(rows, plan)| Bucket::record(gpu, &stream, &buffers, *rows, plan))
             .collect::<Result<_, _>>()?;
         stream.synchronize()?;
+        // Asking for the library opens it, which takes long.
+        if plans.iter().any(|(_, plan)| plan.has_products())
+            && let Ok(mut library) = gpu.library()
+        {
+            library.save();
+        }
         let (mut texts, mut texts_of) = (Vec::<Texts>::new(), Vec::new());
         for (_, plan) in plans {
             let same = texts.iter().position(|texts| texts.are_of(plan));
@@ -113,6 +130,36 @@ impl Model {
     /// The texts that it knows.
     pub fn known_texts(&self) -> &[String] {
         self.texts.first().map_or(&[], Texts::known)
+    }
+
+    /// How many milliseconds a full batch takes on the device, from the first copy to the last: the least of some runs. The
+    /// rows are those of the last run.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn milliseconds(&mut self, gpu: &Gpu) -> Result<f32, CudaError> {
+        const RUNS: usize = 10;
+        const ENOUGH: Duration = Duration::from_millis(100);
+        let (start, end) = (gpu.timed_event()?, gpu.timed_event()?);
+        let mut least = f32::INFINITY;
+        let began = Instant::now();
+        for run in 0..RUNS {
+            let Some(bucket) = self.buckets.last() else {
+                break;
+            };
+            start.record(&self.stream)?;
+            bucket.queue(&self.stream)?;
+            end.record(&self.stream)?;
+            end.synchronize()?;
+            // The first finds everything cold.
+            if run > 0 {
+                least = least.min(start.milliseconds_until(&end)?);
+            }
+            if run > 1 && began.elapsed() > ENOUGH {
+                break;
+            }
+        }
+        Ok(least)
     }
 
     /// What it takes, as the largest bucket has it.

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::product::Product;
 use crate::graph::tensor::Element;
 
 /// Every buffer in an arena and every constant begins at a multiple of this many bytes.
@@ -80,11 +81,94 @@ pub struct Launch<P = Place> {
     pub node: String,
 }
 
+impl<P: Copy> Launch<P> {
+    /// The same on other places.
+    ///
+    /// # Errors
+    /// The first of `moved`.
+    pub(super) fn moved<Q, E>(
+        &self,
+        mut moved: impl FnMut(&P) -> Result<Q, E>,
+    ) -> Result<Launch<Q>, E> {
+        let addresses = self.addresses.iter();
+        Ok(Launch {
+            kernel: self.kernel,
+            grid: self.grid,
+            block: self.block,
+            shared: self.shared,
+            params: self.params.clone(),
+            addresses: addresses
+                .map(|(at, place)| Ok((*at, moved(place)?)))
+                .collect::<Result<_, E>>()?,
+            node: self.node.clone(),
+        })
+    }
+}
+
 /// What is done in one go.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Step {
+pub enum Step<P = Place> {
     /// A launch.
-    Kernel(Launch),
+    Kernel(Launch<P>),
+    /// A product, by cuBLASLt.
+    Product(Product<P>),
+}
+
+impl<P: Copy> Step<P> {
+    /// The node that it is for.
+    pub fn node(&self) -> &str {
+        match self {
+            Self::Kernel(launch) => &launch.node,
+            Self::Product(product) => &product.node,
+        }
+    }
+
+    /// The same for this node.
+    pub(super) fn named(mut self, node: &str) -> Self {
+        match &mut self {
+            Self::Kernel(launch) => node.clone_into(&mut launch.node),
+            Self::Product(product) => {
+                node.clone_into(&mut product.node);
+                if let Some(instead) = &mut product.instead {
+                    node.clone_into(&mut instead.node);
+                }
+            }
+        }
+        self
+    }
+
+    /// Every place that it reads or writes.
+    pub(super) fn places(&self) -> Vec<P> {
+        match self {
+            Self::Kernel(launch) => launch.addresses.iter().map(|(_, place)| *place).collect(),
+            Self::Product(product) => product.operands.each().map(|(_, place)| *place).collect(),
+        }
+    }
+
+    /// The same on other places.
+    ///
+    /// # Errors
+    /// The first of `moved`.
+    pub(super) fn moved<Q, E>(
+        &self,
+        mut moved: impl FnMut(&P) -> Result<Q, E>,
+    ) -> Result<Step<Q>, E> {
+        Ok(match self {
+            Self::Kernel(launch) => Step::Kernel(launch.moved(moved)?),
+            Self::Product(product) => Step::Product(Product {
+                shape: product.shape,
+                alpha: product.alpha,
+                beta: product.beta,
+                operands: product.operands.moved(&mut moved)?,
+                instead: product
+                    .instead
+                    .as_ref()
+                    .map(|launch| launch.moved(&mut moved))
+                    .transpose()?,
+                node: product.node.clone(),
+            }),
+        })
+    }
 }
 
 /// An input or an output of the whole plan.
@@ -139,6 +223,19 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+impl Plan {
+    /// Whether a kernel of this name is launched.
+    pub fn launches(&self, kernel: &str) -> bool {
+        (self.steps.iter())
+            .any(|step| matches!(step, Step::Kernel(launch) if launch.kernel == kernel))
+    }
+
+    /// Whether cuBLASLt does anything in it.
+    pub fn has_products(&self) -> bool {
+        (self.steps.iter()).any(|step| matches!(step, Step::Product(_)))
+    }
+}
+
 impl fmt::Display for Plan {
     /// The plan as text, a line for each launch.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +252,14 @@ impl fmt::Display for Plan {
         let bytes: usize = (self.constants.iter().map(|held| held.bytes.len())).sum();
         writeln!(f, "constants: {} of {bytes} bytes", self.constants.len())?;
         writeln!(f, "arena: {} bytes", self.arena)?;
-        for Step::Kernel(launch) in &self.steps {
+        for step in &self.steps {
+            let launch = match step {
+                Step::Kernel(launch) => launch,
+                Step::Product(product) => {
+                    writeln!(f, "{product}")?;
+                    continue;
+                }
+            };
             let mut places = String::new();
             for (at, place) in &launch.addresses {
                 write!(places, " @{at}={place}")?;

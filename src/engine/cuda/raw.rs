@@ -4,7 +4,15 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{gpu::Gpu, lower::lower, model::Model, model::RunError, plan::Slot, texts::Texts};
+use super::{
+    gpu::Gpu,
+    lower::{Products, lower},
+    model::Model,
+    model::RunError,
+    plan::Slot,
+    product::Math,
+    texts::Texts,
+};
 use crate::{
     engine::{
         ModelSource,
@@ -21,6 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct CudaRaw {
     gpu: Arc<Gpu>,
+    math: Math,
     model: Whole,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
@@ -32,6 +41,14 @@ impl CudaRaw {
     /// # Errors
     /// There is no such GPU, or the file cannot be read.
     pub fn load(path: &Path, number: usize) -> Result<Self, RawError> {
+        Self::load_as(path, number, Math::Single)
+    }
+
+    /// As [`CudaRaw::load`], with products of single precision multiplied as this.
+    ///
+    /// # Errors
+    /// As [`CudaRaw::load`].
+    pub fn load_as(path: &Path, number: usize, math: Math) -> Result<Self, RawError> {
         let gpu = Gpu::open(number).map_err(|error| RawError::Failed(error.to_string()))?;
         let model = Whole::read(&ModelSource::file(path))
             .map_err(|error| RawError::Failed(error.to_string()))?;
@@ -44,6 +61,7 @@ impl CudaRaw {
         let outputs = graph.output.iter().map(port).collect();
         Ok(Self {
             gpu,
+            math,
             model,
             inputs,
             outputs,
@@ -95,7 +113,12 @@ impl RawModel for CudaRaw {
             .collect();
         let optimized = self.model.optimized(&shapes, None);
         let optimized = optimized.map_err(|error| RawError::Failed(error.to_string()))?;
-        let plan = lower(&optimized).map_err(|why| RawError::NotSupported(why.to_string()))?;
+        let products = Products {
+            math: self.math,
+            library: self.gpu.has_library().is_ok(),
+        };
+        let plan =
+            lower(&optimized, products).map_err(|why| RawError::NotSupported(why.to_string()))?;
         // The whole is one row here.
         let mut model = Model::load(&self.gpu, &[(1, plan)])
             .map_err(|error| RawError::Failed(error.to_string()))?;

@@ -80,6 +80,7 @@ fn spec(max_keys: usize) -> (EngineSpec, StateSpec) {
             }],
             when: None,
             device: crate::engine::Device::Cpu,
+            accuracy: crate::engine::Accuracy::default(),
         }],
         outputs: vec![from, from],
         state: Some(state.clone()),

@@ -1,6 +1,7 @@
 //! Tensors as files hold them, of every element type, and their elements as numbers.
 
 mod element;
+mod short;
 mod small;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 
 pub use self::element::Element;
 use self::element::Form;
+pub use self::short::shortened;
 use super::proto;
 
 /// A tensor's memory.

@@ -7,6 +7,8 @@
 //
 // What no program may do is a violation: it is printed, counted, and every later call fails (CUDA_ERROR_UNKNOWN).
 //
+// The same file is a libcublasLt.so.13 (blas.cpp), for programs that are told so.
+//
 // Environment variables, read when the library is loaded:
 //   FAKE_SEED=n            the order of things [1]
 //   FAKE_MEM=bytes         how much memory the device has [1 GiB]
@@ -90,6 +92,7 @@ size_t peak_bytes();
 // ---- streams.cpp
 struct Event {
     uint64_t recorded = 0, completed = 0;
+    uint64_t time = 0; // when it came last
     bool timed = false, dead = false;
 };
 struct Operation {
@@ -108,6 +111,8 @@ struct Stream {
     uint64_t rank = 0; // the highest goes first
     bool dead = false;
 };
+// The device's clock, in nanoseconds: every piece of work takes some.
+extern uint64_t now;
 // The stream of a handle; null where it is none, which is a violation.
 Stream *stream_of(void *handle);
 // Queues work, or adds it to the graph that is recorded.

@@ -31,8 +31,12 @@ bool step() {
     if (!stream) return false;
     Operation next = std::move(stream->queue.front());
     stream->queue.pop_front();
-    if (next.kind == Operation::RECORD && next.event->completed < next.version) next.event->completed = next.version;
+    if (next.kind == Operation::RECORD && next.event->completed < next.version) {
+        next.event->completed = next.version;
+        next.event->time = now;
+    }
     if (next.kind != Operation::WORK || sticky) return true; // a lost device does nothing more
+    now += 1000;
     CUresult error = counted("run");
     if (error != -1 && !error) error = next.work();
     if (error > 0 && !sticky) sticky = error;
@@ -56,6 +60,7 @@ CUresult copy(const char *call, void *to, Where to_where, const void *from, Wher
 }
 } // namespace
 
+uint64_t now = 0;
 Stream *stream_of(void *handle) {
     for (auto &stream : streams)
         if (stream.get() == handle && !stream->dead) return stream.get();
@@ -198,7 +203,7 @@ API cuEventElapsedTime_v2(float *milliseconds, void *start, void *end) {
     if (!first || !last) return sticky;
     if (!first->timed || !last->timed || !first->recorded || !last->recorded) return INVALID_HANDLE;
     if (first->completed < first->recorded || last->completed < last->recorded) return NOT_READY;
-    *milliseconds = 0.001f;
+    *milliseconds = float(double(int64_t(last->time - first->time)) / 1e6);
     return SUCCESS;
 }
 

@@ -1,4 +1,4 @@
-//! Whole models and single operators as plans on the fake, against ONNX Runtime.
+//! Whole models as plans on the fake, against ONNX Runtime.
 
 use std::{
     fs,
@@ -9,7 +9,12 @@ use forebay::{
     engine::{
         Dim, ModelSource,
         cpu::{catalog::CpuCatalog, optimized::optimized, raw::CpuRaw},
-        cuda::{lower::lower, plan::Step, raw::CudaRaw},
+        cuda::{
+            lower::{Products, lower},
+            plan::Step,
+            product::Math,
+            raw::CudaRaw,
+        },
         raw::{RawError, RawModel, Value},
     },
     graph::{
@@ -19,20 +24,16 @@ use forebay::{
         zipmap,
     },
 };
-use prost::Message as _;
 
 use crate::support::fake_cuda;
 
 const MODELS: &str = "tests/data/models";
-/// Single operators: the few of ONNX's own cases that are kept, or those of the folder that this names.
-const CASES: &str = "tests/data/verify/cases";
-const MORE_CASES: &str = "FOREBAY_ONNX_CASES";
 const ROWS: usize = 37;
 /// What a number may be off, as a part of it and besides.
 const RELATIVE: f64 = 1e-3;
 const ABSOLUTE: f64 = 1e-5;
 
-fn folders(of: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(of: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = (fs::read_dir(of).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.join("model.onnx").exists())
@@ -41,12 +42,12 @@ fn folders(of: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn name_of(folder: &Path) -> String {
+pub(super) fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
 /// What a model is given, by name.
-type Fed = Vec<(String, Value<Raw>)>;
+pub(super) type Fed = Vec<(String, Value<Raw>)>;
 
 /// Numbers that look random and are the same each time.
 struct Random(u64);
@@ -86,6 +87,42 @@ impl Random {
     }
 }
 
+/// An encoder in every precision, by the library and by the kernels.
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+#[allow(clippy::print_stdout, reason = "the test around it reads that")]
+fn case_encoder() {
+    println!();
+    let model = graph::read(Path::new("tests/data/cuda/encoder.onnx")).unwrap();
+    for rows in [1, 3] {
+        let mut random = Random(5);
+        let mut input = |name: &str| {
+            let ids = random.tensor(Element::Int64, vec![rows, 8]);
+            (name.to_owned(), Value::Tensor(ids))
+        };
+        let ids = input("ids");
+        let (mask, mut value) = input("mask");
+        if let Value::Tensor(Raw {
+            data: Data::Packed(bytes),
+            ..
+        }) = &mut value
+        {
+            // Whole numbers as ones and zeros, the first always one.
+            let bytes_of =
+                |at: usize, byte: &u8| u8::from(at % 8 == 0 && (*byte > 2 || at % 64 == 0));
+            *bytes = bytes
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| bytes_of(at, byte))
+                .collect();
+        }
+        match outcome(&model, &[ids, (mask, value)], math_of_case()) {
+            Outcome::Equal => println!("- {rows} rows: equal"),
+            other => panic!("{rows} rows: {other:?}"),
+        }
+    }
+}
+
 /// The model without ZipMap, and the shapes of its inputs for this many rows.
 fn served(folder: &Path, rows: usize) -> (Model, Vec<(String, Element, Vec<usize>)>) {
     let path = folder.join("model.onnx");
@@ -116,13 +153,29 @@ fn served(folder: &Path, rows: usize) -> (Model, Vec<(String, Element, Vec<usize
     (model, shapes)
 }
 
+/// What the process that runs a case is told.
+pub(super) const MATH: &str = "CASE_MATH";
+
+pub(super) fn math_of_case() -> Math {
+    match std::env::var(MATH).as_deref() {
+        Ok("tf32") => Math::Tf32,
+        Ok("fp16") => Math::Half,
+        Ok("bf16") => Math::Bfloat,
+        _ => Math::Single,
+    }
+}
+
 /// The kernels of a plan with how often each is launched.
 fn kernels(steps: &[Step]) -> String {
     let mut counted: Vec<(&str, usize)> = Vec::new();
-    for Step::Kernel(launch) in steps {
-        match counted.iter_mut().find(|(name, _)| *name == launch.kernel) {
+    for step in steps {
+        let kernel = match step {
+            Step::Kernel(launch) => launch.kernel,
+            Step::Product(_) => "cublaslt",
+        };
+        match counted.iter_mut().find(|(name, _)| *name == kernel) {
             Some((_, count)) => *count += 1,
-            None => counted.push((launch.kernel, 1)),
+            None => counted.push((kernel, 1)),
         }
     }
     let said: Vec<String> = (counted.iter())
@@ -140,7 +193,7 @@ fn every_model_is_lowered_or_says_why_not() {
         let source = ModelSource::built(folder.join("model.onnx"), bytes);
         let dims: Vec<Vec<usize>> = shapes.into_iter().map(|(_, _, dims)| dims).collect();
         let optimized = optimized(&source, &dims).unwrap();
-        let made = match lower(&optimized.model) {
+        let made = match lower(&optimized.model, Products::OWN) {
             Ok(plan) => kernels(&plan.steps),
             Err(error) => error.to_string(),
         };
@@ -183,6 +236,28 @@ fn compared(found: &Tensor, wanted: &Tensor) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether no fraction is further off than a precision allows, as a part of the largest. Sums may cancel.
+fn nearly(found: &Tensor, wanted: &Tensor, math: Math) -> Result<(), String> {
+    let part = match math {
+        Math::Bfloat => 3e-2,
+        _ => 4e-3,
+    };
+    let (Values::Float(found), Values::Float(wanted)) = (&found.values, &wanted.values) else {
+        return compared(found, wanted);
+    };
+    let largest = wanted
+        .iter()
+        .fold(0.0, |most: f64, value| most.max(value.abs()));
+    let off = |(found, wanted): (&f64, &f64)| (found - wanted).abs() / largest;
+    let worst = found.iter().zip(wanted).map(off);
+    // NaN is worse than any.
+    let worst = worst.fold(0.0, |most: f64, off| if off <= most { most } else { off });
+    if worst <= part {
+        return Ok(());
+    }
+    Err(format!("by {worst:.1e} of the largest"))
+}
+
 /// How a model does on the fake: nothing to say where it equals ONNX Runtime, else why it does not run or how it differs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -191,7 +266,7 @@ pub(super) enum Outcome {
     Wrong(String),
 }
 
-pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome {
+pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)], math: Math) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     graph::write(model, &path).unwrap();
@@ -200,7 +275,7 @@ pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome
         Ok(wanted) => wanted,
         Err(error) => return Outcome::Uncovered(format!("the CPU says: {error}")),
     };
-    let found = CudaRaw::load(&path, 0).and_then(|mut model| model.run(inputs));
+    let found = CudaRaw::load_as(&path, 0, math).and_then(|mut model| model.run(inputs));
     let found = match found {
         Ok(found) => found,
         Err(RawError::NotSupported(why) | RawError::CannotBeFed(why)) => {
@@ -212,7 +287,11 @@ pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome
         let (Value::Tensor(found), Value::Tensor(wanted)) = (found, wanted) else {
             return Outcome::Wrong(format!("output {at} is no tensor"));
         };
-        if let Err(why) = compared(found, wanted) {
+        let compared = match math {
+            Math::Single => compared(found, wanted),
+            _ => nearly(found, wanted, math),
+        };
+        if let Err(why) = compared {
             return Outcome::Wrong(format!("output {at}: {why}"));
         }
     }
@@ -220,13 +299,24 @@ pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)]) -> Outcome
 }
 
 /// Runs a case in processes of its own, with the fake in several orders, and gives what it printed behind `- `.
-fn on_the_fake(case: &str, seeds: u32) -> String {
-    let mut said = String::new();
-    for seed in 0..seeds {
-        let outcome = fake_cuda::run(
-            &format!("cuda::conformance::{case}"),
-            &[("FAKE_SEED", &seed.to_string())],
-        );
+pub(super) fn on_the_fake(case: &str, seeds: u32) -> String {
+    let seeds: Vec<u32> = (0..seeds).collect();
+    with(case, &seeds, &[]).0
+}
+
+/// As [`on_the_fake`], in this environment; and how often each kernel ran with the last seed.
+pub(super) fn with(
+    case: &str,
+    seeds: &[u32],
+    environment: &[(&str, &str)],
+) -> (String, serde_json::Value) {
+    let (mut said, mut kernels) = (String::new(), serde_json::Value::Null);
+    for seed in seeds {
+        let seed = seed.to_string();
+        let environment: Vec<_> = (environment.iter().copied())
+            .chain([("FAKE_SEED", seed.as_str())])
+            .collect();
+        let outcome = fake_cuda::run(case, &environment);
         assert!(outcome.passed, "seed {seed}: {outcome:?}");
         let violations = &outcome.report["violations"];
         assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
@@ -234,13 +324,14 @@ fn on_the_fake(case: &str, seeds: u32) -> String {
             .filter_map(|line| line.strip_prefix("- "))
             .collect();
         said = lines.join("\n");
+        kernels = outcome.report["kernels"].clone();
     }
-    said
+    (said, kernels)
 }
 
 #[test]
 fn models_on_the_device_give_what_they_give_on_the_cpu() {
-    insta::assert_snapshot!(on_the_fake("case_models", 3));
+    insta::assert_snapshot!(on_the_fake("cuda::conformance::case_models", 3));
 }
 
 #[test]
@@ -249,6 +340,7 @@ fn models_on_the_device_give_what_they_give_on_the_cpu() {
 fn case_models() {
     // Ends the line of the test harness.
     println!();
+    let math = math_of_case();
     for folder in folders(Path::new(MODELS)) {
         let (model, shapes) = served(&folder, ROWS);
         let mut random = Random(7);
@@ -262,83 +354,14 @@ fn case_models() {
         let inputs: Fed = (shapes.into_iter())
             .map(|(name, element, dims)| (name, Value::Tensor(random.tensor(element, dims))))
             .collect();
-        match outcome(&model, &inputs) {
+        match outcome(&model, &inputs, math) {
             Outcome::Equal => println!("- {}: equal", name_of(&folder)),
             Outcome::Uncovered(why) => println!("- {}: {why}", name_of(&folder)),
+            // What a shorter precision does to a model is what it is, and listed.
+            Outcome::Wrong(why) if math != Math::Single => {
+                println!("- {}: off: {why}", name_of(&folder));
+            }
             Outcome::Wrong(why) => panic!("{}: {why}", name_of(&folder)),
         }
     }
-}
-
-#[test]
-fn operators_on_the_device_give_what_they_give_on_the_cpu() {
-    let said = on_the_fake("case_operators", 1);
-    match std::env::var_os(MORE_CASES) {
-        Some(_) => print_all(&said),
-        None => insta::assert_snapshot!(said),
-    }
-}
-
-#[allow(clippy::print_stdout, reason = "asked for by whoever names more cases")]
-fn print_all(said: &str) {
-    println!("{said}");
-}
-
-/// The case's model and inputs; `None` where an input is no tensor. With `known`, integers and what else says how to
-/// work (all but the first input) are constants, as exporters write them.
-fn case(folder: &Path, known: bool) -> Option<(Model, Fed)> {
-    let mut model = graph::read(&folder.join("model.onnx")).unwrap();
-    let graph = model.graph.as_mut()?;
-    let mut inputs = Vec::new();
-    let mut kept = Vec::new();
-    for (at, port) in std::mem::take(&mut graph.input).into_iter().enumerate() {
-        let kind = port.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-        let Some(proto::Kind::Tensor(_)) = kind else {
-            return None;
-        };
-        let file = folder.join(format!("test_data_set_0/input_{at}.pb"));
-        let mut tensor = proto::Tensor::decode(&fs::read(file).ok()?[..]).ok()?;
-        let raw = Raw::of(&tensor).ok()?;
-        let whole = matches!(raw.element, Element::Int64 | Element::Int32);
-        if known && at > 0 && (whole || raw.shape.is_empty() || port.name == "scales") {
-            tensor.name.clone_from(&port.name);
-            graph.initializer.push(tensor);
-        } else {
-            inputs.push((port.name.clone(), Value::Tensor(raw)));
-            kept.push(port);
-        }
-    }
-    graph.input = kept;
-    Some((model, inputs))
-}
-
-#[test]
-#[ignore = "a case of another test, in a process of its own"]
-#[allow(clippy::print_stdout, reason = "the test around it reads that")]
-fn case_operators() {
-    println!();
-    let cases = std::env::var_os(MORE_CASES).map_or_else(|| PathBuf::from(CASES), PathBuf::from);
-    let (mut equal, mut wrong) = (0, Vec::new());
-    for folder in folders(&cases) {
-        let mut last = "not fed with tensors alone".to_owned();
-        let mut is_equal = false;
-        for known in [false, true] {
-            let Some((model, inputs)) = case(&folder, known) else {
-                continue;
-            };
-            match outcome(&model, &inputs) {
-                Outcome::Equal => is_equal = true,
-                Outcome::Uncovered(why) => last = why,
-                Outcome::Wrong(why) => wrong.push(format!("{}: {why}", name_of(&folder))),
-            }
-        }
-        if is_equal {
-            equal += 1;
-            println!("- {}: equal", name_of(&folder));
-        } else {
-            println!("- {}: {last}", name_of(&folder));
-        }
-    }
-    println!("- {equal} equal");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

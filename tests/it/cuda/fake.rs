@@ -57,6 +57,22 @@ const CASES: &[(&str, &str)] = &[
         "cuMemsetD8Async writes 1 bytes in memory that was freed",
     ),
     ("recording_is_broken_by_what_may_not_be", ""),
+    ("products_are_by_columns", ""),
+    (
+        "product_out_of_its_memory",
+        "cublasLtMatmul: D of 36 bytes is outside of any memory that was given",
+    ),
+    (
+        "product_less_aligned_than_was_said",
+        "cublasLtMatmul: operand 1 is aligned to 16 bytes, and the algorithm was found for 64",
+    ),
+    ("algorithm_of_another_product", ""),
+    ("products_that_nvidia_has_not", ""),
+    ("product_recorded_before_it_ran", ""),
+    (
+        "descriptor_after_its_end",
+        "cuBLASLt is given a handle or a descriptor that is none, or is gone",
+    ),
 ];
 
 #[test]

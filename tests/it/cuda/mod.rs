@@ -1,9 +1,12 @@
 //! The CUDA engine on a driver that is none: `tests/cuda/fake`.
 
 mod conformance;
+mod cublaslt;
 mod device;
 mod fake;
 mod faults;
+mod operators;
 mod optimized;
+mod products;
 mod ring;
 mod shapes;

@@ -9,6 +9,8 @@ use forebay::{
     },
 };
 
+use forebay::engine::cuda::product::Math;
+
 use super::conformance::{Outcome, outcome};
 use crate::support::fake_cuda;
 
@@ -106,6 +108,10 @@ fn models_of_well_known_shapes_give_what_they_give_on_the_cpu() {
 #[ignore = "a case of another test, in a process of its own"]
 fn case_shapes() {
     for (name, model, inputs) in cases() {
-        assert_eq!(outcome(&model, &inputs), Outcome::Equal, "{name}");
+        assert_eq!(
+            outcome(&model, &inputs, Math::Single),
+            Outcome::Equal,
+            "{name}"
+        );
     }
 }

@@ -26,6 +26,16 @@ const FLAGS: &[&str] = &[
 /// cudarc asks for this name first, and finds the library that is loaded already.
 const LINK_FLAGS: &[&str] = &["-shared", "-Wl,-soname,libcuda.so"];
 
+/// What says which file cuBLASLt is. The fake is that, too.
+pub(crate) const LIBRARY: &str = "FOREBAY_LIBCUBLASLT";
+/// For processes that are to have no cuBLASLt, whatever the machine has.
+pub(crate) const NO_LIBRARY: (&str, &str) = (LIBRARY, "/nowhere/libcublasLt.so.13");
+
+/// For processes whose cuBLASLt is the fake.
+pub(crate) fn with_library() -> (&'static str, &'static str) {
+    (LIBRARY, library().to_str().unwrap())
+}
+
 /// The fake's file, absolute, with the name of the real one.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
@@ -182,9 +192,11 @@ pub(crate) struct Outcome {
     pub(crate) report: serde_json::Value,
 }
 
-/// Runs an ignored test of this binary in a process of its own, whose driver is the fake.
+/// Runs an ignored test of this binary in a process of its own, whose driver is the fake; without cuBLASLt, unless the environment
+/// says otherwise.
 pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
     let report = tempfile::NamedTempFile::new().unwrap();
+    let cache = tempfile::tempdir().unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -194,6 +206,8 @@ pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
             "--test-threads=1",
         ])
         .env("FOREBAY_LIBCUDA", library())
+        .envs([NO_LIBRARY])
+        .env("XDG_CACHE_HOME", cache.path())
         .env("FAKE_REPORT", report.path())
         .envs(environment.iter().copied())
         .stdin(Stdio::null())

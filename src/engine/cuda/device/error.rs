@@ -21,6 +21,12 @@ enum Cause {
     },
     /// What would have gone wrong; the driver was not asked.
     Refused(String),
+    /// A status of cuBLASLt, whose numbers are its own.
+    Library {
+        status: i32,
+        name: &'static str,
+        words: &'static str,
+    },
 }
 
 /// Errors after which the context is dead: no later call in this process succeeds on this device.
@@ -48,6 +54,24 @@ impl CudaError {
         }
     }
 
+    /// What cuBLASLt answered: its name for that, without `CUBLAS_STATUS_`, and plain words.
+    pub(super) fn library(
+        call: &'static str,
+        status: i32,
+        name: &'static str,
+        words: &'static str,
+    ) -> Self {
+        Self {
+            call,
+            about: None,
+            cause: Cause::Library {
+                status,
+                name,
+                words,
+            },
+        }
+    }
+
     /// A call that was not made, and why.
     pub(super) fn refused(call: &'static str, why: impl Into<String>) -> Self {
         Self {
@@ -63,11 +87,11 @@ impl CudaError {
         self
     }
 
-    /// CUDA's number of the error; none where the call was not made.
+    /// The driver's number of the error; none where the call was not made, or was one of cuBLASLt.
     pub fn code(&self) -> Option<u32> {
         match self.cause {
             Cause::Driver { code, .. } => Some(code),
-            Cause::Refused(_) => None,
+            Cause::Refused(_) | Cause::Library { .. } => None,
         }
     }
 
@@ -93,6 +117,11 @@ impl fmt::Display for CudaError {
                 write!(f, " failed: {words} ({name}, {code})")
             }
             Cause::Refused(why) => write!(f, ": {why}"),
+            Cause::Library {
+                status,
+                name,
+                words,
+            } => write!(f, " failed: {words} (CUBLAS_STATUS_{name}, {status})"),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::{cell::Cell, fmt, marker::PhantomData, sync::Arc};
 
 use cudarc::driver::sys;
 
-use super::{Context, CudaError, Launch, Memory, Stream, driver, host, module};
+use super::{
+    Context, CudaError, Launch, Memory, Multiplication, Stream, cublaslt, driver, host, module,
+};
 
 /// What a graph's work uses, kept as long as the graph.
 #[derive(Default)]
@@ -12,6 +14,8 @@ pub(super) struct Uses {
     pinned: Vec<(Arc<host::Inner>, bool)>,
     memory: Vec<Memory>,
     modules: Vec<Arc<module::Inner>>,
+    /// Its kernels are the library's.
+    libraries: Vec<Arc<cublaslt::Inner>>,
 }
 
 impl Uses {
@@ -37,6 +41,21 @@ impl Uses {
         for argument in launch.arguments {
             self.memory(argument.memory);
         }
+    }
+
+    pub(super) fn product(&mut self, product: &Multiplication, workspace: &Memory) {
+        let library = product.library();
+        if !self
+            .libraries
+            .iter()
+            .any(|known| Arc::ptr_eq(known, library))
+        {
+            self.libraries.push(Arc::clone(library));
+        }
+        product
+            .memory()
+            .chain([workspace])
+            .for_each(|memory| self.memory(memory));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The one door to a GPU: devices, streams, events, memory, kernels and graphs, over the CUDA driver.
+//! The one door to a GPU: devices, streams, events, memory, kernels and graphs, over the CUDA driver; and products of
+//! matrices by cuBLASLt, where that is there.
 //!
 //! Work is queued on a [`Stream`] and runs later, so what must not happen meanwhile is made hard:
 //!
@@ -21,6 +22,7 @@
 )]
 
 mod clock;
+mod cublaslt;
 mod driver;
 mod error;
 mod event;
@@ -37,6 +39,7 @@ use std::{
 
 use cudarc::driver::sys;
 
+pub use cublaslt::{Algorithm, Cublaslt, Multiplication, OpenError, Piece};
 pub use error::CudaError;
 pub use event::Event;
 pub use graph::Graph;
@@ -193,6 +196,14 @@ impl Device {
     /// The host has not enough that it can keep in place, or the driver's.
     pub fn pinned(&self, bytes: usize, caching: Caching) -> Result<Pinned, CudaError> {
         Pinned::new(&self.context, bytes, caching)
+    }
+
+    /// cuBLASLt on this device.
+    ///
+    /// # Errors
+    /// It is not there, or does not start.
+    pub fn cublaslt(&self) -> Result<Cublaslt, OpenError> {
+        Cublaslt::open(&self.context)
     }
 
     /// Loads kernels: a fat binary, a cubin, or PTX that ends with a zero.

@@ -10,7 +10,7 @@ use std::{
 use cudarc::driver::sys;
 
 use super::{
-    Context, CudaError, Event, Graph, Launch, Memory, Pinned,
+    Context, CudaError, Event, Graph, Launch, Memory, Multiplication, Pinned,
     clock::{Clock, Progress},
     driver,
     graph::Uses,
@@ -295,6 +295,12 @@ impl Stream {
         match self.recording.borrow_mut().as_mut() {
             Some(uses) => uses.pinned(reserved.memory()),
             None => reserved.queued(&self.progress, self.count.get()),
+        }
+    }
+
+    pub(super) fn uses_product(&self, product: &Multiplication, workspace: &Memory) {
+        if let Some(uses) = self.recording.borrow_mut().as_mut() {
+            uses.product(product, workspace);
         }
     }
 

@@ -7,6 +7,7 @@ pub(super) mod boxes;
 pub(super) mod conv;
 pub(super) mod gather;
 pub(super) mod gemm;
+pub(super) mod library;
 pub(super) mod moves;
 pub(super) mod norm;
 pub(super) mod pointwise;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::{
-    Missing,
+    Missing, Products,
     texts::Texts,
     value::{Home, LISTS, Value},
 };
@@ -55,11 +55,14 @@ pub(super) struct Emitter {
     pub(super) vocabulary: Texts,
     /// Dense copies of strided values: they are made once.
     copies: Vec<(Value, Value)>,
+    /// The same for values in sixteen bits.
+    pub(super) halves: Vec<(Value, Value)>,
+    pub(super) products: Products,
     node: String,
 }
 
 impl Emitter {
-    pub(super) fn new(uses: HashMap<String, usize>, vocabulary: Texts) -> Self {
+    pub(super) fn new(uses: HashMap<String, usize>, vocabulary: Texts, products: Products) -> Self {
         Self {
             drafts: Vec::new(),
             buffers: Vec::new(),
@@ -70,6 +73,8 @@ impl Emitter {
             uses,
             vocabulary,
             copies: Vec::new(),
+            halves: Vec::new(),
+            products,
             node: String::new(),
         }
     }
@@ -159,17 +164,12 @@ impl Emitter {
             self.view(value)?;
             return Ok(value.clone());
         }
-        let same = |held: &Value| match (&held.home, &value.home) {
-            (Home::At(one, one_strides), Home::At(other, strides)) => {
-                one == other
-                    && one_strides == strides
-                    && held.dims == value.dims
-                    && held.element == value.element
-            }
-            _ => false,
-        };
-        if let Some((_, copy)) = self.copies.iter().find(|(held, _)| same(held)) {
+        if let Some((_, copy)) = self.copies.iter().find(|(held, _)| held.is_same(value)) {
             return Ok(copy.clone());
+        }
+        if let Some(made) = self.dense_before_cast(value)? {
+            self.copies.push((value.clone(), made.clone()));
+            return Ok(made);
         }
         let copy = self.make(value.element, &value.dims);
         if !self.written_so(value, &copy) {

@@ -9,9 +9,11 @@ use super::{
     value::{Home, Value},
 };
 use crate::engine::cuda::{
-    launch::{Base, Spot},
+    launch::{Base, Spot, gemm::Gemm},
     plan::{Launch, Place, Plan, Slot, Step},
+    product::Math,
 };
+use crate::graph::tensor::Element;
 
 /// Where the buffers of a plan are.
 #[derive(Debug)]
@@ -93,15 +95,11 @@ impl Emitter {
     }
 
     /// The buffers that are no outputs, each with the first and the last launch that touches it.
-    fn lives(
-        &self,
-        launches: &[Launch<Spot>],
-        given: &HashMap<usize, usize>,
-    ) -> Vec<(usize, Life)> {
+    fn lives(&self, steps: &[Step<Spot>], given: &HashMap<usize, usize>) -> Vec<(usize, Life)> {
         let mut lives: Vec<(usize, Life)> = Vec::new();
         let mut place_of: HashMap<usize, usize> = HashMap::new();
-        for (step, launch) in launches.iter().enumerate() {
-            for (_, spot) in &launch.addresses {
+        for (step, work) in steps.iter().enumerate() {
+            for spot in work.places() {
                 let Base::Buffer(buffer) = spot.base else {
                     continue;
                 };
@@ -131,24 +129,12 @@ impl Emitter {
         outputs: Vec<Slot>,
         given: HashMap<usize, usize>,
     ) -> Result<Plan, Uncovered> {
-        let mut launches = Vec::with_capacity(self.drafts.len());
+        let mut steps = Vec::with_capacity(self.drafts.len());
         for Draft { work, node } in std::mem::take(&mut self.drafts).into_iter().flatten() {
-            let launch = match work {
-                Work::Launch(launch) => Ok(launch),
-                Work::Program(program, _) => program.launch(),
-                Work::Gemm(gemm) => gemm.launch(),
-                Work::Conv(conv) => conv.launch(),
-            };
-            launches.push(
-                launch
-                    .map(|launch| Launch {
-                        node: node.clone(),
-                        ..launch
-                    })
-                    .map_err(|missing| about(&node, missing.into()))?,
-            );
+            let made = self.steps_of(work, &node);
+            steps.extend(made.map_err(|missing| about(&node, missing))?);
         }
-        let lives = self.lives(&launches, &given);
+        let lives = self.lives(&steps, &given);
         let only: Vec<Life> = lives.iter().map(|(_, life)| *life).collect();
         let (offsets, arena) = arena::arrange(&only);
         let places = Places {
@@ -158,22 +144,11 @@ impl Emitter {
                 .collect(),
         };
         let mut used = Used::default();
-        let mut steps = Vec::with_capacity(launches.len());
-        for launch in launches {
-            let addresses = (launch.addresses.iter())
-                .map(|(at, spot)| Ok((*at, used.renumbered(places.of(*spot)?))))
-                .collect::<Result<_, Missing>>()
-                .map_err(|missing| about(&launch.node, missing))?;
-            steps.push(Step::Kernel(Launch {
-                kernel: launch.kernel,
-                grid: launch.grid,
-                block: launch.block,
-                shared: launch.shared,
-                params: launch.params,
-                addresses,
-                node: launch.node,
-            }));
-        }
+        let placed = steps.iter().map(|step| {
+            step.moved(|spot| Ok(used.renumbered(places.of(*spot)?)))
+                .map_err(|missing| about(step.node(), missing))
+        });
+        let steps = placed.collect::<Result<Vec<_>, _>>()?;
         let constants = (used.order.iter())
             .filter_map(|index| self.constants.get(*index).cloned())
             .collect();
@@ -187,7 +162,50 @@ impl Emitter {
     }
 }
 
-/// The constants that launches really read, in the order of their first use.
+impl Emitter {
+    /// What runs for a piece of work.
+    fn steps_of(&self, work: Work, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
+        let launch = match work {
+            Work::Launch(launch) => Ok(launch),
+            Work::Program(program, _) => program.launch(),
+            Work::Gemm(gemm) => return self.product(&gemm, node),
+            Work::Conv(conv) => conv.launch(),
+        };
+        Ok(vec![Step::Kernel(named(launch?, node))])
+    }
+
+    /// A product by the library where it can, else by a kernel.
+    fn product(&self, gemm: &Gemm, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
+        let asked = self.products.math;
+        let math = match gemm.element {
+            Element::Float16 => Math::Half,
+            element if element == asked.element() => asked,
+            _ => Math::Single,
+        };
+        if self.products.library
+            && let Some(by_library) = gemm.by_library(math)
+        {
+            let steps = by_library.steps()?.into_iter();
+            return Ok(steps.map(|step| step.named(node)).collect());
+        }
+        if Gemm::kernel(gemm.element).is_none() {
+            let element = gemm.element.name();
+            return Err(Missing::new(format!(
+                "product of {element} in which rows and batches lie like this"
+            )));
+        }
+        Ok(vec![Step::Kernel(named(gemm.launch()?, node))])
+    }
+}
+
+fn named(launch: Launch<Spot>, node: &str) -> Launch<Spot> {
+    Launch {
+        node: node.to_owned(),
+        ..launch
+    }
+}
+
+/// The constants that steps really read, in the order of their first use.
 #[derive(Debug, Default)]
 struct Used {
     order: Vec<usize>,

@@ -5,7 +5,7 @@ use super::{
     Missing,
     emit::{Draft, Emitter, Work},
     patterns,
-    value::{Home, Value, broadcast, dense_strides},
+    value::{Value, broadcast, dense_strides},
 };
 use crate::{
     engine::cuda::launch::{
@@ -76,16 +76,7 @@ impl Expression {
 
     /// As [`Expression::input`], in memory even where it is a known single number.
     pub(super) fn operand(&mut self, value: &Value) -> Arg {
-        let same = |held: &Value| match (&held.home, &value.home) {
-            (Home::At(one, strides), Home::At(other, others)) => {
-                one == other
-                    && strides == others
-                    && held.dims == value.dims
-                    && held.element == value.element
-            }
-            _ => false,
-        };
-        if let Some(at) = self.inputs.iter().position(|(held, _)| same(held)) {
+        if let Some(at) = (self.inputs.iter()).position(|(held, _)| held.is_same(value)) {
             if let Some((_, reads)) = self.inputs.get_mut(at) {
                 *reads += 1;
             }

@@ -7,7 +7,8 @@
 //! - `value` is a tensor while a plan is made, known or on the device, dense or by strides
 //! - `call` is a node with its inputs looked up
 //! - `texts` makes numbers of texts
-//! - `emit` collects the steps; `fuse` joins elementwise chains and puts them behind products
+//! - `emit` collects the steps; `fuse` joins elementwise chains and puts them behind products; `half` converts what is
+//!   multiplied in sixteen bits
 //! - `table` has every covered operator, `ops/` a file for each family
 //! - `finish` gives outputs their places and lays out the arena (`arena`)
 
@@ -16,6 +17,7 @@ mod call;
 mod emit;
 mod finish;
 mod fuse;
+mod half;
 mod ops;
 mod patterns;
 pub mod table;
@@ -30,6 +32,7 @@ use self::{call::Call, emit::Emitter, table::find, value::Value};
 use super::{
     launch::{Base, TooLarge},
     plan::{Plan, Slot},
+    product::Math,
 };
 use crate::graph::{
     proto::{self, Graph, Kind, Model, Node, Size},
@@ -67,11 +70,28 @@ impl From<TooLarge> for Missing {
 /// What a lowering gives: a value for each output of the node, or as many as are asked for.
 type Lowered = Result<Vec<Value>, Missing>;
 
+/// How products of matrices are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Products {
+    /// What those of single precision are multiplied as.
+    pub math: Math,
+    /// Whether cuBLASLt does what it can; else forebay's own kernels do.
+    pub library: bool,
+}
+
+impl Products {
+    /// As the model has them, by forebay's own kernels.
+    pub const OWN: Self = Self {
+        math: Math::Single,
+        library: false,
+    };
+}
+
 /// Lowers an optimised model whose inputs all have a fixed shape.
 ///
 /// # Errors
 /// The first node that cannot be lowered, and why.
-pub fn lower(model: &Model) -> Result<Plan, Uncovered> {
+pub fn lower(model: &Model, products: Products) -> Result<Plan, Uncovered> {
     let nothing = Graph::default();
     let graph = model.graph.as_ref().unwrap_or(&nothing);
     let mut lowering = Lowering {
@@ -79,7 +99,7 @@ pub fn lower(model: &Model) -> Result<Plan, Uncovered> {
             .map(|import| (standard(&import.domain).to_owned(), import.version))
             .collect(),
         values: HashMap::new(),
-        emitter: Emitter::new(uses(graph), texts::vocabulary(graph)),
+        emitter: Emitter::new(uses(graph), texts::vocabulary(graph), products),
     };
     lowering.constants(graph)?;
     let inputs = lowering.inputs(graph)?;

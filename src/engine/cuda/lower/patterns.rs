@@ -253,8 +253,14 @@ fn scaled(gemm: &mut Gemm, scale: Option<f64>) -> Option<()> {
     Some(())
 }
 
-/// The product with the program behind it.
-fn behind_gemm(gemm: &Gemm, program: &Program, epilogue: &Epilogue, to: &Matrix) -> Option<Gemm> {
+/// The product with the program behind it. `added` is what the program adds, in the product's type where that can be.
+fn behind_gemm(
+    gemm: &Gemm,
+    program: &Program,
+    epilogue: &Epilogue,
+    added: Option<&Operand>,
+    to: &Matrix,
+) -> Option<Gemm> {
     let mut joined = gemm.clone();
     let double = gemm.element == Element::Float64;
     if gemm.activation != Activation::None
@@ -265,9 +271,9 @@ fn behind_gemm(gemm: &Gemm, program: &Program, epilogue: &Epilogue, to: &Matrix)
         return None;
     }
     scaled(&mut joined, epilogue.scale)?;
-    if let Some(added) = epilogue.added {
-        let operand = program.inputs.get(added)?;
-        if joined.c.is_some() || operand.element != gemm.element {
+    if epilogue.added.is_some() {
+        let operand = added.filter(|added| added.element == gemm.element)?;
+        if joined.c.is_some() {
             return None;
         }
         joined.c = Some(matrix_over(&program.dims, operand, gemm)?);
@@ -316,7 +322,7 @@ impl Emitter {
     /// The product or convolution that makes an input of the program, with the program behind it; and which step it
     /// was. `made` is what the program gives.
     pub(super) fn behind(
-        &self,
+        &mut self,
         program: &Program,
         reads: &[usize],
         made: &Value,
@@ -343,12 +349,14 @@ impl Emitter {
                 continue;
             };
             let size: usize = program.dims.iter().product();
-            let work = match &draft.work {
+            let work = match draft.work.clone() {
                 Work::Gemm(gemm) if size == gemm.m * gemm.n * gemm.batches[0] * gemm.batches[1] => {
-                    behind_gemm(gemm, program, &epilogue, &to).map(Work::Gemm)
+                    let added = epilogue.added.and_then(|added| program.inputs.get(added));
+                    let added = added.and_then(|added| self.operand_as(added, gemm.element));
+                    behind_gemm(&gemm, program, &epilogue, added.as_ref(), &to).map(Work::Gemm)
                 }
                 Work::Conv(conv) if size == conv.n * conv.filters * conv.out[0] * conv.out[1] => {
-                    behind_conv(conv, program, &epilogue, &to).map(Work::Conv)
+                    behind_conv(&conv, program, &epilogue, &to).map(Work::Conv)
                 }
                 _ => None,
             };

@@ -156,16 +156,6 @@ impl Value {
         }
     }
 
-    /// Whether it is the same memory, seen in the same way.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        match (&self.home, &other.home) {
-            (Home::At(one, own), Home::At(two, strides)) => {
-                one == two && own == strides && self.dims == other.dims
-            }
-            _ => false,
-        }
-    }
-
     /// Whether it is of texts.
     pub(super) fn is_text(&self) -> bool {
         self.labels.is_some() || self.element == Element::Text
@@ -242,6 +232,19 @@ impl Value {
             home,
             ..self.clone()
         })
+    }
+
+    /// Whether both are the same elements on the device, seen in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.home, &other.home) {
+            (Home::At(one, one_strides), Home::At(other_one, strides)) => {
+                one == other_one
+                    && one_strides == strides
+                    && self.dims == other.dims
+                    && self.element == other.element
+            }
+            _ => false,
+        }
     }
 
     /// Whether the elements lie side by side.

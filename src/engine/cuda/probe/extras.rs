@@ -11,7 +11,7 @@ use libloading::os::unix::Library;
 use serde::Serialize;
 
 use super::{
-    Missing, Surroundings,
+    CUBLASLT_VARIABLE, Missing, Surroundings,
     library::{function, open, path_of},
 };
 
@@ -60,7 +60,7 @@ pub const NVRTC: Extra = &About {
 pub const CUBLASLT: Extra = &About {
     name: "cuBLASLt",
     purpose: "multiplies matrices",
-    without: "forebay's own kernels multiply, more slowly",
+    without: "forebay's own kernels multiply, more slowly, and `precision` is fp32 or fp16",
     files: &["libcublasLt.so.13", "libcublasLt.so.12"],
     first: &[],
     packages: &["nvidia/cu13/lib", "nvidia/cublas/lib"],
@@ -98,6 +98,17 @@ pub(super) fn look(surroundings: &Surroundings) -> Vec<(Extra, Result<Found, Mis
 impl About {
     /// Loads it, for good.
     pub(super) fn find(&self, surroundings: &Surroundings) -> Result<Found, Missing> {
+        if let Some(path) = self.named(surroundings) {
+            let unusable = |why| Missing {
+                why: format!("{why} (the file that {CUBLASLT_VARIABLE} names)"),
+                present: path.exists(),
+                path: None,
+                mend: None,
+            };
+            return open(path.as_os_str())
+                .map_err(unusable)
+                .and_then(|library| self.ask(library, path));
+        }
         let mut reasons: Vec<String> = Vec::new();
         if surroundings.loader {
             for file in self.files {
@@ -139,6 +150,12 @@ impl About {
                 mend: None,
             }
         })
+    }
+
+    /// The one file that it may be, where the user names one.
+    fn named<'s>(&self, surroundings: &'s Surroundings) -> Option<&'s Path> {
+        let named = surroundings.libcublaslt.as_deref();
+        named.filter(|_| self.name == CUBLASLT.name)
     }
 
     fn folders(&self, surroundings: &Surroundings) -> Vec<PathBuf> {

@@ -32,7 +32,10 @@ pub(super) fn open(name: &OsStr) -> Result<Library, String> {
 ///
 /// # Safety
 /// `F` must be the type of a function pointer, and that of the function.
-pub(super) unsafe fn function<F: Copy>(library: &Library, name: &'static str) -> Result<F, String> {
+pub(in crate::engine::cuda) unsafe fn function<F: Copy>(
+    library: &Library,
+    name: &'static str,
+) -> Result<F, String> {
     // SAFETY: the caller vouches for the type.
     unsafe { library.get::<F>(name.as_bytes()) }
         .map(|found| *found)

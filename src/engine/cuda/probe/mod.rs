@@ -5,7 +5,8 @@
 //! path, so that a later search by name hits the same file. Nothing here panics, whatever the libraries do short
 //! of ending the process.
 //!
-//! `FOREBAY_LIBCUDA` names the driver's library before all other places.
+//! `FOREBAY_LIBCUDA` names the driver's library before all other places, and `FOREBAY_LIBCUBLASLT` the one file that
+//! cuBLASLt may be.
 
 #![allow(
     unsafe_code,
@@ -26,10 +27,15 @@ use serde::Serialize;
 pub use driver::{DeviceInfo, Driver, MemoryInfo};
 pub use extras::{CUBLASLT, CUDNN, Extra, Found, NVRTC};
 
+pub(in crate::engine::cuda) use libloading::os::unix::Library;
+pub(in crate::engine::cuda) use library::function;
+
 use crate::engine::python;
 
 /// Names the driver's library (`libcuda.so.1`) where it is in an odd place: an absolute path.
 pub const VARIABLE: &str = "FOREBAY_LIBCUDA";
+/// Names cuBLASLt's library (`libcublasLt.so.13`): an absolute path. No other place is looked at then.
+pub const CUBLASLT_VARIABLE: &str = "FOREBAY_LIBCUBLASLT";
 /// The oldest API of the driver that reads the kernels of this build.
 pub const OLDEST_DRIVER: Version = Version(13, 0);
 /// The oldest architecture that the kernels have code for.
@@ -95,6 +101,8 @@ pub struct Probe {
 pub struct Surroundings {
     /// What `FOREBAY_LIBCUDA` names.
     pub libcuda: Option<PathBuf>,
+    /// What `FOREBAY_LIBCUBLASLT` names.
+    pub libcublaslt: Option<PathBuf>,
     /// Whether the system's loader may search by name.
     pub loader: bool,
     /// Folders of CUDA toolkits, with `lib64` or `lib` in them.
@@ -114,6 +122,7 @@ impl Surroundings {
         let toolkits = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(path);
         Self {
             libcuda: path(VARIABLE),
+            libcublaslt: path(CUBLASLT_VARIABLE),
             loader: true,
             toolkits: toolkits.chain(["/usr/local/cuda".into()]).collect(),
             packages: python::environments()
@@ -140,6 +149,22 @@ pub fn probe() -> Probe {
 /// What is missing.
 pub fn present() -> Result<(), Missing> {
     library().map(|_| ())
+}
+
+/// A library that is good to have, loaded for whoever wants to call it.
+///
+/// # Errors
+/// It is not there, or is something else.
+pub(in crate::engine::cuda) fn load(about: Extra) -> Result<(Library, Found), Missing> {
+    let found = about.find(&Surroundings::of_process())?;
+    let opened = library::open(found.path.as_os_str());
+    let library = opened.map_err(|why| Missing {
+        why,
+        present: true,
+        path: Some(found.path.clone()),
+        mend: None,
+    })?;
+    Ok((library, found))
 }
 
 /// The driver's library, loaded and initialised once in a process.

@@ -33,6 +33,19 @@ int cuGraphInstantiateWithFlags(void **, void *, unsigned long long);
 int cuGraphLaunch(void *, void *);
 int cuGraphExecDestroy(void *);
 size_t forebay_args_size(const char *);
+int cuDevicePrimaryCtxRetain(void **, int);
+int cuCtxSetCurrent(void *);
+int cublasLtCreate(void **);
+int cublasLtMatmulDescCreate(void **, int, int);
+int cublasLtMatmulDescDestroy(void *);
+int cublasLtMatmulDescSetAttribute(void *, int, const void *, size_t);
+int cublasLtMatrixLayoutCreate(void **, int, uint64_t, uint64_t, int64_t);
+int cublasLtMatmulPreferenceCreate(void **);
+int cublasLtMatmulPreferenceSetAttribute(void *, int, const void *, size_t);
+int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *, void *, void *, int, void *, int *);
+int cublasLtMatmulAlgoCheck(void *, void *, void *, void *, void *, void *, const void *, void *);
+int cublasLtMatmul(void *, void *, const float *, uint64_t, void *, uint64_t, void *, const float *, uint64_t, void *, uint64_t, void *,
+                   const void *, uint64_t, size_t, void *);
 }
 
 static int failures = 0;
@@ -179,6 +192,99 @@ static void recording_is_broken_by_what_may_not_be() {
     EXPECT(cuStreamEndCapture(stream, &graph), 903);
 }
 
+// D = A B, each 3 by 3, by columns, with room for 16 bytes between A, B and D.
+struct Product {
+    void *handle = nullptr, *desc = nullptr, *layout = nullptr, *preference = nullptr;
+    unsigned alignment = 16;
+    uint64_t algorithms[4][12]; // 96 bytes each
+    int found = 0;
+    explicit Product(int64_t leading = 3) {
+        void *context;
+        EXPECT(cuDevicePrimaryCtxRetain(&context, 0), 0);
+        EXPECT(cuCtxSetCurrent(context), 0);
+        EXPECT(cublasLtCreate(&handle), 0);
+        EXPECT(cublasLtMatmulDescCreate(&desc, 68, 0), 0);
+        EXPECT(cublasLtMatrixLayoutCreate(&layout, 0, 3, 3, leading), 0);
+        EXPECT(cublasLtMatmulPreferenceCreate(&preference), 0);
+    }
+    int find() {
+        for (int attribute = 5; attribute <= 8; attribute++)
+            EXPECT(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &alignment, sizeof alignment), 0);
+        return cublasLtMatmulAlgoGetHeuristic(handle, desc, layout, layout, layout, layout, preference, 4, algorithms, &found);
+    }
+    int run(uint64_t d, const void *algorithm) {
+        const float one = 1, zero = 0;
+        return cublasLtMatmul(handle, desc, &one, memory, layout, memory + 48, layout, &zero, d, layout, d, layout, algorithm, 0, 0, stream);
+    }
+};
+static void products_are_by_columns() {
+    float a[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, b[9] = {1, 0, 0, 0, 1, 0, 2, 0, 1}, d[9];
+    EXPECT(cuMemcpyHtoDAsync_v2(memory, a, sizeof a, stream), 0);
+    EXPECT(cuMemcpyHtoDAsync_v2(memory + 48, b, sizeof b, stream), 0);
+    Product product;
+    EXPECT(product.find(), 0);
+    EXPECT(product.found, 1); // the others want a workspace
+    EXPECT(product.run(memory + 96, product.algorithms[0]), 0);
+    EXPECT(cuMemcpyDtoHAsync_v2(d, memory + 96, sizeof d, stream), 0);
+    const float wanted[9] = {1, 2, 3, 4, 5, 6, 9, 12, 15};
+    for (int i = 0; i < 9; i++) EXPECT(d[i], wanted[i]);
+}
+static void product_out_of_its_memory() {
+    Product product;
+    EXPECT(product.find(), 0);
+    EXPECT(product.run(memory + 224, product.algorithms[0]), 0);
+    EXPECT(cuStreamSynchronize(stream), 999);
+}
+static void product_less_aligned_than_was_said() {
+    Product product;
+    product.alignment = 64;
+    EXPECT(product.find(), 0);
+    EXPECT(product.run(memory + 96, product.algorithms[0]), 7);
+}
+static void algorithm_of_another_product() {
+    Product product, wider(4);
+    EXPECT(wider.find(), 0);
+    EXPECT(product.run(memory + 96, wider.algorithms[0]), 7);
+    uint64_t result[12];
+    EXPECT(cublasLtMatmulAlgoCheck(product.handle, product.desc, product.layout, product.layout, product.layout, product.layout,
+                                   wider.algorithms[0], result), 7);
+}
+static void products_that_nvidia_has_not() {
+    void *half, *row;
+    EXPECT(cublasLtMatrixLayoutCreate(&half, 2, 3, 3, 4), 0);
+    EXPECT(cublasLtMatrixLayoutCreate(&row, 0, 3, 1, 3), 0);
+    Product product;
+    auto find = [&](void *a, void *d) {
+        return cublasLtMatmulAlgoGetHeuristic(product.handle, product.desc, a, product.layout, product.layout, d, product.preference, 4,
+                                              product.algorithms, &product.found);
+    };
+    EXPECT(find(half, product.layout), 15); // two types
+    EXPECT(find(product.layout, row), 7);   // shapes that do not fit
+    const unsigned odd = 3, bias = 4;
+    EXPECT(cublasLtMatmulDescSetAttribute(product.desc, 7, &odd, sizeof odd), 0);
+    EXPECT(find(product.layout, product.layout), 15);
+    EXPECT(cublasLtMatmulDescSetAttribute(product.desc, 7, &bias, sizeof bias), 0);
+    EXPECT(find(product.layout, product.layout), 7); // no place is named
+    EXPECT(cublasLtMatmulDescSetAttribute(product.desc, 7, &bias, 8), 7);
+}
+static void product_recorded_before_it_ran() {
+    void *graph;
+    Product product;
+    EXPECT(product.find(), 0);
+    EXPECT(cuStreamBeginCapture_v2(stream, 1), 0);
+    EXPECT(product.run(memory + 96, product.algorithms[0]), 13);
+    EXPECT(cuStreamEndCapture(stream, &graph), 901);
+    EXPECT(product.run(memory + 96, product.algorithms[0]), 0);
+    EXPECT(cuStreamBeginCapture_v2(stream, 1), 0);
+    EXPECT(product.run(memory + 96, product.algorithms[0]), 0);
+    EXPECT(cuStreamEndCapture(stream, &graph), 0);
+}
+static void descriptor_after_its_end() {
+    Product product;
+    EXPECT(cublasLtMatmulDescDestroy(product.desc), 0);
+    EXPECT(product.find(), 7);
+}
+
 #define NAMED(name) {#name, name}
 static const struct { const char *name; void (*run)(); } CASES[] = {
     NAMED(fresh_memory_is_no_zeros), NAMED(work_waits), NAMED(pageable_copies_are_staged_and_pinned_are_not),
@@ -186,7 +292,9 @@ static const struct { const char *name; void (*run)(); } CASES[] = {
     NAMED(kernel_on_freed_memory), NAMED(kernel_far_outside), NAMED(kernel_just_outside), NAMED(kernel_on_nothing),
     NAMED(stream_after_its_end), NAMED(event_after_its_end), NAMED(launches_that_no_device_takes),
     NAMED(graphs_run_when_launched), NAMED(graph_gone_while_it_runs), NAMED(graph_of_memory_that_is_gone),
-    NAMED(recording_is_broken_by_what_may_not_be),
+    NAMED(recording_is_broken_by_what_may_not_be), NAMED(products_are_by_columns), NAMED(product_out_of_its_memory),
+    NAMED(product_less_aligned_than_was_said), NAMED(algorithm_of_another_product), NAMED(products_that_nvidia_has_not),
+    NAMED(product_recorded_before_it_ran), NAMED(descriptor_after_its_end),
 };
 
 int main(int count, char **words) {

@@ -1,16 +1,20 @@
 //! Products of matrices.
 
 use super::{
-    Lowered, Missing,
+    Lowered, Missing, Products,
     call::{Call, signed},
+    elementwise::converted,
     emit::{Emitter, Work},
     fuse::spread,
     value::{Home, Value, broadcast},
 };
-use crate::engine::cuda::launch::{
-    Spot,
-    gemm::{Activation, Gemm, Matrix},
-    pointwise::joined,
+use crate::{
+    engine::cuda::launch::{
+        Spot,
+        gemm::{Activation, Gemm, Matrix},
+        pointwise::joined,
+    },
+    graph::tensor::Element,
 };
 
 /// One side of a product: strides of rows and columns, and of each batch dimension.
@@ -87,6 +91,14 @@ impl Product {
         if a.rank() == 0 || b.rank() == 0 {
             return Err(Missing::new("product of single numbers"));
         }
+        if let Some(half) = (emitter.half())
+            .filter(|_| [a.element, b.element] == [Element::Float32, Element::Float32])
+        {
+            let sides = [emitter.as_half(a, half)?, emitter.as_half(b, half)?];
+            let made = self.of(emitter, &sides[0], &sides[1])?;
+            emitter.used_once(&made);
+            return converted(emitter, &made, Element::Float32);
+        }
         let (row, column) = (a.rank() == 1, b.rank() == 1);
         let (a, b) = (padded(a, [1, a.dim(0)]), padded(b, [b.dim(0), 1]));
         let [m, k] = ends(&a, self.transposed[0]);
@@ -102,7 +114,7 @@ impl Product {
             b.dims.get(..outer(&b)).unwrap_or_default(),
         ])?;
         let element = a.element;
-        if Gemm::kernel(element).is_none() || b.element != element {
+        if !can_multiply(emitter, element) || b.element != element {
             return Err(Missing::new(format!(
                 "product of {} and {}",
                 element.name(),
@@ -221,10 +233,18 @@ impl Product {
             beta: 0.0,
             activation: Activation::None,
         };
-        gemm.launch()?;
+        if Gemm::kernel(gemm.element).is_some() {
+            gemm.launch()?;
+        }
         emitter.push_work(Work::Gemm(gemm), Some(made));
         Ok(())
     }
+}
+
+/// Whether there is a kernel for these elements, or the library for those that only it multiplies.
+fn can_multiply(emitter: &Emitter, element: Element) -> bool {
+    let Products { math, library } = emitter.products;
+    Gemm::kernel(element).is_some() || library && element == math.element()
 }
 
 /// The value with matrices of its own for every batch.

@@ -3,15 +3,20 @@
 use super::{FLOAT, Made, int, ints};
 use crate::engine::cuda::plan::{Plan, Step};
 
-fn kernels(plan: &Plan) -> Vec<&'static str> {
+pub(super) fn kernels(plan: &Plan) -> Vec<&'static str> {
     (plan.steps.iter())
-        .map(|Step::Kernel(launch)| launch.kernel)
+        .map(|step| match step {
+            Step::Kernel(launch) => launch.kernel,
+            Step::Product(_) => "cublaslt",
+        })
         .collect()
 }
 
 /// Instructions of the program that a step is.
 fn instructions(plan: &Plan, step: usize) -> i32 {
-    let Step::Kernel(launch) = &plan.steps[step];
+    let Step::Kernel(launch) = &plan.steps[step] else {
+        panic!("{plan}")
+    };
     assert!(launch.kernel.starts_with("pointwise"));
     i32::from_le_bytes(launch.params[20..24].try_into().unwrap())
 }

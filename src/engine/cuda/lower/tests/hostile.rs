@@ -4,7 +4,11 @@ use proptest::prelude::*;
 
 use super::{Made, floats, int, ints, text};
 use crate::{
-    engine::cuda::{lower::table::COVERED, plan::Place},
+    engine::cuda::{
+        lower::{Products, table::COVERED},
+        plan::Place,
+        product::Math,
+    },
     graph::proto::Attribute,
 };
 
@@ -119,6 +123,8 @@ proptest! {
         inputs in proptest::collection::vec(input(), 0..6),
         attributes in proptest::collection::vec(attribute(), 0..6),
         outputs in 1usize..4,
+        math in prop_oneof![Just(Math::Single), Just(Math::Tf32), Just(Math::Half), Just(Math::Bfloat)],
+        library in any::<bool>(),
     ) {
         let op = &COVERED[op];
         let mut graph = Made::default();
@@ -136,12 +142,12 @@ proptest! {
         };
         let node = format!("{} = {}:{}({})", names("y", outputs), op.domain, op.name, names("x", inputs.len()));
         let node = node.replace(" = :", " = ");
-        let made = graph.node(&node, attributes).output("y0").lower_in(23);
+        let made = graph.node(&node, attributes).output("y0").lower_by(23, Products { math, library });
         if let Ok(plan) = made {
             // What is there is long enough for where launches begin.
-            for crate::engine::cuda::plan::Step::Kernel(launch) in &plan.steps {
-                for (_, place) in &launch.addresses {
-                    let (offset, size) = match *place {
+            for step in &plan.steps {
+                for place in step.places() {
+                    let (offset, size) = match place {
                         Place::Constant { index, offset } => (offset, plan.constants[index].bytes.len()),
                         Place::Arena(offset) => (offset, plan.arena),
                         Place::Input { index, offset } => (offset, plan.inputs[index].bytes()),

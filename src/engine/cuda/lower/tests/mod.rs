@@ -3,9 +3,10 @@
 mod fusing;
 mod hostile;
 mod plans;
+mod products;
 mod refusals;
 
-use super::{Uncovered, lower};
+use super::{Products, Uncovered, lower};
 use crate::{
     engine::cuda::plan::Plan,
     graph::proto::{
@@ -118,11 +119,15 @@ impl Made {
     }
 
     pub(super) fn lower_in(self, opset: i64) -> Result<Plan, Uncovered> {
+        self.lower_by(opset, Products::OWN)
+    }
+
+    pub(super) fn lower_by(self, opset: i64, products: Products) -> Result<Plan, Uncovered> {
         let import = |domain: &str, version| Opset {
             domain: domain.to_owned(),
             version,
         };
-        lower(&Model {
+        let model = Model {
             graph: Some(self.graph),
             opset_import: vec![
                 import("", opset),
@@ -130,7 +135,8 @@ impl Made {
                 import("com.microsoft", 1),
             ],
             ..Model::default()
-        })
+        };
+        lower(&model, products)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::{DOUBLE, FLOAT, INT64, Made, floats, int, ints, text, texts};
 
-#[test]
-fn an_mlp_is_a_product_for_each_layer() {
-    let plan = Made::default()
+/// Two layers, and the parts of a whole.
+pub(super) fn mlp() -> Made {
+    Made::default()
         .input("x", FLOAT, &[8, 30])
         .floats("w1", &[30, 64])
         .floats("b1", &[64])
@@ -16,14 +16,15 @@ fn an_mlp_is_a_product_for_each_layer() {
         .node("s = Add(m, b2)", vec![])
         .node("y = Softmax(s)", vec![])
         .output("y")
-        .lower()
-        .unwrap();
-    insta::assert_snapshot!(plan);
 }
 
 #[test]
-fn an_encoder_layer_moves_nothing_but_heads() {
-    // Two sequences of five tokens, two heads of four.
+fn an_mlp_is_a_product_for_each_layer() {
+    insta::assert_snapshot!(mlp().lower().unwrap());
+}
+
+/// A layer of an encoder on two sequences of five tokens, with two heads of four.
+pub(super) fn encoder() -> Made {
     let split = |graph: Made, from: &str, to: &str, order: &[i64]| {
         graph
             .node(&format!("{to}4 = Reshape({from}, heads)"), vec![])
@@ -54,7 +55,7 @@ fn an_encoder_layer_moves_nothing_but_heads() {
     graph = split(graph, "qb", "qh", &[0, 2, 1, 3]);
     graph = split(graph, "kb", "kh", &[0, 2, 3, 1]);
     graph = split(graph, "vb", "vh", &[0, 2, 1, 3]);
-    let plan = graph
+    graph
         .node("scores = MatMul(qh, kh)", vec![])
         .node("scaled = Mul(scores, scale)", vec![])
         .node("masked = Add(scaled, mask)", vec![])
@@ -80,9 +81,11 @@ fn an_encoder_layer_moves_nothing_but_heads() {
         .node("ue = Mul(ub, e1)", vec![])
         .node("y = Mul(ue, half)", vec![])
         .output("y")
-        .lower()
-        .unwrap();
-    insta::assert_snapshot!(plan);
+}
+
+#[test]
+fn an_encoder_layer_moves_nothing_but_heads() {
+    insta::assert_snapshot!(encoder().lower().unwrap());
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! What a model's products are multiplied as: what the file asks for, or the fastest whose results are near enough to those of
+//! the CPU.
+
+use std::sync::Arc;
+
+use super::{
+    super::{model::Model, parity},
+    plans::Planner,
+};
+use crate::{
+    engine::{
+        cuda::{gpu::Gpu, lower::Products, model::Model as CudaModel, plan::Plan, product::Math},
+        precision::{Accuracy, Precision},
+    },
+    graph::proto,
+};
+
+/// What was chosen.
+pub(super) struct Choice {
+    pub(super) products: Products,
+    /// The plan for the most rows.
+    pub(super) plan: Plan,
+    /// Why, behind "it runs there: "; nothing to say where the model has no products.
+    pub(super) said: Option<String>,
+}
+
+/// From the most exact to the least. A shorter one must take less than this part of the time to be worth
+/// what it loses.
+const CANDIDATES: [Math; 4] = [Math::Single, Math::Tf32, Math::Half, Math::Bfloat];
+const WORTH: f32 = 0.9;
+/// Larger than sixteen bits hold: what inputs in single precision may be.
+const LARGE: f32 = 65536.0;
+
+/// A model that is to run on a GPU.
+pub(super) struct Chooser<'m> {
+    pub(super) gpu: &'m Arc<Gpu>,
+    pub(super) model: &'m mut Model,
+    pub(super) shapes: &'m [Vec<usize>],
+    pub(super) wanted: &'m [usize],
+    pub(super) accuracy: Accuracy,
+}
+
+impl Chooser<'_> {
+    /// Chooses, by the plan for the most rows.
+    ///
+    /// # Errors
+    /// What cannot be lowered, or what the file asks for and cannot be had; in words.
+    pub(super) fn choose(
+        &mut self,
+        planner: &mut Planner<'_>,
+        optimized: &proto::Model,
+    ) -> Result<Choice, String> {
+        let rows = planner.most();
+        let own = planner.plan(optimized, rows, Products::OWN)?;
+        let (single, half) = (own.launches("gemm_f32"), own.launches("gemm_f16"));
+        if !single && !half {
+            // The library would be loaded for nothing.
+            return Ok(Choice {
+                products: Products::OWN,
+                plan: own,
+                said: None,
+            });
+        }
+        let library = self.gpu.has_library();
+        if !single {
+            // The model's own precision is not for us to change.
+            let products = Products {
+                library: library.is_ok(),
+                ..Products::OWN
+            };
+            return Ok(Choice {
+                products,
+                plan: planner.plan(optimized, rows, products)?,
+                said: None,
+            });
+        }
+        let asked = |math| Products {
+            math,
+            library: library.is_ok(),
+        };
+        match (self.accuracy.precision, &library) {
+            (Precision::As(math @ (Math::Tf32 | Math::Bfloat)), Err(why)) => Err(format!(
+                "`precision: {}` needs cuBLASLt: {why}",
+                math.name()
+            )),
+            (Precision::As(math), _) => Ok(Choice {
+                products: asked(math),
+                plan: planner.plan(optimized, rows, asked(math))?,
+                said: Some(format!("products in {}, as asked for", math.name())),
+            }),
+            (Precision::Auto, Err(_)) => Ok(Choice {
+                products: Products::OWN,
+                plan: own,
+                said: Some("products in fp32, since cuBLASLt is not there".to_owned()),
+            }),
+            (Precision::Auto, Ok(())) => self.fastest(planner, optimized),
+        }
+    }
+
+    /// The fastest of those that are near enough.
+    fn fastest(
+        &mut self,
+        planner: &mut Planner<'_>,
+        optimized: &proto::Model,
+    ) -> Result<Choice, String> {
+        let rows = planner.most();
+        let path = self.model.source.path.display().to_string();
+        let mut best: Option<(f32, Choice)> = None;
+        let mut refused = Vec::new();
+        for math in CANDIDATES {
+            let products = Products {
+                math,
+                library: true,
+            };
+            let plan = planner.plan(optimized, rows, products)?;
+            let time = match self.tried(rows, &plan, math) {
+                Ok(time) => time,
+                Err(why) if math == Math::Single => return Err(why),
+                Err(why) => {
+                    tracing::info!(model = %path, "products are not multiplied in {}: {why}", math.name());
+                    refused.push(format!("; not in {}: {why}", math.name()));
+                    continue;
+                }
+            };
+            tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with products in {}", math.name());
+            if best.as_ref().is_none_or(|(least, _)| time < least * WORTH) {
+                let choice = Choice {
+                    products,
+                    plan,
+                    said: None,
+                };
+                best = Some((time, choice));
+            }
+        }
+        let (_, mut choice) = best.ok_or("none of the precisions could be tried")?;
+        let chosen = choice.products.math.name();
+        let said = format!("products in {chosen}, the fastest within the tolerance");
+        choice.said = Some(said + &refused.concat());
+        Ok(choice)
+    }
+
+    /// How many milliseconds a full batch takes so.
+    ///
+    /// # Errors
+    /// It does not run, or what it gives is too far off; in words.
+    fn tried(&mut self, rows: usize, plan: &Plan, math: Math) -> Result<f32, String> {
+        let plans = [(rows, plan.clone())];
+        let mut on_gpu = CudaModel::load(self.gpu, &plans).map_err(|error| error.to_string())?;
+        let mut near = |scale: f32, model: &mut Model| {
+            let limit = self.accuracy.limit(math);
+            let asked = parity::Asked { limit, scale };
+            match parity::difference(model, &mut on_gpu, self.shapes, self.wanted, asked) {
+                Ok(None) => Ok(()),
+                Ok(Some(worst)) => Err(worst),
+                // Without numbers to compare nothing but what the model has can be taken.
+                Err(_) if math == Math::Single => Ok(()),
+                Err(why) => Err(format!("it cannot be compared: {why}")),
+            }
+        };
+        if math == Math::Single {
+            // Whoever loads the whole compares it, and says more.
+            return on_gpu
+                .milliseconds(self.gpu)
+                .map_err(|error| error.to_string());
+        }
+        near(1.0, self.model)?;
+        if math == Math::Half {
+            // Made-up rows are small numbers; real ones may be beyond what these sixteen bits hold.
+            near(LARGE, self.model).map_err(|why| format!("for large inputs, {why}"))?;
+        }
+        on_gpu
+            .milliseconds(self.gpu)
+            .map_err(|error| error.to_string())
+    }
+}

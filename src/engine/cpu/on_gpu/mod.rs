@@ -1,0 +1,221 @@
+//! Whether a step's model runs on a GPU, and what runs it there.
+
+mod choice;
+mod plans;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use choice::{Choice, Chooser};
+use plans::Planner;
+
+use super::{model::Model, parity};
+use crate::engine::{
+    Device, ModelError, ModelSource, Placed,
+    cuda::{
+        gpu::Gpu, lower::Products, model::Model as CudaModel, plan::Plan, probe, product::Math,
+    },
+    precision::Accuracy,
+};
+
+/// A model on a GPU.
+#[derive(Debug)]
+pub(super) struct OnGpu {
+    pub(super) model: CudaModel,
+    /// Which.
+    pub(super) device: Device,
+    /// The pipeline file wants it there and nowhere else.
+    pub(super) demanded: bool,
+    /// So that the next worker need not make them again.
+    _plans: Plans,
+}
+
+/// What a model became.
+#[derive(Debug)]
+struct Planned {
+    /// For each number of rows, how many and the plan.
+    plans: Vec<(usize, Plan)>,
+    products: Products,
+    /// Why products are multiplied so, where there are any.
+    said: Option<String>,
+}
+
+type Plans = Arc<Planned>;
+
+/// What plans are made of.
+#[derive(Debug, PartialEq)]
+struct Made {
+    source: ModelSource,
+    /// The GPU's.
+    number: usize,
+    shapes: Vec<Vec<usize>>,
+    wanted: Vec<usize>,
+    max_rows: usize,
+    accuracy: Accuracy,
+}
+
+/// What is wanted of a model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// The shape of one row of each input.
+    pub(super) shapes: &'a [Vec<usize>],
+    /// The places of the outputs that are needed.
+    pub(super) outputs: &'a [usize],
+    /// The most rows at once.
+    pub(super) max_rows: usize,
+    pub(super) accuracy: Accuracy,
+}
+
+/// The plans that some engine has now.
+static PLANS: Mutex<Vec<(Made, Weak<Planned>)>> = Mutex::new(Vec::new());
+
+/// Where a model that asks for this runs, where that is the CPU whatever the model is.
+pub(in crate::engine) fn settled(asked: Device) -> Option<Placed> {
+    let why = match asked {
+        Device::Cpu => "asked for",
+        Device::Auto if probe::present().is_err() => {
+            "there is no GPU that can be used; `forebay doctor` says why"
+        }
+        Device::Auto | Device::Cuda(_) | Device::Cudas(_) => return None,
+    };
+    Some(Placed::new(Device::Cpu, why))
+}
+
+/// Finds where the model of a step runs.
+///
+/// # Errors
+/// The file demands a GPU, and the model cannot run there.
+pub(super) fn place(
+    model: &mut Model,
+    asked: Device,
+    wanted: &Wanted<'_>,
+) -> Result<(Option<OnGpu>, Placed), ModelError> {
+    if let Some(placed) = settled(asked) {
+        return Ok((None, placed));
+    }
+    let (number, demanded) = match asked.for_engine(0) {
+        Device::Cuda(number) => (number, true),
+        _ => (0, false),
+    };
+    let device = Device::Cuda(number);
+    if wanted.outputs.is_empty() {
+        return Ok((None, Placed::new(Device::Cpu, "nothing of it is needed")));
+    }
+    match on(number, model, wanted, demanded) {
+        Ok((gpu, plans)) => {
+            let mut reason = if demanded {
+                "asked for".to_owned()
+            } else {
+                "the best that there is".to_owned()
+            };
+            if let Some(said) = &plans.said {
+                reason += &format!("; {said}");
+            }
+            let on_gpu = OnGpu {
+                model: gpu,
+                device,
+                demanded,
+                _plans: plans,
+            };
+            Ok((Some(on_gpu), Placed::new(device, reason)))
+        }
+        Err(why) if demanded => Err(model.error(&format!(
+            "it cannot run on `device: {device}`: {why}; write `device: auto` to let it run on the CPU"
+        ))),
+        Err(why) => {
+            tracing::warn!(model = %model.source.path.display(), "it runs on the CPU and not on {device}: {why}");
+            Ok((None, Placed::new(Device::Cpu, format!("not on {device}: {why}"))))
+        }
+    }
+}
+
+/// What is loaded, and what is said of how its products are multiplied.
+fn on(
+    number: usize,
+    model: &mut Model,
+    there: &Wanted<'_>,
+    demanded: bool,
+) -> Result<(CudaModel, Plans), String> {
+    let Wanted {
+        shapes,
+        outputs,
+        accuracy,
+        ..
+    } = *there;
+    let gpu = Gpu::open(number).map_err(|error| error.to_string())?;
+    let planned = shared_plans(&gpu, number, model, there)?;
+    let mut on_gpu = CudaModel::load(&gpu, &planned.plans).map_err(|error| error.to_string())?;
+    let math = planned.products.math;
+    let asked = parity::Asked {
+        limit: accuracy.limit(math),
+        scale: 1.0,
+    };
+    match parity::difference(model, &mut on_gpu, shapes, outputs, asked) {
+        Ok(None) => Ok((on_gpu, planned)),
+        Ok(Some(worst)) => {
+            let with = match math {
+                Math::Single => String::new(),
+                _ => format!(" with products in {}", math.name()),
+            };
+            Err(format!("its results differ there{with}: {worst}"))
+        }
+        Err(why) if demanded => {
+            let path = model.source.path.display();
+            tracing::warn!(model = %path, "the results on the GPU were not compared with those on the CPU: {why}");
+            Ok((on_gpu, planned))
+        }
+        Err(why) => Err(format!(
+            "its results there cannot be compared with those on the CPU: {why}"
+        )),
+    }
+}
+
+/// The plans that another engine of this process has for the same, or new ones.
+fn shared_plans(
+    gpu: &Arc<Gpu>,
+    number: usize,
+    model: &mut Model,
+    there: &Wanted<'_>,
+) -> Result<Plans, String> {
+    let made = Made {
+        source: model.source.clone(),
+        number,
+        shapes: there.shapes.to_vec(),
+        wanted: there.outputs.to_vec(),
+        max_rows: there.max_rows,
+        accuracy: there.accuracy,
+    };
+    // A panic between two whole steps leaves the list sound.
+    let mut known = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|(_, plans)| plans.strong_count() > 0);
+    let same = known.iter().find(|(other, _)| *other == made);
+    if let Some(plans) = same.and_then(|(_, plans)| plans.upgrade()) {
+        return Ok(plans);
+    }
+    let plans = Arc::new(planned(gpu, model, there)?);
+    known.push((made, Arc::downgrade(&plans)));
+    Ok(plans)
+}
+
+/// A plan for each number of rows, the largest made first: what cannot be planned is told soon, and by that it is chosen what
+/// products are multiplied as.
+fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Planned, String> {
+    let mut planner = Planner::new(model, there.shapes, there.outputs, there.max_rows)?;
+    let optimized = planner.optimized(planner.most())?;
+    let mut chooser = Chooser {
+        gpu,
+        model,
+        shapes: there.shapes,
+        wanted: there.outputs,
+        accuracy: there.accuracy,
+    };
+    let Choice {
+        products,
+        plan,
+        said,
+    } = chooser.choose(&mut planner, &optimized)?;
+    Ok(Planned {
+        plans: planner.all(plan, products)?,
+        products,
+        said,
+    })
+}

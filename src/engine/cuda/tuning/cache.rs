@@ -1,0 +1,221 @@
+//! What was measured at an earlier start: a file for each kind of GPU and version of the library.
+//!
+//! `$XDG_CACHE_HOME/forebay/cublaslt/GPU-VERSION.json`, or the same below `$HOME/.cache`. The file may be deleted at any
+//! time. What cannot be read is measured anew, and what cannot be written is measured at the next start again: nothing
+//! depends on it but how long a start takes.
+
+use std::{
+    collections::BTreeMap,
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::cuda::device::Algorithm;
+
+/// The file.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// As its maker calls it.
+    gpu: String,
+    /// The library's version.
+    cublaslt: String,
+    /// By key, in the library's words, as hexadecimal digits.
+    algorithms: BTreeMap<String, String>,
+}
+
+/// What is kept, and where.
+#[derive(Debug)]
+pub(super) struct Cache {
+    kept: Kept,
+    path: Option<PathBuf>,
+    changed: bool,
+}
+
+impl Cache {
+    /// What is kept of this GPU and this version of the library.
+    pub(super) fn of(gpu: &str, version: &str) -> Self {
+        let named = |name| {
+            env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+        Self::at(folder.as_deref(), gpu, version)
+    }
+
+    fn at(folder: Option<&Path>, gpu: &str, version: &str) -> Self {
+        let plain = |text: &str| -> String {
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
+            (text.chars())
+                .map(|letter| if plain(letter) { letter } else { '-' })
+                .collect()
+        };
+        let file = format!("{}-{}.json", plain(gpu), plain(version));
+        let path = folder.map(|folder| folder.join("forebay/cublaslt").join(file));
+        let mut empty = Kept {
+            gpu: gpu.to_owned(),
+            cublaslt: version.to_owned(),
+            algorithms: BTreeMap::new(),
+        };
+        match path.as_deref().map(|path| read(path, &empty)) {
+            Some(Ok(kept)) => empty = kept,
+            Some(Err(why)) => {
+                let path = path.as_deref().unwrap_or(Path::new("")).display();
+                tracing::warn!(
+                    "what was measured of cuBLASLt before is measured anew, since {path} {why}"
+                );
+            }
+            None => {}
+        }
+        Self {
+            kept: empty,
+            path,
+            changed: false,
+        }
+    }
+
+    /// The algorithm that was fastest then.
+    pub(super) fn algorithm(&self, key: &str) -> Option<Algorithm> {
+        words(self.kept.algorithms.get(key)?).map(Algorithm::of_words)
+    }
+
+    /// Keeps an algorithm.
+    pub(super) fn keep(&mut self, key: &str, algorithm: &Algorithm) {
+        let digits = algorithm.words().map(|word| format!("{word:016x}"));
+        self.kept.algorithms.insert(key.to_owned(), digits.concat());
+        self.changed = true;
+    }
+
+    /// Writes what is new, beside what another process has written meanwhile.
+    pub(super) fn save(&mut self) {
+        let Some(path) = self.path.as_deref().filter(|_| self.changed) else {
+            return;
+        };
+        self.changed = false;
+        if let Ok(other) = read(path, &self.kept) {
+            for (key, algorithm) in other.algorithms {
+                self.kept.algorithms.entry(key).or_insert(algorithm);
+            }
+        }
+        if let Err(error) = write(path, &self.kept) {
+            let path = path.display();
+            tracing::warn!("what was measured of cuBLASLt cannot be kept in {path}: {error}");
+        }
+    }
+}
+
+/// What the file holds, if it is of the same GPU and library; nothing where it is not there.
+fn read(path: &Path, of: &Kept) -> Result<Kept, String> {
+    let nothing = || Kept {
+        gpu: of.gpu.clone(),
+        cublaslt: of.cublaslt.clone(),
+        algorithms: BTreeMap::new(),
+    };
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(nothing()),
+        Err(error) => return Err(format!("cannot be read: {error}")),
+    };
+    let kept: Kept =
+        serde_json::from_slice(&bytes).map_err(|error| format!("is damaged: {error}"))?;
+    if (&kept.gpu, &kept.cublaslt) != (&of.gpu, &of.cublaslt) {
+        return Err(format!("is of {} and {}", kept.gpu, kept.cublaslt));
+    }
+    match kept.algorithms.values().find(|held| words(held).is_none()) {
+        Some(odd) => Err(format!("is damaged: `{odd}` is no algorithm")),
+        None => Ok(kept),
+    }
+}
+
+/// Writes the file as a whole: whoever reads meanwhile sees the old one.
+fn write(path: &Path, kept: &Kept) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let being_written = path.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&being_written, serde_json::to_vec_pretty(kept)?)?;
+    fs::rename(&being_written, path)
+}
+
+/// Eight words of sixteen digits.
+fn words(digits: &str) -> Option<[u64; 8]> {
+    if digits.len() != 128 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut words = [0; 8];
+    for (at, word) in words.iter_mut().enumerate() {
+        *word = u64::from_str_radix(digits.get(at * 16..at * 16 + 16)?, 16).ok()?;
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(words: [u64; 8]) -> Algorithm {
+        Algorithm::of_words(words)
+    }
+
+    #[test]
+    fn what_was_kept_is_there_at_the_next_start_for_the_same_gpu_and_version() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |gpu, version| Cache::at(Some(place.path()), gpu, version);
+        let mut cache = at("A GPU / 80GB", "13.0.2");
+        let words = [1, u64::MAX, 0, 4, 5, 6, 7, 8];
+        cache.keep("fp32 x", &kept(words));
+        cache.save();
+        let file = place
+            .path()
+            .join("forebay/cublaslt/A-GPU---80GB-13.0.2.json");
+        assert!(file.exists());
+        let again = at("A GPU / 80GB", "13.0.2");
+        assert_eq!(again.algorithm("fp32 x"), Some(kept(words)));
+        assert_eq!(again.algorithm("fp32 y"), None);
+        assert_eq!(at("A GPU / 80GB", "13.1.0").algorithm("fp32 x"), None);
+        // Another name that gives the same file is another GPU all the same.
+        assert_eq!(at("A GPU - 80GB", "13.0.2").algorithm("fp32 x"), None);
+    }
+
+    #[test]
+    fn two_processes_keep_what_both_measured() {
+        let place = tempfile::tempdir().unwrap();
+        let at = || Cache::at(Some(place.path()), "gpu", "1");
+        let (mut one, mut other) = (at(), at());
+        one.keep("one", &kept([1; 8]));
+        other.keep("other", &kept([2; 8]));
+        one.save();
+        other.save();
+        let both = at();
+        assert!(both.algorithm("one").is_some() && both.algorithm("other").is_some());
+    }
+
+    #[test]
+    fn a_damaged_file_is_left_out_and_written_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let at = || Cache::at(Some(place.path()), "gpu", "1");
+        let mut cache = at();
+        cache.keep("one", &kept([1; 8]));
+        cache.save();
+        let file = place.path().join("forebay/cublaslt/gpu-1.json");
+        let whole = fs::read_to_string(&file).unwrap();
+        let odd_digit = whole.replacen("0001", "000g", 1);
+        for damaged in ["", "{}", &whole[..whole.len() / 2], odd_digit.as_str()] {
+            fs::write(&file, damaged).unwrap();
+            let mut cache = at();
+            assert_eq!(cache.algorithm("one"), None, "{damaged}");
+            cache.keep("two", &kept([2; 8]));
+            cache.save();
+            assert!(at().algorithm("two").is_some(), "{damaged}");
+        }
+        // A folder in its place can be neither read nor written, and stops nothing.
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        let mut cache = at();
+        cache.keep("two", &kept([2; 8]));
+        cache.save();
+        assert!(cache.algorithm("two").is_some());
+    }
+}

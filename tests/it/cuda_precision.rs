@@ -1,0 +1,304 @@
+//! What products are multiplied as on a GPU: chosen, asked for, refused, and said; by the driver and the cuBLASLt that stand for
+//! the real ones.
+
+use std::{fs, path::Path, process::Output};
+
+use crate::{
+    cli::{err, forebay, out},
+    engine::{folder, lines},
+    support::fake_cuda,
+};
+
+/// A pipeline with one model of the test data, written as the test wants it, and a folder for the cache of what is measured.
+struct Place {
+    folder: tempfile::TempDir,
+    case: &'static str,
+}
+
+impl Place {
+    fn new(case: &'static str, options: &str) -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+            case,
+        };
+        let case = place.case_folder();
+        // Results come in any order.
+        let mut rows = String::new();
+        for (id, mut row) in lines(&case.join("rows.jsonl")).into_iter().enumerate() {
+            row["id"] = id.into();
+            rows += &format!("{row}\n");
+        }
+        fs::write(place.at("rows.jsonl"), rows).unwrap();
+        let text = format!(
+            "name: p\nsource: {{ file: {{ path: rows.jsonl }} }}\nsink: {{ file: {{ path: out.jsonl }} }}\n\
+             models: {{ m: {{ path: {}, workers: 2{options} }} }}\nbatch: {{ max_rows: 8 }}\n\
+             encode: {{ json: {{ pass: [id] }} }}\n",
+            case.join("model.onnx").display()
+        );
+        fs::write(place.at("pipeline.yaml"), text).unwrap();
+        place
+    }
+
+    fn case_folder(&self) -> std::path::PathBuf {
+        folder("tests/data/models").join(self.case)
+    }
+
+    fn at(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn ran(&self, command: &str, environment: &[(&str, &str)]) -> Output {
+        forebay(&[command, self.at("pipeline.yaml").to_str().unwrap()])
+            .env("FOREBAY_LIBCUDA", fake_cuda::library())
+            .env("XDG_CACHE_HOME", self.at("cache"))
+            .env("FAKE_REPORT", self.at("report"))
+            .envs([fake_cuda::with_library()])
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    /// What `check` says of where the model runs, or why it does not.
+    fn checked(&self, environment: &[(&str, &str)]) -> String {
+        let output = self.ran("check", environment);
+        let said = format!("{}{}", out(&output), err(&output));
+        let model = self.case_folder().join("model.onnx");
+        let said = said.replace(&*model.to_string_lossy(), "MODEL");
+        let said = said.replace(&*self.folder.path().to_string_lossy(), "DIR");
+        let line = said
+            .lines()
+            .find(|line| line.contains(" runs on ") || line.starts_with("error"));
+        line.unwrap_or(&said).trim().to_owned()
+    }
+
+    /// How far the results are off, as a part of the largest, of a run that succeeded.
+    fn off(&self, environment: &[(&str, &str)]) -> f64 {
+        let output = self.ran("run", environment);
+        assert!(output.status.success(), "{}", err(&output));
+        assert_eq!(
+            self.report()["violations"],
+            serde_json::json!([]),
+            "{}",
+            err(&output)
+        );
+        let mut pairs = Vec::new();
+        let expected = lines(&self.case_folder().join("expected.jsonl"));
+        let mut results = lines(&self.at("out.jsonl"));
+        results.sort_by_key(|result| result["id"].as_u64());
+        assert_eq!(results.len(), expected.len());
+        for (result, expected) in results.iter().zip(&expected) {
+            numbers(result, expected, &mut pairs);
+        }
+        fs::remove_file(self.at("out.jsonl")).unwrap();
+        let largest = pairs
+            .iter()
+            .fold(0.0, |most: f64, (_, wanted)| most.max(wanted.abs()));
+        let off = pairs.iter().map(|(found, wanted)| (found - wanted).abs());
+        off.fold(0.0, f64::max) / largest
+    }
+
+    fn report(&self) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.at("report")).unwrap()).unwrap()
+    }
+
+    /// How many products ran in this precision in the last run.
+    fn products(&self, math: &str) -> u64 {
+        let report = self.report();
+        let kernels = report["kernels"].as_object().unwrap().iter();
+        let own = kernels.filter(|(name, _)| name.starts_with(&format!("cublaslt {math} ")));
+        own.filter_map(|(_, count)| count.as_u64()).sum()
+    }
+
+    fn calls(&self, name: &str) -> u64 {
+        self.report()["calls"][name].as_u64().unwrap_or(0)
+    }
+}
+
+/// The numbers of two values that are made up alike.
+fn numbers(found: &serde_json::Value, wanted: &serde_json::Value, pairs: &mut Vec<(f64, f64)>) {
+    match (found, wanted) {
+        (serde_json::Value::Array(found), serde_json::Value::Array(wanted)) => {
+            assert_eq!(found.len(), wanted.len());
+            for (found, wanted) in found.iter().zip(wanted) {
+                numbers(found, wanted, pairs);
+            }
+        }
+        (serde_json::Value::Object(found), serde_json::Value::Object(wanted)) => {
+            for (key, wanted) in wanted {
+                numbers(&found[key], wanted, pairs);
+            }
+        }
+        _ => pairs.push((found.as_f64().unwrap(), wanted.as_f64().unwrap())),
+    }
+}
+
+#[test]
+fn check_says_what_was_chosen_and_why() {
+    let mut said = String::new();
+    let none = [fake_cuda::NO_LIBRARY];
+    for options in [
+        "",
+        ", precision: fp32",
+        ", precision: tf32",
+        ", precision: fp16",
+        ", precision: bf16",
+        ", tolerance: 0.1",
+        ", tolerance: 1e-9",
+        ", device: cuda, tolerance: 1e-9",
+        ", device: cuda, precision: bf16, tolerance: 1e-5",
+        ", device: cuda, precision: tf32",
+        ", device: cpu, precision: tf32",
+    ] {
+        let place = Place::new("mlp30", options);
+        said += &format!("{options}\n  {}\n", place.checked(&[]));
+        said += &format!("  without: {}\n", place.checked(&none));
+    }
+    said += "trees\n";
+    let place = Place::new("lgbm_reg", ", precision: fp16");
+    said += &format!("  {}\n", place.checked(&[]));
+    assert_eq!(
+        place.calls("cublasLtCreate"),
+        0,
+        "there is nothing to multiply"
+    );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn results_are_as_exact_as_the_precision() {
+    for (math, limit) in [
+        ("fp32", 1e-5),
+        ("tf32", 2e-3),
+        ("fp16", 2e-3),
+        ("bf16", 2e-2),
+    ] {
+        let options = format!(", device: cuda, precision: {math}, tolerance: 0.05");
+        let place = Place::new("mlp30", &options);
+        for seed in ["1", "2", "3"] {
+            let off = place.off(&[("FAKE_SEED", seed)]);
+            assert!(off < limit, "{math}: {off}");
+            assert!(place.products(math) > 0, "{math}");
+        }
+        if math == "fp16" {
+            // Forebay's own kernel for that.
+            let off = place.off(&[fake_cuda::NO_LIBRARY]);
+            assert!(off < limit, "{math}: {off}");
+            assert!(place.report()["kernels"]["gemm_f16"].as_u64() > Some(0));
+        }
+    }
+}
+
+#[test]
+fn auto_takes_the_fastest_that_is_near_enough() {
+    let place = Place::new("mlp30", "");
+    assert!(place.off(&[]) < 1e-3);
+    let exact = Place::new("mlp30", ", tolerance: 1e-5");
+    assert!(exact.off(&[]) < 1e-5);
+    assert!(place.products("tf32") > 8 && exact.products("fp32") > 8);
+}
+
+#[test]
+fn where_the_library_has_no_way_or_fails_the_kernels_multiply() {
+    for fail in [
+        "cublasLtMatmulAlgoGetHeuristic:*:15",
+        "cublasLtMatmulAlgoGetHeuristic:*:7",
+        "cublasLtCreate:1:1",
+        "cublasLtMatmul:*:14",
+    ] {
+        let place = Place::new("mlp30", ", device: cuda, precision: fp32");
+        let off = place.off(&[("FAKE_FAIL", fail)]);
+        assert!(off < 1e-5, "{fail}: {off}");
+        assert_eq!(place.products("fp32"), 0, "{fail}");
+        assert!(
+            place.report()["kernels"]["gemm_f32"].as_u64() > Some(0),
+            "{fail}"
+        );
+    }
+}
+
+#[test]
+fn what_was_measured_is_kept_and_what_is_damaged_is_measured_anew() {
+    let place = Place::new("mlp30", ", device: cuda, precision: fp32");
+    assert!(place.off(&[]) < 1e-5);
+    let asked = place.calls("cublasLtMatmulAlgoGetHeuristic");
+    assert!(asked > 0);
+    // The second of the stand-in's is the fastest; the others ran when they were measured.
+    let kernels = place.report()["kernels"].clone();
+    assert!(
+        kernels["cublaslt fp32 algorithm 1"].as_u64()
+            > kernels["cublaslt fp32 algorithm 0"].as_u64()
+    );
+    assert!(place.off(&[]) < 1e-5);
+    assert_eq!(place.calls("cublasLtMatmulAlgoGetHeuristic"), 0);
+    assert_eq!(place.calls("cublasLtMatmulAlgoCheck"), asked);
+    assert_eq!(
+        place.report()["kernels"]["cublaslt fp32 algorithm 0"],
+        serde_json::Value::Null
+    );
+    let folder = place.at("cache/forebay/cublaslt");
+    let file = fs::read_dir(&folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    assert_eq!(file.file_name().unwrap(), "a-fake-of-a-GPU-13.0.2.json");
+    // Well-formed, and another product's: the library says no.
+    let kept = fs::read_to_string(&file).unwrap();
+    let odd: String = kept.replace("464f524542415921", "464f524542415922");
+    assert_ne!(kept, odd);
+    fs::write(&file, odd).unwrap();
+    assert!(place.off(&[]) < 1e-5);
+    assert_eq!(place.calls("cublasLtMatmulAlgoGetHeuristic"), asked);
+    // Cut off in the middle.
+    fs::write(&file, &kept[..kept.len() / 2]).unwrap();
+    let output = place.ran("check", &[]);
+    assert!(err(&output).contains("is damaged"), "{}", err(&output));
+    assert_eq!(place.calls("cublasLtMatmulAlgoGetHeuristic"), asked);
+    // Another version of the library has algorithms of its own.
+    let output = place.ran("check", &[("FAKE_CUBLASLT", "130100")]);
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!(place.calls("cublasLtMatmulAlgoGetHeuristic"), asked);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+}
+
+#[test]
+fn a_precision_that_there_is_not_is_an_error_with_its_place() {
+    let said = |options: &str| {
+        let output = Place::new("mlp30", options).ran("check", &[]);
+        let said = err(&output);
+        let from = said.find("error").unwrap_or(0);
+        let line = |line: &&str| !line.contains("pipeline.yaml") && !line.contains("models:");
+        said[from..]
+            .lines()
+            .filter(line)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let all = [
+        ", precision: half",
+        ", precision: fp8",
+        ", tolerance: 0",
+        ", tolerance: 5",
+    ];
+    insta::assert_snapshot!(all.map(said).join("\n"));
+}
+
+#[test]
+fn doctor_says_what_multiplies() {
+    let doctor = |environment: (&str, &str)| {
+        let output = forebay(&["doctor"])
+            .env("FOREBAY_LIBCUDA", fake_cuda::library())
+            .envs([environment])
+            .output()
+            .unwrap();
+        let text = out(&output);
+        let place = text.find("cuBLASLt").unwrap();
+        text[place..].lines().take(4).collect::<Vec<_>>().join("\n")
+    };
+    assert!(doctor(fake_cuda::with_library()).contains("13.0.2"));
+    let without = doctor(fake_cuda::NO_LIBRARY);
+    assert!(without.contains("/nowhere/libcublasLt.so.13"), "{without}");
+    assert!(without.contains("fp32 or fp16"), "{without}");
+    assert!(Path::new(fake_cuda::with_library().1).is_absolute());
+}
