@@ -14,6 +14,7 @@
 
 pub mod broker;
 pub mod build;
+mod connections;
 pub mod golden;
 mod order;
 pub mod permissions;
