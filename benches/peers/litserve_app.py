@@ -1,6 +1,6 @@
 """A LitServe server with its own batching: `max_batch_size` and `batch_timeout`.
 
-  python litserve_app.py MODEL PORT WORKERS
+  python litserve_app.py MODEL PORT API_PROCESSES
 """
 
 import sys
@@ -35,9 +35,12 @@ class Api(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(
-        Api(max_batch_size=256, batch_timeout=0.001), accelerator="cpu", workers_per_device=int(sys.argv[3])
-    )
+    server = litserve.LitServer(Api(max_batch_size=256, batch_timeout=0.001), accelerator="cpu", workers_per_device=1)
     server.run(
-        host="127.0.0.1", port=int(sys.argv[2]), generate_client_file=False, log_level="warning", access_log=False
+        host="127.0.0.1",
+        port=int(sys.argv[2]),
+        num_api_servers=int(sys.argv[3]),
+        generate_client_file=False,
+        log_level="warning",
+        access_log=False,
     )

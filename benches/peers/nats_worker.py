@@ -1,12 +1,13 @@
 """A worker as one would write it by hand: nats-py, and ONNX Runtime on what has come in meanwhile.
 
-  python nats_worker.py MODEL URL INPUT OUTPUT
+  python nats_worker.py MODEL WORKERS URL INPUT OUTPUT
 
 What waits in the subscription when the model is free goes through it together, 256 rows at most:
-no timer, and nothing waits that need not.
+no timer, and nothing waits that need not. Several workers are processes that share the subject.
 """
 
 import asyncio
+import os
 import sys
 
 import nats
@@ -37,10 +38,14 @@ async def main(model: str, url: str, source: str, sink: str) -> None:
         waiting.clear()
 
     subscription = await connection.subscribe(
-        source, cb=on_message, pending_msgs_limit=1 << 20, pending_bytes_limit=1 << 30
+        source, queue="workers", cb=on_message, pending_msgs_limit=1 << 20, pending_bytes_limit=1 << 30
     )
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(*sys.argv[1:]))
+    model, workers, *rest = sys.argv[1:]
+    for _ in range(int(workers) - 1):
+        if os.fork() == 0:
+            break
+    uvloop.run(main(model, *rest))

@@ -20,13 +20,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import machine  # noqa: E402
 import report  # noqa: E402
 import targets  # noqa: E402
-from machine import PROJECT, Broker, Problem, say  # noqa: E402
+from machine import PROJECT, Broker, Problem, Process, say  # noqa: E402
 from targets import Programs, Target  # noqa: E402
 
 CHECKED = 64
@@ -52,10 +52,24 @@ def built(cargo: str) -> Programs:
     )
 
 
+class Started:
+    """A program that runs, until the end of a `with`."""
+
+    def __init__(self, process: Process, folder: Path) -> None:
+        self.process, self.folder = process, folder
+
+    def __enter__(self) -> Process:
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
+        shutil.rmtree(str(self.folder), ignore_errors=True)
+
+
 class Bench:
     def __init__(self, programs: Programs, broker: Broker, python: Path, folder: Path, seconds: float) -> None:
         self.programs, self.broker, self.folder, self.seconds = programs, broker, folder, seconds
-        self.in_flight: Dict[str, int] = {}
+        self.best: Dict[str, Tuple[str, int]] = {}
         rows = self.load("rows", str(CHECKED))
         command = [str(python), str(machine.HERE / "reference.py"), programs.model]
         done = subprocess.run(command, input=rows, stdout=subprocess.PIPE, universal_newlines=True, check=True)
@@ -82,30 +96,38 @@ class Bench:
             if abs(score - expected) > TOLERANCE:
                 raise Problem("{}: row {} is {}, expected {}".format(target.name, number, score, expected))
 
-    def tuned(self, target: Target) -> int:
-        """The number in flight with which it is fastest."""
-        rates = {count: self.run("flood", target, count, 0.8)["per_second"] for count in target.in_flight}
-        return max(rates, key=lambda count: rates[count])
-
-    def turn(self, target: Target) -> dict:
+    def started(self, target: Target, setting: str) -> Started:
         folder = Path(tempfile.mkdtemp(dir=str(self.folder)))
-        process = target.start(folder)
+        process = target.start(folder, setting)
         try:
             process.wait_until(target.ready)
             self.check(target)
             self.run("flood", target, target.in_flight[1], 1.0)
-            if target.name not in self.in_flight:
-                self.in_flight[target.name] = self.tuned(target)
-            count = self.in_flight[target.name]
+        except BaseException:
+            process.stop()
+            raise
+        return Started(process, folder)
+
+    def tune(self, target: Target) -> None:
+        """Finds the setting and the number in flight with which it is fastest."""
+        rates = {}
+        for setting in target.settings:
+            with self.started(target, setting):
+                for count in target.in_flight:
+                    rates[setting, count] = self.run("flood", target, count, 0.8)["per_second"]
+        self.best[target.name] = max(rates, key=lambda key: rates[key])
+
+    def turn(self, target: Target) -> dict:
+        if target.name not in self.best:
+            self.tune(target)
+        setting, count = self.best[target.name]
+        with self.started(target, setting) as process:
             own, brokers = process.cpu_seconds(), self.broker.process.cpu_seconds()
             flood = self.run("flood", target, count, self.seconds)
             own, brokers = process.cpu_seconds() - own, self.broker.process.cpu_seconds() - brokers
             alone = self.run("flood", target, 1, self.seconds / 2)
             rate = 0.7 * flood["per_second"]
             steady = self.run("open", target, count, self.seconds, str(rate))
-        finally:
-            process.stop()
-            shutil.rmtree(str(folder), ignore_errors=True)
         return {
             "per_second": flood["per_second"],
             "cpu_us": own / flood["messages"] * 1e6,
@@ -167,7 +189,7 @@ def main() -> int:
                     rounds=args.rounds,
                     seconds=args.seconds,
                     minutes=(time.time() - started) / 60,
-                    in_flight=bench.in_flight,
+                    best=bench.best,
                 )
         report.write(args.out, wanted, results, about)
     except Problem as problem:

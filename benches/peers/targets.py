@@ -18,11 +18,14 @@ class Target(NamedTuple):
     name: str
     """For the table."""
     how: str
-    start: Callable[[Path], Process]
+    """Of a folder for its files and one of `settings`."""
+    start: Callable[[Path, str], Process]
     ready: Callable[[], bool]
     """For the load generator."""
     address: List[str]
     in_flight: tuple
+    """What its documentation leaves to the user (processes, mostly); the fastest is found out first."""
+    settings: tuple
     """The score in an answer; none for what answers with the message itself."""
     score: Optional[Callable[[bytes], float]]
 
@@ -95,10 +98,11 @@ def over_nats(name: str, how: str, command: List[str], broker: Broker, score: Op
     return Target(
         name,
         how,
-        lambda folder: Process(name, [*command, broker.url, source, sink], folder / (name + ".log")),
+        lambda folder, _: Process(name, [*command, broker.url, source, sink], folder / (name + ".log")),
         lambda: broker.has_reader(source),
         ["nats", broker.url, source, sink],
         OVER_NATS,
+        ("",),
         score,
     )
 
@@ -106,7 +110,7 @@ def over_nats(name: str, how: str, command: List[str], broker: Broker, score: Op
 def forebay(programs: Programs, broker: Broker) -> Target:
     port = machine.free_port()
 
-    def start(folder: Path) -> Process:
+    def start(folder: Path, _: str) -> Process:
         file = folder / "forebay.yaml"
         file.write_text(pipeline(programs.model, broker.url, "forebay.in", "forebay.out", port))
         environment = dict(os.environ, FOREBAY_LOG="warn")
@@ -114,24 +118,27 @@ def forebay(programs: Programs, broker: Broker) -> Target:
 
     return Target(
         "forebay",
-        "checks, metrics and batching on, as by default",
+        "one engine; checks, metrics and batching as by default",
         start,
         lambda: machine.answers("http://127.0.0.1:%d/readyz" % port),
         ["nats", broker.url, "forebay.in", "forebay.out"],
         OVER_NATS,
+        ("",),
         of_json,
     )
 
 
-def over_http(name: str, how: str, command: Callable, path: str, form: str, ready: str, score: Callable) -> Target:
-    """A server; `command` makes its command line of a port and an empty folder."""
+def over_http(
+    name: str, how: str, settings: tuple, command: Callable, path: str, form: str, ready: str, score: Callable
+) -> Target:
+    """A server; `command` makes its command line of a port, a setting and an empty folder."""
     port = machine.free_port()
     address = "127.0.0.1:%d" % port
 
-    def start(folder: Path) -> Process:
+    def start(folder: Path, setting: str) -> Process:
         own = folder / name
         own.mkdir()
-        return Process(name, command(str(port), str(own)), folder / (name + ".log"))
+        return Process(name, command(str(port), setting, str(own)), folder / (name + ".log"))
 
     return Target(
         name,
@@ -140,6 +147,7 @@ def over_http(name: str, how: str, command: Callable, path: str, form: str, read
         lambda: machine.answers("http://" + address + ready),
         ["http", address, path, form],
         OVER_HTTP,
+        settings,
         score,
     )
 
@@ -154,17 +162,29 @@ def every(programs: Programs, broker: Broker, pythons: Dict[str, Path]) -> List[
     return [
         over_nats("echo", "async-nats, gives each message back", [programs.bare, "echo"], broker, None),
         forebay(programs, broker),
-        over_nats("rust-loop", "by hand: async-nats, serde, ort", [programs.bare, "loop"], broker),
+        over_nats(
+            "rust-loop",
+            "by hand, one thread: async-nats, serde, ort; no checks, no metrics",
+            [programs.bare, "by_hand"],
+            broker,
+        ),
         over_nats(
             "nats-py",
-            "by hand: nats-py, orjson, uvloop, ONNX Runtime on what has come in meanwhile",
-            script("python", "nats_worker.py", model),
+            "by hand, one process: nats-py, orjson, uvloop, ONNX Runtime on what has come in meanwhile",
+            script("python", "nats_worker.py", model, "1"),
+            broker,
+        ),
+        over_nats(
+            "nats-py-2",
+            "the same, two processes that share the subject",
+            script("python", "nats_worker.py", model, "2"),
             broker,
         ),
         over_http(
             "triton",
-            "dynamic batching, Python backend with ONNX Runtime, binary tensors over HTTP",
-            lambda port, folder: script("triton", "triton_server.py", model, port, "1", folder),
+            "dynamic batching, {} of the model (Python backend with ONNX Runtime), binary tensors over HTTP",
+            ("1 instance", "2 instances"),
+            lambda port, setting, folder: script("triton", "triton_server.py", model, port, setting[0], folder),
             "/v2/models/mlp/infer",
             "v2-binary",
             "/v2/health/ready",
@@ -172,8 +192,9 @@ def every(programs: Programs, broker: Broker, pythons: Dict[str, Path]) -> List[
         ),
         over_http(
             "fastapi",
-            "uvicorn, uvloop, httptools, Pydantic; what comes in one turn is run together",
-            lambda port, folder: script("python", "fastapi_app.py", model, port, "1"),
+            "{} of uvicorn, uvloop, httptools, Pydantic; what comes in one turn is run together",
+            ("1 worker", "2 workers"),
+            lambda port, setting, folder: script("python", "fastapi_app.py", model, port, setting[0]),
             "/predict",
             "json",
             "/ready",
@@ -181,9 +202,10 @@ def every(programs: Programs, broker: Broker, pythons: Dict[str, Path]) -> List[
         ),
         over_http(
             "mlserver",
-            "adaptive batching (256 rows, 1 ms), V2 in JSON",
-            lambda port, folder: script(
-                "mlserver", "mlserver_model.py", model, port, str(machine.free_port()), "0", folder
+            "adaptive batching (256 rows, 1 ms), {}, V2 in JSON",
+            ("0 parallel workers", "1 parallel worker"),
+            lambda port, setting, folder: script(
+                "mlserver", "mlserver_model.py", model, port, str(machine.free_port()), setting[0], folder
             ),
             "/v2/models/mlp/infer",
             "v2",
@@ -192,8 +214,9 @@ def every(programs: Programs, broker: Broker, pythons: Dict[str, Path]) -> List[
         ),
         over_http(
             "litserve",
-            "batching (256 rows, 1 ms)",
-            lambda port, folder: script("python", "litserve_app.py", model, port, "1"),
+            "batching (256 rows, 1 ms), {} for the API",
+            ("1 process", "2 processes"),
+            lambda port, setting, folder: script("python", "litserve_app.py", model, port, setting[0]),
             "/predict",
             "json",
             "/health",

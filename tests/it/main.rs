@@ -5,6 +5,7 @@
 )]
 
 mod architecture;
+mod bench;
 mod broken;
 mod broken_server;
 mod broken_start;

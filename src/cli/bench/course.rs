@@ -36,6 +36,8 @@ const GAIN: f64 = 1.05;
 const TRIES: u32 = 6;
 /// What is measured in the end, in tenths of the maximum.
 const TENTHS: std::ops::RangeInclusive<u32> = 1..=9;
+/// Messages that should be seen at each.
+const SEEN_LEAST: f64 = 20.0;
 /// How often it is looked at whether a stretch is over.
 const LOOK: Duration = Duration::from_millis(1);
 /// With nothing settled for so long, something is wrong.
@@ -147,7 +149,7 @@ impl Course {
                 .stretch(Load {
                     rate: Some(rate),
                     in_flight: self.most_in_flight,
-                    time: self.time.mul_f64(share::STEP),
+                    time: self.step_time(rate),
                     all: true,
                 })
                 .await?;
@@ -165,6 +167,14 @@ impl Course {
             rejected_percent: flood.seen.rejected as f64 / settled * 100.0,
             first_reject: flood.seen.first_reject.or(warm.seen.first_reject),
         })
+    }
+
+    /// For how long a part of the maximum is measured: long enough to see some messages, but no
+    /// longer than a quarter of the whole.
+    fn step_time(&self, rate: f64) -> Duration {
+        let enough = Duration::try_from_secs_f64(SEEN_LEAST / rate).unwrap_or(Duration::MAX);
+        let usual = self.time.mul_f64(share::STEP);
+        usual.max(enough.min(self.time / 4))
     }
 
     /// Finds the number in flight with which most goes through. One that takes longer to settle

@@ -182,7 +182,7 @@ impl Drive {
         } else {
             stretch.due(now)
         };
-        let in_flight = first - state.seen.settled();
+        let in_flight = first.saturating_sub(state.seen.settled());
         let count = due
             .saturating_sub(first)
             .min(room as u64)

@@ -90,7 +90,7 @@ impl MemorySink {
 }
 
 /// The header of a dead letter that says why.
-const REASON: &str = "Forebay-Reason";
+pub(super) const REASON: &str = "Forebay-Reason";
 
 impl Sink for MemorySink {
     fn run(

@@ -4,6 +4,7 @@ mod course;
 mod drive;
 mod made;
 mod memory;
+mod over_nats;
 mod page;
 mod plot;
 mod replicas;
@@ -11,22 +12,18 @@ mod report;
 mod sample;
 mod search;
 mod stages;
+mod through;
 
 use std::{
     env, fs,
     num::NonZero,
     path::{Path, PathBuf},
-    sync::Arc,
     thread::available_parallelism,
     time::{Duration, Instant},
 };
 
-use metrics_exporter_prometheus::PrometheusHandle;
-
 use self::{
-    course::{Course, Found},
-    drive::Drive,
-    memory::{MemorySink, MemorySource},
+    course::Found,
     replicas::Replicas,
     report::{Report, SampleReport, Step},
     sample::Sample,
@@ -35,21 +32,13 @@ use self::{
 use super::{
     Exit, Failure, Globals, block_on, output, plans,
     send::{Rate, seconds},
-    stop_on_signal,
 };
-use crate::{
-    config::Plan,
-    pipeline::{
-        self,
-        build::{self, BuildError},
-    },
-    telemetry,
-};
+use crate::{config::Plan, pipeline::build, telemetry};
 
 /// What `bench` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The pipeline file; its source, sink and dead letter are not used, and nothing is connected
+    /// The pipeline file; nothing is read from its source, or written to its sink and dead letter
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Messages to send, over and over: a file of rows (.jsonl, .csv, .parquet) [default: the
@@ -65,6 +54,10 @@ pub struct Args {
     /// With --target: what 99 of 100 rows may take
     #[arg(long, value_name = "TIME", value_parser = seconds, requires = "target")]
     pub p99: Option<Duration>,
+    /// Send over a NATS server instead of in memory, by core NATS and on subjects of its own: over
+    /// that of the file's source, or --nats=URL
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub nats: Option<String>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -78,6 +71,7 @@ pub(super) fn examples() -> String {
         "forebay bench income.yaml                              what does this machine carry?",
         "forebay bench income.yaml --rows rows.jsonl            with real rows",
         "forebay bench income.yaml --target 50k/s --p99 20ms    how many machines does it take?",
+        "forebay bench income.yaml --nats                       over the broker that the file names",
         "forebay bench income.yaml --time 60s --html bench.html",
     )
 }
@@ -109,46 +103,23 @@ pub fn bench(args: Args, globals: &Globals) -> Result<(), Failure> {
         rejected_percent: 0.0,
         first_reject: None,
     };
-    let found = block_on(in_memory(&plan, sample, metrics, args.time))?;
-    let report = report(&args, &plan, (told, found), started.elapsed());
+    let (found, through) = block_on(async {
+        match &args.nats {
+            None => {
+                let found = through::memory(&plan, sample, metrics, args.time).await?;
+                Ok((found, "in process".to_owned()))
+            }
+            Some(named) => {
+                let server = over_nats::server_of(&plan, named)?;
+                let (found, address) =
+                    through::nats(&plan, sample, metrics, (args.time, &server)).await?;
+                Ok((found, format!("over NATS at {address}")))
+            }
+        }
+    })?;
+    let mut report = report(&args, &plan, (told, found), started.elapsed());
+    report.through = through;
     print(&args, &report)
-}
-
-/// Runs the pipeline between ends that are in memory.
-async fn in_memory(
-    plan: &Plan,
-    sample: Sample,
-    metrics: PrometheusHandle,
-    time: Duration,
-) -> Result<Found, Failure> {
-    let stop = stop_on_signal()?;
-    let drive = Drive::start()
-        .map_err(|error| Failure::failed(format!("no thread can be started: {error}")))?;
-    let sink = || Box::new(MemorySink::new(Arc::clone(&drive)));
-    let source = MemorySource::new(Arc::clone(&drive), Arc::new(sample));
-    let built = build::build_between(plan, Box::new(source), sink(), sink())
-        .await
-        .map_err(|error| cannot(plan, &error))?;
-    let (name, ending) = (plan.name.clone(), stop.child_token());
-    let pipeline = pipeline::run(built.parts, ending.clone());
-    let running = tokio::spawn(async move {
-        let ended = pipeline.await;
-        ended.map_err(|error| Failure::failed(format!("pipeline `{name}`: {error}")))
-    });
-    let most = (time, plan.in_flight.messages);
-    let mut course = Course::new(Arc::clone(&drive), metrics, running, stop, most);
-    let found = course.run().await;
-    drive.end();
-    ending.cancel();
-    found
-}
-
-fn cannot(plan: &Plan, error: &BuildError) -> Failure {
-    let exit = match error {
-        BuildError::Golden(_) => Exit::Config,
-        _ => Exit::Unavailable,
-    };
-    Failure::new(exit, format!("pipeline `{}`: {error}", plan.name))
 }
 
 fn report(
@@ -171,7 +142,7 @@ fn report(
         pipeline: plan.name.clone(),
         forebay: env!("CARGO_PKG_VERSION"),
         machine: machine(),
-        through: "in process".to_owned(),
+        through: String::new(),
         sample: SampleReport {
             rows_a_message: rows,
             rejected_percent: found.rejected_percent,

@@ -112,7 +112,7 @@ mod tests {
         let steps: Vec<Step> = steps
             .map(|(place, p99)| Step::for_tests((place + 1) as f64 / 10.0, *p99))
             .collect();
-        insta::assert_snapshot!(plot(&steps), @"");
+        insta::assert_snapshot!(plot(&steps));
     }
 
     #[test]

@@ -158,6 +158,10 @@ fn table(steps: &[Step]) -> String {
     );
     let mut few = false;
     for step in steps {
+        let ms = |value| match step.messages {
+            0 => "–".to_owned(),
+            _ => three_digits(value),
+        };
         few |= step.messages < FEW;
         let _ = writeln!(
             text,
@@ -165,11 +169,11 @@ fn table(steps: &[Step]) -> String {
             step.load * 100.0,
             grouped(step.offered_per_second),
             grouped(step.rows_per_second),
-            three_digits(step.p50_ms),
-            three_digits(step.p90_ms),
-            three_digits(step.p99_ms),
-            three_digits(step.p999_ms),
-            three_digits(step.longest_ms),
+            ms(step.p50_ms),
+            ms(step.p90_ms),
+            ms(step.p99_ms),
+            ms(step.p999_ms),
+            ms(step.longest_ms),
             if step.messages < FEW { " *" } else { "" },
         );
     }
@@ -236,6 +240,7 @@ pub(super) mod tests {
             rows: 10_000.0,
             batches: 100.0,
             cpu: 1.5,
+            machine: 1.6,
         };
         let threads = Threads {
             workers: 2,

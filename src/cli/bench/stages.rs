@@ -18,13 +18,17 @@ pub(super) struct Sums {
     pub(super) batches: f64,
     /// CPU time of the process, user and system; 0 where the system does not say.
     pub(super) cpu: f64,
+    /// The same of the whole machine.
+    pub(super) machine: f64,
 }
 
 impl Sums {
     /// What `/metrics` says now, and the CPU time until now.
     pub(super) fn now(metrics: &str) -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Self {
-            cpu: cpu_seconds(&fs::read_to_string("/proc/self/stat").unwrap_or_default()),
+            cpu: cpu_seconds(&read("/proc/self/stat")),
+            machine: busy_seconds(&read("/proc/stat")),
             ..Self::parse(metrics)
         }
     }
@@ -60,6 +64,7 @@ impl Sub for Sums {
             rows: self.rows - before.rows,
             batches: self.batches - before.batches,
             cpu: self.cpu - before.cpu,
+            machine: self.machine - before.machine,
         }
     }
 }
@@ -70,6 +75,18 @@ fn cpu_seconds(stat: &str) -> f64 {
     let ticks = fields.split_whitespace().skip(11).take(2);
     ticks
         .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
+}
+
+/// From `/proc/stat`: all that is not idle, nor waits for a disk.
+fn busy_seconds(stat: &str) -> f64 {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu "));
+    let ticks = line.unwrap_or_default().split_whitespace().take(8);
+    let busy = ticks
+        .enumerate()
+        .filter(|(place, _)| ![3, 4].contains(place));
+    busy.filter_map(|(_, ticks)| ticks.parse::<f64>().ok())
         .sum::<f64>()
         / 100.0
 }
@@ -95,6 +112,8 @@ pub(super) struct Stages {
     engines_busy: f64,
     /// Cores that the whole process used, the load generator among it; none where that is unknown.
     cores_busy: Option<f64>,
+    /// Cores that other programs used; none where that is unknown.
+    others_busy: Option<f64>,
     cores: usize,
     pub(super) rows_in_a_batch: f64,
     /// `decode`, `engine` or `encode`; none where none of them holds the others up.
@@ -105,6 +124,9 @@ pub(super) struct Stages {
 
 /// A part of all that is as good as all, with what it takes to hand work on.
 const FULL: f64 = 0.85;
+
+/// What others may take, as a part of all cores, without a word.
+const OTHERS: f64 = 0.1;
 
 impl Stages {
     pub(super) fn new(sums: Sums, time: Duration, threads: Threads) -> Self {
@@ -117,7 +139,9 @@ impl Stages {
         );
         let engines_busy = sums.engine / (seconds * threads.engines.max(1) as f64);
         let cores_busy = (sums.cpu > 0.0).then_some(sums.cpu / seconds);
-        let cores_full = cores_busy.is_some_and(|busy| busy >= FULL * threads.cores as f64);
+        let others_busy = cores_busy.map(|busy| (sums.machine / seconds - busy).max(0.0));
+        let all_busy = cores_busy.unwrap_or_default() + others_busy.unwrap_or_default();
+        let cores_full = all_busy >= FULL * threads.cores as f64;
         let all = [("decode", decode), ("engine", engine), ("encode", encode)];
         let most = all
             .into_iter()
@@ -153,6 +177,7 @@ impl Stages {
             encode,
             engines_busy,
             cores_busy,
+            others_busy,
             cores: threads.cores,
             rows_in_a_batch: sums.rows / sums.batches.max(1.0),
             bottleneck,
@@ -170,8 +195,12 @@ impl Stages {
                 self.cores
             )
         });
+        let others = (self.others_busy).filter(|busy| *busy >= OTHERS * self.cores as f64);
+        let others = others.map_or_else(String::new, |busy| {
+            format!("\n            other programs took {busy:.1} cores meanwhile")
+        });
         format!(
-            "bottleneck  {}: {}\n            the worker threads: decode {}, engine {}, encode {}, waiting {}; {:.1} rows in a batch{cores}",
+            "bottleneck  {}: {}\n            the worker threads: decode {}, engine {}, encode {}, waiting {}; {:.1} rows in a batch{cores}{others}",
             self.bottleneck.unwrap_or("none"),
             self.why,
             percent(self.decode),
@@ -199,6 +228,7 @@ mod tests {
             engine,
             encode,
             cpu,
+            machine: cpu + 0.05,
             rows: 640.0,
             batches: 10.0,
         };
@@ -211,9 +241,22 @@ mod tests {
         assert_eq!(stages(1.2, 0.5, 0.2, 1.0).bottleneck, Some("decode"));
         assert_eq!(stages(0.2, 0.3, 0.4, 1.9).bottleneck, Some("encode"));
         assert_eq!(stages(0.2, 0.3, 0.4, 1.0).bottleneck, None);
+        // Others may be what fills the cores.
+        let sums = Sums {
+            decode: 0.2,
+            cpu: 0.3,
+            machine: 1.9,
+            ..Sums::default()
+        };
+        let beside_others = Stages::new(sums, Duration::from_secs(1), THREADS);
+        assert_eq!(beside_others.bottleneck, Some("decode"));
         insta::assert_snapshot!(
-            [stages(1.2, 0.5, 0.2, 1.0).words(), stages(0.2, 0.3, 0.4, 0.0).words()].join("\n"),
-            @""
+            [
+                stages(1.2, 0.5, 0.2, 1.0).words(),
+                stages(0.2, 0.3, 0.4, 0.0).words(),
+                beside_others.words()
+            ]
+            .join("\n")
         );
     }
 
@@ -240,7 +283,7 @@ forebay_batch_rows_count{pipeline=\"a\"} 4
             encode: 0.125,
             rows: 500.0,
             batches: 4.0,
-            cpu: 0.0,
+            ..Sums::default()
         };
         assert_eq!(sums - before, expected);
         let stat = "12 (a b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20";
