@@ -27,6 +27,7 @@ class About(NamedTuple):
     rounds: int
     seconds: float
     minutes: float
+    load: float
     best: Dict[str, Tuple[str, int]]
 
 
@@ -77,8 +78,9 @@ def markdown(targets: List[Target], results: Results, about: About) -> str:
     lines = [
         "# Beside other programs",
         "",
-        "`make bench-peers`, {}; {}, which also ran the broker and the load generator; {}.".format(
-            time.strftime("%Y-%m-%d"), about.machine, ", ".join(about.versions)
+        "`make bench-peers`, {} ({:.0f} minutes, load average before it {:.1f}); {}, which also ran the broker and the load "
+        "generator; {}.".format(
+            time.strftime("%Y-%m-%d"), about.minutes, about.load, about.machine, ", ".join(about.versions)
         ),
         "",
         "The same work for all: JSON rows of 30 features through a small MLP (`tests/data/models/mlp30`), one row a",

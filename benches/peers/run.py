@@ -14,6 +14,7 @@ and stopped again. Writes docs/peers.md and docs/peers.svg.
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -171,7 +172,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each flood")
     parser.add_argument("--only", action="append", help="measure this program alone (may be repeated)")
     args = parser.parse_args()
-    started = time.time()
     try:
         programs = built(args.cargo)
         cache = args.cache.resolve()
@@ -182,6 +182,9 @@ def main() -> int:
                 everyone = targets.every(programs, broker, pythons)
                 wanted = [target for target in everyone if not args.only or target.name in args.only]
                 bench = Bench(programs, broker, pythons["python"], Path(folder), args.seconds)
+                started, load = time.time(), os.getloadavg()[0]
+                if load > 0.5:
+                    say("the machine is busy (load average {:.1f}): the figures will be too low".format(load))
                 results = measure(bench, wanted, args.rounds)
                 about = report.About(
                     machine=machine.words(),
@@ -189,6 +192,7 @@ def main() -> int:
                     rounds=args.rounds,
                     seconds=args.seconds,
                     minutes=(time.time() - started) / 60,
+                    load=load,
                     best=bench.best,
                 )
         report.write(args.out, wanted, results, about)

@@ -91,7 +91,7 @@ fn a_small_model_in_memory() {
     assert_eq!(report["sample"]["rows_a_message"], 1.0);
     assert_eq!(report["sample"]["rejected_percent"], 0.0);
     // As many as it takes at 90 % of the most that one carries.
-    let replicas = number(&report["replicas"]["replicas"]);
+    let replicas = number(&report["replicas"]["machines"]);
     let one = 0.9 * number(&report["maximum_per_second"]);
     assert!(
         (replicas - 1e6 / one).abs() <= 1.0,

@@ -1,7 +1,5 @@
 //! The report as one HTML file: a chart of latency against load as SVG, and the table. Pure.
 
-use std::fmt::Write as _;
-
 use super::report::{Report, Step, grouped, three_digits};
 
 const WIDTH: f64 = 760.0;
@@ -42,9 +40,9 @@ pub(super) fn page(report: &Report) -> String {
     // What stands above the table and the plot of the terminal.
     let words = report.render();
     let head = words.split("\n\n").take(2).collect::<Vec<_>>().join("\n\n");
-    let _ = writeln!(html, "<pre>{}</pre>", escaped(&head));
+    html += &format!("<pre>{}</pre>\n", escaped(&head));
     if let Some(replicas) = &report.replicas {
-        let _ = writeln!(html, "<p>{}</p>", escaped(&replicas.words()));
+        html += &format!("<p>{}</p>\n", escaped(&replicas.words()));
     }
     html.push_str(&chart(&report.steps));
     html.push_str(&table(&report.steps));
@@ -57,9 +55,8 @@ fn table(steps: &[Step]) -> String {
         "<table>\n<tr><th>load<th>rows/s<th>p50 ms<th>p90 ms<th>p99 ms<th>p99.9 ms<th>longest\n",
     );
     for step in steps {
-        let _ = writeln!(
-            html,
-            "<tr><td>{:.0} %<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+        html += &format!(
+            "<tr><td>{:.0} %<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}\n",
             step.load * 100.0,
             grouped(step.offered_per_second),
             three_digits(step.p50_ms),
@@ -120,9 +117,8 @@ fn chart(steps: &[Step]) -> String {
     let mut power = axes.from;
     while power <= axes.to {
         let (ms, y) = (10_f64.powf(power), axes.y(10_f64.powf(power)));
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{ms} ms</text>",
+        svg += &format!(
+            "<line x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{ms} ms</text>\n",
             LEFT - 8.0,
             y + 4.0
         );
@@ -130,16 +126,14 @@ fn chart(steps: &[Step]) -> String {
     }
     for step in steps {
         let x = axes.x(step.offered_per_second);
-        let _ = writeln!(
-            svg,
-            "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+        svg += &format!(
+            "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
             bottom + 18.0,
             thousands(step.offered_per_second)
         );
     }
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">rows/s</text>",
+    svg += &format!(
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">rows/s</text>\n",
         f64::midpoint(LEFT, right),
         bottom + 38.0
     );
@@ -150,9 +144,8 @@ fn chart(steps: &[Step]) -> String {
         });
         let points: Vec<String> = points.collect();
         let last = steps.last().map_or(TOP, |step| axes.y(of(step)));
-        let _ = writeln!(
-            svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/><text x=\"{:.1}\" y=\"{:.1}\" style=\"fill:{colour}\">{name}</text>",
+        svg += &format!(
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/><text x=\"{:.1}\" y=\"{:.1}\" style=\"fill:{colour}\">{name}</text>\n",
             points.join(" "),
             right + 8.0,
             last + 4.0

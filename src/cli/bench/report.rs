@@ -1,6 +1,6 @@
 //! What is printed at the end.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -108,23 +108,21 @@ impl Report {
             self.machine,
             self.forebay,
         );
-        let _ = writeln!(
-            text,
-            "sustained   {} rows/s ({} while the pipeline was kept full)",
+        text += &format!(
+            "sustained   {} rows/s ({} while the pipeline was kept full)\n",
             grouped(self.maximum_per_second),
             grouped(self.flood_per_second),
         );
-        let _ = writeln!(
-            text,
-            "alone       p50 {} ms, p99 {} ms: one message at a time",
+        text += &format!(
+            "alone       p50 {} ms, p99 {} ms: one message at a time\n",
             three_digits(self.alone.p50_ms),
             three_digits(self.alone.p99_ms),
         );
-        let _ = writeln!(text, "{}\n", self.stages.words());
+        text += &format!("{}\n\n", self.stages.words());
         text.push_str(&table(&self.steps));
-        let _ = writeln!(text, "\n{}", plot::plot(&self.steps));
+        text += &format!("\n{}\n", plot::plot(&self.steps));
         if let Some(replicas) = &self.replicas {
-            let _ = writeln!(text, "\n{}", replicas.words());
+            text += &format!("\n{}\n", replicas.words());
         }
         text
     }
@@ -138,11 +136,10 @@ impl SampleReport {
             grouped(self.messages as f64)
         );
         if (self.rows_a_message - 1.0).abs() > 0.01 {
-            let _ = write!(text, ", {:.1} rows in each", self.rows_a_message);
+            text += &format!(", {:.1} rows in each", self.rows_a_message);
         }
         if let Some(first) = &self.first_reject {
-            let _ = write!(
-                text,
+            text += &format!(
                 "\n{:.1} % of them are rejected and count for nothing here; the first: {first}",
                 self.rejected_percent
             );
@@ -163,9 +160,8 @@ fn table(steps: &[Step]) -> String {
             _ => three_digits(value),
         };
         few |= step.messages < FEW;
-        let _ = writeln!(
-            text,
-            "{:>4.0} % {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {:>9}{}",
+        text += &format!(
+            "{:>4.0} % {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {:>9}{}\n",
             step.load * 100.0,
             grouped(step.offered_per_second),
             grouped(step.rows_per_second),
@@ -178,10 +174,7 @@ fn table(steps: &[Step]) -> String {
         );
     }
     if few {
-        let _ = writeln!(
-            text,
-            "* fewer than {FEW} messages, so p99 is chance; give it more --time"
-        );
+        text += &format!("* fewer than {FEW} messages, so p99 is chance; give it more --time\n");
     }
     text
 }
