@@ -28,12 +28,14 @@ impl Ticks {
             over: Arc::default(),
         };
         let (notify, over) = (Arc::clone(&ticks.notify), Arc::clone(&ticks.over));
-        thread::spawn(move || {
+        let tick = move || {
             while !over.load(Ordering::Relaxed) {
                 thread::sleep(EVERY);
                 notify.notify_one();
             }
-        });
+        };
+        let clock = thread::Builder::new().name("clock".to_owned());
+        clock.spawn(tick).unwrap();
         ticks
     }
 
