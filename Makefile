@@ -16,7 +16,7 @@ COMPILED_PYTHON := $(CARGO_TARGET_DIR)/compiled-python-$(ONNX)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup models build demo gpu-bundle test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo gpu-bundle test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench bench-peers schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -98,6 +98,10 @@ gpu-bundle: check-rust check-python setup ## pack what proves and measures the C
 
 bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside bare loops
 	@$(CARGO) bench --locked
+
+bench-peers: check-rust check-python setup ## measure forebay beside other programs in turns (10 minutes; installs them); writes docs/peers.md
+	@$(CARGO) build --release --locked
+	@$(PYTHON) benches/peers/run.py --cargo $(CARGO) --cache $(CARGO_TARGET_DIR)/peers
 
 schema: check-rust ## write the JSON Schema, the reference of pipeline files and that of operators anew from the code
 	@$(CARGO) run --quiet --locked -- schema > $(SCHEMA).new || { rm -f $(SCHEMA).new; exit 1; }

@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand. Knows every room; no room knows it.
 
 pub mod args;
+pub mod bench;
 pub mod check;
 pub mod compile;
 pub mod completions;
@@ -60,6 +61,7 @@ pub(crate) use examples;
         "                                               run a file's rows through it",
         "forebay send rows.jsonl --subject rows.a       publish a file's lines",
         "forebay tail 'scores.>'                        print what comes out",
+        "forebay bench pipeline.yaml                    see what this machine carries of it",
         "forebay doctor                                 see what this machine has and lacks",
     ),
 )]
@@ -125,6 +127,9 @@ pub enum Command {
     /// Watch a real model score real rows that stream through a NATS server of its own
     #[command(after_help = demo::examples())]
     Demo(demo::Args),
+    /// Find out what this machine carries of a pipeline, and what holds it up
+    #[command(after_help = bench::examples())]
+    Bench(bench::Args),
     /// Say what this machine has of what forebay can use, what is missing, and what that costs
     #[command(after_help = doctor::examples())]
     Doctor(doctor::Args),
@@ -170,6 +175,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::New(args) => new::new(args, globals),
         Command::Verify(args) => verify::verify(&args, globals),
         Command::Demo(args) => block_on(demo::demo(args, globals)),
+        Command::Bench(args) => bench::bench(args, globals),
         Command::Doctor(args) => doctor::doctor(&args, globals),
         Command::Send(args) => send::send(&args, globals),
         Command::Tail(args) => block_on(tail::tail(args)),
@@ -183,7 +189,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The command's own, or the runtime cannot start.
-pub fn block_on(command: impl Future<Output = Result<(), Failure>> + Send) -> Result<(), Failure> {
+pub fn block_on<T>(command: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -200,6 +200,11 @@ impl Ack {
         }
     }
 
+    /// The source's own number for the message.
+    pub fn ticket(&self) -> u64 {
+        self.ticket
+    }
+
     /// Gives the message its turn, which it keeps until it is settled.
     pub fn keep_turn(&mut self, turn: Turn) {
         self.turn = Some(turn);

@@ -1,9 +1,10 @@
 //! From a plan to the rooms: connects, loads models, makes one of each per thread.
 
-use std::{num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{num::NonZero, sync::Arc, thread::available_parallelism};
 
 use super::{
     Cache, Check, Order, Parts, Running, Status, Terms, broker,
+    connections::Connections,
     golden::{self, GoldenError},
 };
 use crate::{
@@ -19,9 +20,9 @@ use crate::{
     engine::{self, Device, Engine, ModelError, Placed},
     host::HostStep,
     message::Home,
-    nats::{ConnectError, Connection, ServerOptions, State},
+    nats::{ConnectError, ServerOptions},
     sink::{
-        Held, Sink,
+        Sink,
         file::FileSink,
         jetstream::JetStreamSink,
         nats::{NatsSink, NatsTarget},
@@ -60,23 +61,20 @@ pub struct Built {
     pub status: Status,
 }
 
+/// Where messages come from, and where results and dead letters go.
+struct Ends {
+    source: Box<dyn Source>,
+    sink: Box<dyn Sink>,
+    replies: bool,
+    dead_letter: Option<Box<dyn Sink>>,
+}
+
 /// Loads the models, connects, and makes every room of the pipeline.
 ///
 /// # Errors
 /// What the operator must fix before a message is taken.
 pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
-    let metrics = PipelineMetrics::new(&plan.name);
-    let mut engines = golden_rows(plan, engines(plan).await?).await?;
-    // What moved in the golden rows is where it is; that is told below.
-    engines.iter_mut().for_each(|engine| drop(engine.moved()));
-    let hosts = hosts(plan)?;
-    let running = Running::new();
-    let demanded = (plan.engine.steps.iter()).flat_map(|step| step.device.gpus());
-    let models = plan.steps.iter().map(|step| step.model.clone()).collect();
-    let runs: Vec<Vec<engine::Placed>> = engines.iter().map(|engine| engine.placed()).collect();
-    let gauges = metrics.gauges.clone();
-    (running.places).begin(gauges, models, demanded.collect(), &runs);
-    let home = Home::new(plan.in_flight);
+    let inner = Inner::new(plan).await?;
     let mut connections = Connections::default();
     broker::warn(plan, &mut connections).await?;
     let source = source(plan, &mut connections).await?;
@@ -87,35 +85,95 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
             None => None,
         },
     );
-    let terms = terms(plan, &engines);
-    let status = Status::new(
-        &plan.name,
-        Arc::clone(&home),
-        Arc::clone(&running),
-        metrics.gauges.clone(),
-        connections.checks(),
-    )
-    .measured_by(Arc::clone(&terms.meter));
-    let parts = Parts {
-        name: plan.name.clone(),
+    let ends = Ends {
         source,
-        workers: (0..threads(plan.workers))
-            .map(|_| (decoder(plan, placed(plan, &hosts)), encoder(plan)))
-            .collect(),
-        table: table(plan),
-        batch: plan.batch,
-        terms,
-        order: order(plan),
-        engines,
         sink,
         replies: matches!(plan.sink, SinkPlan::Nats(_, NatsTarget::Reply)),
         dead_letter,
-        home,
-        running,
-        metrics,
-        shutdown_grace: plan.shutdown_grace,
     };
-    Ok(Built { parts, status })
+    Ok(inner.between(plan, ends, connections.checks()))
+}
+
+/// Loads the models, and makes every room but the ends, which are these: nothing is connected.
+///
+/// # Errors
+/// A model that cannot be served, golden rows that do not pass, a step that cannot be made.
+pub async fn build_between(
+    plan: &Plan,
+    source: Box<dyn Source>,
+    sink: Box<dyn Sink>,
+    dead_letter: Box<dyn Sink>,
+) -> Result<Built, BuildError> {
+    let ends = Ends {
+        source,
+        sink,
+        replies: false,
+        dead_letter: Some(dead_letter),
+    };
+    Ok(Inner::new(plan).await?.between(plan, ends, Vec::new()))
+}
+
+/// What is made before anything is connected.
+struct Inner {
+    metrics: PipelineMetrics,
+    engines: Vec<Box<dyn Engine>>,
+    hosts: Vec<Box<dyn HostStep>>,
+    running: Arc<Running>,
+}
+
+impl Inner {
+    async fn new(plan: &Plan) -> Result<Self, BuildError> {
+        let metrics = PipelineMetrics::new(&plan.name);
+        let mut engines = golden_rows(plan, engines(plan).await?).await?;
+        // What moved in the golden rows is where it is; that is told below.
+        engines.iter_mut().for_each(|engine| drop(engine.moved()));
+        let hosts = hosts(plan)?;
+        let running = Running::new();
+        let demanded = (plan.engine.steps.iter()).flat_map(|step| step.device.gpus());
+        let models = plan.steps.iter().map(|step| step.model.clone()).collect();
+        let runs: Vec<Vec<Placed>> = engines.iter().map(|engine| engine.placed()).collect();
+        let gauges = metrics.gauges.clone();
+        (running.places).begin(gauges, models, demanded.collect(), &runs);
+        Ok(Self {
+            metrics,
+            engines,
+            hosts,
+            running,
+        })
+    }
+
+    fn between(self, plan: &Plan, ends: Ends, checks: Vec<Check>) -> Built {
+        let home = Home::new(plan.in_flight);
+        let terms = terms(plan, &self.engines);
+        let status = Status::new(
+            &plan.name,
+            Arc::clone(&home),
+            Arc::clone(&self.running),
+            self.metrics.gauges.clone(),
+            checks,
+        )
+        .measured_by(Arc::clone(&terms.meter));
+        let parts = Parts {
+            name: plan.name.clone(),
+            source: ends.source,
+            workers: (0..threads(plan.workers))
+                .map(|_| (decoder(plan, placed(plan, &self.hosts)), encoder(plan)))
+                .collect(),
+            table: table(plan),
+            batch: plan.batch,
+            terms,
+            order: order(plan),
+            engines: self.engines,
+            sink: ends.sink,
+            replies: ends.replies,
+            dead_letter: ends.dead_letter,
+            home,
+            running: self.running,
+            metrics: self.metrics,
+            shutdown_grace: plan.shutdown_grace,
+        };
+        Built { parts, status }
+    }
 }
 
 /// On what terms messages go through. The share of the cores is for who knows the other pipelines.
@@ -319,68 +377,9 @@ async fn sink(
         }
         SinkPlan::JetStream(server, target) => {
             let connection = connections.get(server, &plan.name).await?;
-            let held = Held::default();
-            connections.held.push(held.clone());
+            let held = connections.held();
             Box::new(JetStreamSink::new(connection, target.clone()).reporting_to(held))
         }
         SinkPlan::File(target) => Box::new(FileSink::new(target.clone())),
     })
-}
-
-/// One connection for each set of servers that a pipeline names: a second one to the same servers
-/// buys no throughput.
-#[derive(Default)]
-pub(super) struct Connections {
-    all: Vec<(ServerOptions, Connection)>,
-    /// What the sinks on them say.
-    held: Vec<Held>,
-    /// How long to try to connect, where not for as long as a start may.
-    within: Option<Duration>,
-}
-
-impl Connections {
-    /// Tries to connect for no longer than this.
-    pub(super) fn within(within: Duration) -> Self {
-        Self {
-            within: Some(within),
-            ..Self::default()
-        }
-    }
-
-    pub(super) async fn get(
-        &mut self,
-        server: &ServerOptions,
-        name: &str,
-    ) -> Result<Connection, ConnectError> {
-        if let Some((_, connection)) = self.all.iter().find(|(known, _)| known == server) {
-            return Ok(connection.clone());
-        }
-        let connection = match self.within {
-            Some(within) => Connection::connect_within(server, name, within).await?,
-            None => Connection::connect(server, name).await?,
-        };
-        self.all.push((server.clone(), connection.clone()));
-        Ok(connection)
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        let connected = self.all.iter().map(|(_, connection)| {
-            let connection = connection.clone();
-            Arc::new(move || not_ready(&connection)) as Check
-        });
-        let storing = self.held.iter().map(|held| {
-            let held = held.clone();
-            Arc::new(move || held.reason()) as Check
-        });
-        connected.chain(storing).collect()
-    }
-}
-
-fn not_ready(connection: &Connection) -> Option<String> {
-    let server = connection.server();
-    match connection.state() {
-        State::Connected => None,
-        State::Disconnected => Some(format!("not connected to NATS at {server}")),
-        State::LameDuck => Some(format!("the NATS server at {server} is shutting down")),
-    }
 }

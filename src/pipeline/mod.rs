@@ -15,6 +15,7 @@
 pub mod broker;
 pub mod build;
 mod cache;
+mod connections;
 mod cores;
 pub mod golden;
 mod order;

@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use super::{
-    broker,
-    build::{BuildError, Connections},
-};
+use super::{broker, build::BuildError, connections::Connections};
 use crate::{
     config::plan::{Plan, SinkPlan, SourcePlan},
     nats::{

@@ -24,6 +24,7 @@ fn help_says_what_each_command_does() {
     for command in [
         "",
         "run",
+        "bench",
         "check",
         "compile",
         "schema",

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod batching;
+mod bench;
 mod broken;
 mod broken_server;
 mod broken_start;

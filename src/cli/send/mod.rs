@@ -240,7 +240,7 @@ async fn settle(
 }
 
 /// `5s`, `200ms`, or a number of seconds.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn seconds(text: &str) -> Result<Duration, String> {
     let (number, factor) = match text.strip_suffix("ms") {
         Some(number) => (number, 1e-3),
         None => (text.strip_suffix('s').unwrap_or(text), 1.0),

@@ -15,6 +15,11 @@ impl Rate {
     pub fn per_second(per_second: f64) -> Self {
         Self { per_second }
     }
+
+    /// How many in a second.
+    pub(in crate::cli) fn in_a_second(self) -> f64 {
+        self.per_second
+    }
 }
 
 impl FromStr for Rate {

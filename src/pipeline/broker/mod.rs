@@ -8,7 +8,8 @@ mod settings;
 use std::{future::Future, time::Duration};
 
 use super::{
-    build::{BuildError, Connections, own_subjects},
+    build::{BuildError, own_subjects},
+    connections::Connections,
     permissions::permissions_at,
 };
 use crate::{

@@ -61,19 +61,12 @@ impl Line {
 /// # Errors
 /// The file cannot be read, is empty, or a line is no message; in words, with the line.
 pub(super) fn messages(plan: &Plan, file: &Path) -> Result<Vec<Line>, String> {
-    let name = plan.fields.first().map_or("", |field| field.name.as_str());
     let folder = file.parent().unwrap_or(Path::new(""));
     each_line(file, |place, line| {
-        let (payload, value) = match &plan.decode {
-            // What is no JSON is the decoder's to reject.
-            DecodePlan::Json => (Bytes::copy_from_slice(line.as_bytes()), keyed(line)?),
-            DecodePlan::Msgpack => {
-                let mut packed = BytesMut::new();
-                json_as_msgpack(line, &mut packed).map_err(|reject| reject.reason)?;
-                (packed.freeze(), keyed(line)?)
-            }
-            DecodePlan::Tensor { dtype } => (elements(&parsed(line)?, name, *dtype)?, None),
-            DecodePlan::Bytes => (whole(&parsed(line)?, folder)?, None),
+        let payload = payload(plan, line, folder)?;
+        let value = match &plan.decode {
+            DecodePlan::Json | DecodePlan::Msgpack => keyed(line)?,
+            DecodePlan::Tensor { .. } | DecodePlan::Bytes => None,
         };
         Ok(Line {
             place,
@@ -81,6 +74,27 @@ pub(super) fn messages(plan: &Plan, file: &Path) -> Result<Vec<Line>, String> {
             value,
         })
     })
+}
+
+/// A message as the decoder reads it, of a line in JSON's words. Files that it names are in `folder`.
+///
+/// # Errors
+/// The line is no message; in words.
+pub(super) fn payload(plan: &Plan, line: &str, folder: &Path) -> Result<Bytes, String> {
+    match &plan.decode {
+        // What is no JSON is the decoder's to reject.
+        DecodePlan::Json => Ok(Bytes::copy_from_slice(line.as_bytes())),
+        DecodePlan::Msgpack => {
+            let mut packed = BytesMut::new();
+            json_as_msgpack(line, &mut packed).map_err(|reject| reject.reason)?;
+            Ok(packed.freeze())
+        }
+        DecodePlan::Tensor { dtype } => {
+            let name = plan.fields.first().map_or("", |field| field.name.as_str());
+            elements(&parsed(line)?, name, *dtype)
+        }
+        DecodePlan::Bytes => whole(&parsed(line)?, folder),
+    }
 }
 
 /// The results in the file.

@@ -7,7 +7,12 @@ mod once;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
@@ -86,6 +91,23 @@ impl fmt::Display for Golden {
             more => write!(f, "\n  and {more} more keys"),
         }
     }
+}
+
+/// The messages in a file that is written as the input of golden rows is, as they come in.
+///
+/// # Errors
+/// The file cannot be read, is empty, or a line is no message; in words, with the line.
+pub fn messages(plan: &Plan, file: &Path) -> Result<Vec<Bytes>, String> {
+    let lines = lines::messages(plan, file)?;
+    Ok(lines.into_iter().map(|line| line.payload).collect())
+}
+
+/// One such message, of its line.
+///
+/// # Errors
+/// The line is no message; in words.
+pub fn message_of(plan: &Plan, line: &str) -> Result<Bytes, String> {
+    lines::payload(plan, line, Path::new(""))
 }
 
 /// Runs the golden rows of the pipeline, where it has any, in an engine of its own.
