@@ -78,6 +78,7 @@ mod overflow;
 mod permissions;
 mod pipeline;
 mod privacy;
+mod shares;
 mod sink_trouble;
 mod state;
 mod state_restart;
