@@ -217,6 +217,33 @@ fn where_the_library_has_no_way_or_fails_the_kernels_multiply() {
 }
 
 #[test]
+fn every_call_of_the_library_may_fail_and_nothing_panics() {
+    for call in [
+        "cublasLtCreate",
+        "cublasLtMatmulDescCreate",
+        "cublasLtMatmulDescSetAttribute",
+        "cublasLtMatmulDescDestroy",
+        "cublasLtMatrixLayoutCreate",
+        "cublasLtMatrixLayoutDestroy",
+        "cublasLtMatmulPreferenceCreate",
+        "cublasLtMatmulPreferenceSetAttribute",
+        "cublasLtMatmulPreferenceDestroy",
+        "cublasLtMatmulAlgoGetHeuristic",
+        "cublasLtMatmulAlgoCheck",
+        "cublasLtMatmul",
+        "cublasLtDestroy",
+    ] {
+        // Warm: what is on disk is checked. The tenth call is one that is recorded, or near it.
+        let place = Place::new("mlp30", ", precision: fp32");
+        for number in [1, 10] {
+            let fail = format!("{call}:{number}:14");
+            let off = place.off(&[("FAKE_FAIL", &*fail)]);
+            assert!(off < 1e-5, "{fail}: {off}");
+        }
+    }
+}
+
+#[test]
 fn what_was_measured_is_kept_and_what_is_damaged_is_measured_anew() {
     let place = Place::new("mlp30", ", device: cuda, precision: fp32");
     assert!(place.off(&[]) < 1e-5);

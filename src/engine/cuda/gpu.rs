@@ -77,7 +77,10 @@ impl Gpu {
     /// # Errors
     /// Why there is none, in words.
     pub(super) fn library(&self) -> Result<MutexGuard<'_, Library>, &str> {
-        let open = || Library::open(&self.device).map(Mutex::new);
+        let open = || {
+            let opened = Library::open(&self.device).map(Mutex::new);
+            opened.inspect_err(|why| tracing::info!("{self:?} multiplies without cuBLASLt: {why}"))
+        };
         let library = self.library.get_or_init(open);
         library.as_ref().map(lock).map_err(String::as_str)
     }

@@ -338,6 +338,8 @@ BLAS cublasLtMatmulAlgoGetHeuristic(void *handle, void *desc, void *a, void *b, 
         Result &result = results[(*given)++];
         result = {{MAGIC, hash(p), uint64_t(i), WORKSPACE_STEP * size_t(i), {}, {}}, WORKSPACE_STEP * size_t(i), 0, 1, {}};
         memcpy(result.algorithm.alignment, preference->alignment, sizeof preference->alignment);
+        // The bias is named, and expected to stay where it is, or as well aligned.
+        if (p.desc.epilogue & BIAS) result.algorithm.rest[0] = alignment(p.desc.bias);
         if (i == UNUSABLE) result.state = NOT_SUPPORTED;
     }
     return *given ? 0 : NOT_SUPPORTED;
@@ -373,6 +375,11 @@ BLAS cublasLtMatmul(void *handle, void *desc, const float *alpha_at, const void 
                       algorithm->alignment[i]);
             return INVALID;
         }
+    if ((p.desc.epilogue & BIAS) && alignment(p.desc.bias) < algorithm->rest[0]) {
+        violation("cublasLtMatmul: the bias is aligned to %u bytes, and the algorithm was found for %u", alignment(p.desc.bias),
+                  unsigned(algorithm->rest[0]));
+        return INVALID;
+    }
     if (workspace_bytes && alignment(workspace) < 256) return violation("cublasLtMatmul: the workspace is not aligned"), INVALID;
     if (stream->recording && !loaded.count(algorithm->problem * 31 + number)) {
         stream->recording->broken = true;

@@ -108,8 +108,9 @@ fn case_encoder() {
         }) = &mut value
         {
             // Whole numbers as ones and zeros, the first always one.
-            let bytes_of =
-                |at: usize, byte: &u8| u8::from(at % 8 == 0 && (*byte > 2 || at % 64 == 0));
+            let bytes_of = |at: usize, byte: &u8| {
+                u8::from(at.is_multiple_of(8) && (*byte > 2 || at.is_multiple_of(64)))
+            };
             *bytes = bytes
                 .iter()
                 .enumerate()

@@ -285,6 +285,19 @@ fn case_refused() {
     });
     changed(|_, shape, _| shape.columns = usize::MAX);
     changed(|_, shape, _| shape.d.transposed = true);
+    // Algorithms are found for how addresses are aligned, that of the bias too.
+    let far = device.memory(1024).unwrap();
+    let aligned = |offset: usize| {
+        let bias = Some(piece(&far, offset));
+        let operands = Operands {
+            bias,
+            ..place.operands()
+        };
+        let made = place.library.multiplication(&SHAPE, [1.0, 0.0], operands);
+        made.unwrap().alignment()
+    };
+    assert_eq!(aligned(512), [256; 5]);
+    assert_eq!(aligned(516), [256, 256, 256, 256, 4]);
     // More workspace than there is.
     let product = place.product();
     let small = device.memory(16).unwrap();

@@ -66,6 +66,10 @@ const CASES: &[(&str, &str)] = &[
         "product_less_aligned_than_was_said",
         "cublasLtMatmul: operand 1 is aligned to 16 bytes, and the algorithm was found for 64",
     ),
+    (
+        "product_with_a_bias_less_aligned_than_before",
+        "cublasLtMatmul: the bias is aligned to 4 bytes, and the algorithm was found for 64",
+    ),
     ("algorithm_of_another_product", ""),
     ("products_that_nvidia_has_not", ""),
     ("product_recorded_before_it_ran", ""),

@@ -133,9 +133,10 @@ fn case_operators() {
             let Some((model, inputs)) = case(&folder, known) else {
                 continue;
             };
-            let (model, inputs) = match halves {
-                true => halved(model, inputs),
-                false => (model, inputs),
+            let (model, inputs) = if halves {
+                halved(model, inputs)
+            } else {
+                (model, inputs)
             };
             match outcome(&model, &inputs, Math::Single) {
                 Outcome::Equal => is_equal = true,

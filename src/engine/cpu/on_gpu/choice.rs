@@ -91,7 +91,7 @@ impl Chooser<'_> {
             (Precision::Auto, Err(_)) => Ok(Choice {
                 products: Products::OWN,
                 plan: own,
-                said: Some("products in fp32, since cuBLASLt is not there".to_owned()),
+                said: Some("products in fp32, without cuBLASLt".to_owned()),
             }),
             (Precision::Auto, Ok(())) => self.fastest(planner, optimized),
         }

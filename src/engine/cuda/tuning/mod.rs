@@ -65,8 +65,8 @@ impl Library {
     ) -> Result<Option<Tuned>, CudaError> {
         let scales = [product.alpha, product.beta];
         let multiplication = (self.cublaslt).multiplication(&product.shape, scales, operands)?;
-        let [a, b, c, d] = multiplication.alignment();
-        let key = format!("{} aligned={a},{b},{c},{d}", product.shape.key());
+        let [a, b, c, d, bias] = multiplication.alignment();
+        let key = format!("{} aligned={a},{b},{c},{d},{bias}", product.shape.key());
         let known = self.known.get(&key).copied();
         let known = match known {
             Some(known) => known,

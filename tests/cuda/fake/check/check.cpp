@@ -241,6 +241,17 @@ static void product_less_aligned_than_was_said() {
     EXPECT(product.find(), 0);
     EXPECT(product.run(memory + 96, product.algorithms[0]), 7);
 }
+static void product_with_a_bias_less_aligned_than_before() {
+    const unsigned bias = 4;
+    uint64_t at = memory + 192;
+    Product product;
+    EXPECT(cublasLtMatmulDescSetAttribute(product.desc, 7, &bias, sizeof bias), 0);
+    EXPECT(cublasLtMatmulDescSetAttribute(product.desc, 8, &at, sizeof at), 0);
+    EXPECT(product.find(), 0);
+    at += 4;
+    EXPECT(cublasLtMatmulDescSetAttribute(product.desc, 8, &at, sizeof at), 0);
+    EXPECT(product.run(memory + 96, product.algorithms[0]), 7);
+}
 static void algorithm_of_another_product() {
     Product product, wider(4);
     EXPECT(wider.find(), 0);
@@ -293,7 +304,7 @@ static const struct { const char *name; void (*run)(); } CASES[] = {
     NAMED(stream_after_its_end), NAMED(event_after_its_end), NAMED(launches_that_no_device_takes),
     NAMED(graphs_run_when_launched), NAMED(graph_gone_while_it_runs), NAMED(graph_of_memory_that_is_gone),
     NAMED(recording_is_broken_by_what_may_not_be), NAMED(products_are_by_columns), NAMED(product_out_of_its_memory),
-    NAMED(product_less_aligned_than_was_said), NAMED(algorithm_of_another_product), NAMED(products_that_nvidia_has_not),
+    NAMED(product_less_aligned_than_was_said), NAMED(product_with_a_bias_less_aligned_than_before), NAMED(algorithm_of_another_product), NAMED(products_that_nvidia_has_not),
     NAMED(product_recorded_before_it_ran), NAMED(descriptor_after_its_end),
 };
 

@@ -255,10 +255,12 @@ impl fmt::Debug for Multiplication {
 }
 
 impl Multiplication {
-    /// To how many bytes each address is aligned, 256 at most: A, B, C, D. Algorithms are chosen for that.
-    pub fn alignment(&self) -> [u32; 4] {
-        let Operands { a, b, c, d, .. } = self.addresses;
-        [a, b, c.unwrap_or(d), d].map(|address| 1 << address.trailing_zeros().min(8))
+    /// To how many bytes each address is aligned, 256 at most: A, B, C, D and the bias. Algorithms are chosen for that.
+    pub fn alignment(&self) -> [u32; 5] {
+        let Operands { a, b, c, d, bias } = self.addresses;
+        let none = 256;
+        let addresses = [a, b, c.unwrap_or(d), d, bias.unwrap_or(none)];
+        addresses.map(|address| 1 << address.trailing_zeros().min(8))
     }
 
     /// At most `most` ways to do it with this much workspace, the best first as the library guesses.
@@ -266,7 +268,9 @@ impl Multiplication {
     /// # Errors
     /// The library's, but for that it has none.
     pub fn candidates(&self, workspace: usize, most: u8) -> Result<Vec<Algorithm>, CudaError> {
-        let preference = Descriptor::preference(&self.library, workspace, self.alignment())?;
+        // That of the bias the library sees for itself.
+        let [a, b, c, d, _] = self.alignment();
+        let preference = Descriptor::preference(&self.library, workspace, [a, b, c, d])?;
         let mut found = vec![Heuristic::NONE; usize::from(most)];
         let mut count = 0;
         let functions = self.library.functions;
