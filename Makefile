@@ -100,7 +100,6 @@ bench: check-rust setup ## measure decode, batch and encode, and the whole pipel
 	@$(CARGO) bench --locked
 
 bench-peers: check-rust check-python setup ## measure forebay beside other programs in turns (10 minutes; installs them); writes docs/peers.md
-	@$(CARGO) build --release --locked
 	@$(PYTHON) benches/peers/run.py --cargo $(CARGO) --cache $(CARGO_TARGET_DIR)/peers
 
 schema: check-rust ## write the JSON Schema, the reference of pipeline files and that of operators anew from the code

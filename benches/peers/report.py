@@ -85,8 +85,8 @@ def markdown(targets: List[Target], results: Results, about: About) -> str:
         "",
         "The same work for all: JSON rows of 30 features through a small MLP (`tests/data/models/mlp30`), one row a",
         "message or request. Each program is set up as its own documentation says, batching on; what is in",
-        "`benches/peers/` is all of it. {} rounds, in which all took turns; median (lowest to highest).".format(
-            about.rounds
+        "`benches/peers/` is all of it. {}, in which all took turns; median (lowest to highest).".format(
+            "One round" if about.rounds == 1 else "{} rounds".format(about.rounds)
         ),
         "",
         "![messages per second, and latency at 70 % of them](peers.svg)",

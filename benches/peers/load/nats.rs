@@ -38,7 +38,6 @@ impl Run {
     async fn new(url: &str, input: &str, output: &str, load: Load) -> Self {
         let client = async_nats::ConnectOptions::new()
             .subscription_capacity(1 << 20)
-            .client_capacity(1 << 16)
             .connect(url)
             .await
             .unwrap();
@@ -110,6 +109,8 @@ impl Run {
             if turn == 0 {
                 self.take_one().await;
             } else {
+                // The client writes and reads only while we wait.
+                tokio::task::yield_now().await;
                 self.take_what_is_there();
             }
         }
@@ -128,7 +129,9 @@ impl Run {
                 turn += 1;
             }
             self.take_what_is_there();
-            if turn < TURN {
+            if turn == TURN {
+                tokio::task::yield_now().await;
+            } else {
                 tokio::select! {
                     () = ticks.next() => {}
                     answer = self.answers.next() => {
