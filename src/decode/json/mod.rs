@@ -22,10 +22,14 @@
 //! | this one | 590 | 1,020 | 470 |
 
 mod number;
+mod plain;
 mod scan;
 mod value;
 
-use self::scan::{Scan, Scanner, Syntax};
+use self::{
+    plain::plain,
+    scan::{Scan, Scanner, Syntax},
+};
 use crate::{
     block::{Layout, Table},
     contract::Field,
@@ -154,9 +158,21 @@ impl JsonDecoder {
         self.contract.begin();
         let mut place = START;
         loop {
-            place = match self.order.expected(place, &scan.bytes[scan.pos..]) {
+            let rest = &scan.bytes[scan.pos..];
+            place = match self.order.expected(place, rest) {
                 Some((next, bytes)) => {
                     scan.pos += bytes;
+                    if let Some(slot) = self.order.target(next).float
+                        && let Some((value, len)) = rest.get(bytes..).and_then(plain)
+                    {
+                        self.contract.arrives(slot, table);
+                        let rules = &self.contract.rules[slot];
+                        if rules.push_float(&mut table.series[slot].values, value) {
+                            scan.pos += len;
+                            place = next;
+                            continue;
+                        }
+                    }
                     next
                 }
                 None => match self.key(scan, place)? {
