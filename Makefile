@@ -16,7 +16,7 @@ COMPILED_PYTHON := $(CARGO_TARGET_DIR)/compiled-python-$(ONNX)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup models build demo test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench bench-check bench-check-update schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -89,6 +89,12 @@ lint: check-rust ## check format, lints, and the dependencies' licences and sour
 
 bench: check-rust setup ## measure decode, batch and encode, and the whole pipeline beside bare loops
 	@$(CARGO) bench --locked
+
+bench-check: check-rust ## count the instructions of decode, batch and encode, and fail where a row costs over 5 % more than in the table
+	@$(CARGO) bench --quiet --locked --bench instructions -- --check
+
+bench-check-update: check-rust ## write the table of bench-check anew
+	@$(CARGO) bench --quiet --locked --bench instructions -- --update
 
 schema: check-rust ## write the JSON Schema, the reference of pipeline files and that of operators anew from the code
 	@$(CARGO) run --quiet --locked -- schema > $(SCHEMA).new || { rm -f $(SCHEMA).new; exit 1; }

@@ -59,8 +59,9 @@ pub(crate) fn all() -> Vec<Make> {
     }
     all.push(Box::new(msgpack));
     all.push(Box::new(tensor));
+    all.push(Box::new(|| blocks(1, 1)));
     for size in [1, 16, ROWS] {
-        all.push(Box::new(move || blocks(size)));
+        all.push(Box::new(move || blocks(size, ROWS)));
     }
     for pending in PENDING {
         all.push(Box::new(move || waiting(pending)));
@@ -314,7 +315,7 @@ fn queued(rows: usize, decoder: &mut JsonDecoder, messages: &[Bytes], empty: &Ta
         .iter()
         .take(rows)
         .map(|payload| message(payload.clone()));
-    let table = empty.empty_like();
+    let table = empty.spare_like();
     let block = decode::block(decoder, messages, table, |_, _, _| Ok(()), |_, _| ());
     Queued {
         block,
@@ -322,9 +323,9 @@ fn queued(rows: usize, decoder: &mut JsonDecoder, messages: &[Bytes], empty: &Ta
     }
 }
 
-/// From messages to results, as a worker does it, without a model: blocks are decoded, become a
-/// batch, and are encoded.
-fn blocks(size: usize) -> Case {
+/// From messages to results, as a worker does it, without a model: blocks of `size` messages are decoded, become batches
+/// of `batch` rows, and are encoded.
+fn blocks(size: usize, batch: usize) -> Case {
     let fields = scalars(FIELDS);
     let mut numbers = numbers();
     let payloads: Vec<Bytes> = (0..ROWS)
@@ -335,23 +336,24 @@ fn blocks(size: usize) -> Case {
     let mut encoder = JsonEncoder::new(&[], vec![output("score", 0, None)]);
     let scores = scores(ROWS, 1);
     let mut batcher = Batcher::new(policy());
-    Case::new(
-        format!("decode, batch and encode, blocks of {size}"),
-        ROWS,
-        move || {
-            for start in (0..ROWS).step_by(size) {
-                batcher.push(queued(size, &mut decoder, &payloads[start..], &empty));
+    let mut encode = move |Block { records, table }: Block| {
+        assert_eq!(table.rows, batch);
+        let mut into = BytesMut::new();
+        for (row, record) in records.iter().enumerate() {
+            let written = encoder.encode(record, row..row + 1, &table, &scores, &mut into);
+            assert!(written.is_ok(), "{written:?}");
+        }
+        table.keep_memory();
+    };
+    let name = format!("decode, batch and encode, blocks of {size} in batches of {batch}");
+    Case::new(name, ROWS, move || {
+        for start in (0..ROWS).step_by(size) {
+            batcher.push(queued(size, &mut decoder, &payloads[start..], &empty));
+            if (start + size).is_multiple_of(batch) {
+                encode(batcher.take(Lane::First).unwrap().block);
             }
-            let Block { records, table } = batcher.take(Lane::First).unwrap().block;
-            assert_eq!(table.rows, ROWS);
-            let mut into = BytesMut::new();
-            for (row, record) in records.iter().enumerate() {
-                encoder
-                    .encode(record, row..row + 1, &table, &scores, &mut into)
-                    .unwrap();
-            }
-        },
-    )
+        }
+    })
 }
 
 /// What a row more and a row less costs while many wait.

@@ -81,7 +81,10 @@ impl Edge {
         head[..count].copy_from_slice(&between[..count]);
         self.head = u128::from_le_bytes(head);
         // A comma at least is between two values.
-        self.mask = u128::MAX.checked_shr(128 - 8 * count as u32).unwrap_or(0);
+        self.mask = match count {
+            Self::HEAD => u128::MAX,
+            _ => (1 << (8 * count)) - 1,
+        };
     }
 }
 
@@ -108,6 +111,7 @@ impl BuildHasher for Seed {
 }
 
 impl Seed {
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
     #[inline]
     fn fold(&mut self, word: u64) {
         // Odd, and its bits look random: the golden ratio.

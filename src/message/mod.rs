@@ -1,6 +1,7 @@
 //! What flows from the source to the sink: a message, and the promise to say what became of it.
 
 mod lane;
+mod settle;
 
 use std::{
     fmt,

@@ -99,6 +99,7 @@ pub async fn build(plan: &Plan) -> Result<Built, BuildError> {
         workers: (0..threads(plan.workers))
             .map(|_| (decoder(plan, placed(plan, &hosts)), encoder(plan)))
             .collect(),
+        alone: Some((decoder(plan, placed(plan, &hosts)), encoder(plan))),
         table: table(plan),
         batch: plan.batch,
         order: order(plan),

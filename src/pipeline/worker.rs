@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{
     PipelineError,
+    alone::Pace,
     order::{Keyed, Ordering},
     running::Note,
 };
@@ -39,10 +40,13 @@ pub(super) struct Worker {
     rejects: Rejects,
     order: Option<Arc<Ordering>>,
     running: Note,
+    pace: Arc<Pace>,
     metrics: PipelineMetrics,
     closed: [(Closed, Counter); Closed::ALL.len()],
     /// Bytes of the last batch's results: those of one pipeline are about equally long.
     bytes_last: usize,
+    /// Memory of the last batch's outputs.
+    output: Table,
 }
 
 impl Worker {
@@ -52,7 +56,7 @@ impl Worker {
         max_rows: usize,
         rejects: Rejects,
         order: Option<Arc<Ordering>>,
-        running: Note,
+        (running, pace): (Note, Arc<Pace>),
         metrics: PipelineMetrics,
     ) -> Self {
         Self {
@@ -63,9 +67,11 @@ impl Worker {
             rejects,
             order,
             running,
+            pace,
             closed: Closed::ALL.map(|reason| (reason, metrics.engine.closed(reason.name()))),
             metrics,
             bytes_last: 0,
+            output: Table::default(),
         }
     }
 
@@ -109,14 +115,35 @@ impl Worker {
         Ok(())
     }
 
+    /// All the work on a block that nothing can join; gives its results.
+    pub(super) fn alone(
+        &mut self,
+        raw: RawBlock,
+        engine: &mut dyn Engine,
+    ) -> Result<Vec<Vec<Outgoing>>, PipelineError> {
+        let Some(Keyed { queued, .. }) = self.decode_block(raw) else {
+            return Ok(Vec::new());
+        };
+        let batch = Batch {
+            block: queued.block,
+            closed: Closed::Idle,
+            since: queued.since,
+        };
+        let parts = self.run_batch(batch, engine)?.into_iter();
+        let parts = parts.map(|part| self.encode_part(part));
+        Ok(parts.filter(|results| !results.is_empty()).collect())
+    }
+
     fn decode_block(&mut self, raw: RawBlock) -> Option<Keyed> {
         let started = Instant::now();
+        let messages = raw.messages.len();
         let received = raw
             .messages
             .first()
             .map_or(started, |message| message.received);
         let (block, keys) = self.decode(raw);
         let since = Instant::now();
+        self.pace.decoded(messages, since.duration_since(started));
         self.metrics.decode.decoded(received, started, since);
         (!block.records.is_empty()).then_some(Keyed {
             queued: Queued { block, since },
@@ -137,7 +164,7 @@ impl Worker {
             Ok(())
         };
         let reject = |message, reject| self.rejects.reject(message, reject);
-        let empty = self.empty.empty_like();
+        let empty = self.empty.spare_like();
         let block = decode::block(&mut *self.decoder, raw.messages, empty, key, reject);
         for record in &block.records {
             if let Layout::Many { rejected } = &record.layout {
@@ -156,7 +183,7 @@ impl Worker {
         engine: &mut dyn Engine,
     ) -> Result<Vec<Scored>, PipelineError> {
         let started = Instant::now();
-        let rows = batch.block.rows();
+        let (rows, messages) = (batch.block.rows(), batch.block.records.len());
         let waited = started.duration_since(batch.since);
         self.metrics.engine.formed(rows, self.max_rows, waited);
         for (reason, counter) in &self.closed {
@@ -165,13 +192,16 @@ impl Worker {
             }
         }
         self.running.begin(started);
-        let ran = isolate::run_isolated(engine, batch.block, Table::default());
+        let output = std::mem::take(&mut self.output);
+        let ran = isolate::run_isolated(engine, batch.block, output);
         self.running.end();
         let ran = ran?;
         if let Some(held) = engine.held() {
             self.note_held(held);
         }
-        self.metrics.engine.ran(rows, started.elapsed());
+        let took = started.elapsed();
+        self.pace.ran(messages, took);
+        self.metrics.engine.ran(rows, took);
         for (record, reason) in ran.failed {
             let reject = Reject::new(Stage::Engine, "model", reason);
             self.rejects.reject(record.message, reject);
@@ -232,6 +262,8 @@ impl Worker {
                 }
             }
         }
+        input.keep_memory();
+        self.output = output;
         (results, non_finite)
     }
 }
