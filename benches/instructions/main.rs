@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Some("--update") => update(),
         Some(other) => {
             println!("`{other}` is not known here: --check, --update, or nothing");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
     }
 }
