@@ -21,7 +21,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-27s%s\n", $$1, $$2 }'
 
 setup: check-python ## fetch ONNX Runtime and nats-server into .runtime/, once
 	@$(PYTHON) scripts/setup.py
