@@ -16,12 +16,12 @@ COMPILED_PYTHON := $(CARGO_TARGET_DIR)/compiled-python-$(ONNX)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup models build demo gpu-bundle test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench bench-peers schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo gpu-bundle test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench bench-check bench-check-update bench-peers schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-27s%s\n", $$1, $$2 }'
 
 setup: check-python ## fetch ONNX Runtime and nats-server into .runtime/, once
 	@$(PYTHON) scripts/setup.py
@@ -101,6 +101,12 @@ bench: check-rust setup ## measure decode, batch and encode, and the whole pipel
 
 bench-peers: check-rust check-python setup ## measure forebay beside other programs in turns (10 minutes; installs them); writes docs/peers.md
 	@$(PYTHON) benches/peers/run.py --cargo $(CARGO) --cache $(CARGO_TARGET_DIR)/peers
+
+bench-check: check-rust ## count the instructions of decode, batch and encode, and fail where a row costs over 5 % more than in the table
+	@$(CARGO) bench --quiet --locked --bench instructions -- --check
+
+bench-check-update: check-rust ## write the table of bench-check anew
+	@$(CARGO) bench --quiet --locked --bench instructions -- --update
 
 schema: check-rust ## write the JSON Schema, the reference of pipeline files and that of operators anew from the code
 	@$(CARGO) run --quiet --locked -- schema > $(SCHEMA).new || { rm -f $(SCHEMA).new; exit 1; }

@@ -9,11 +9,66 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 
+use crate::peers::FEATURES;
+
+/// Rows in a message that has many.
+pub(crate) const LIST: usize = 64;
+
+/// What is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// A JSON object.
+    Row,
+    /// A JSON list of 64 such objects.
+    List,
+    /// 64 rows as a raw tensor.
+    Tensor,
+}
+
+impl Payload {
+    const ALL: [Self; 3] = [Self::Row, Self::List, Self::Tensor];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Row => "row",
+            Self::List => "list",
+            Self::Tensor => "tensor",
+        }
+    }
+
+    /// Rows in one message.
+    pub(crate) fn rows(self) -> usize {
+        if self == Self::Row { 1 } else { LIST }
+    }
+
+    /// Messages to be sent in turns.
+    pub(crate) fn all(self) -> Vec<Bytes> {
+        match self {
+            Self::Row => rows(),
+            Self::List => (rows().chunks_exact(LIST))
+                .map(|rows| {
+                    let mut list = b"[".to_vec();
+                    list.extend(rows.join(&b","[..]));
+                    list.push(b']');
+                    list.into()
+                })
+                .collect(),
+            Self::Tensor => {
+                let values = (0..15 * LIST * FEATURES).map(|n| (n % 17) as f32 / 9.0 - 1.0);
+                let bytes: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
+                let of_one = bytes.chunks_exact(LIST * FEATURES * size_of::<f32>());
+                of_one.map(Bytes::copy_from_slice).collect()
+            }
+        }
+    }
+}
+
 /// Where to send, and where results come.
 pub(crate) struct Load {
     pub(crate) url: String,
     pub(crate) input: String,
     pub(crate) output: String,
+    pub(crate) payload: Payload,
 }
 
 /// What one run saw.
@@ -30,6 +85,7 @@ impl Load {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["load", &self.url, &self.input, &self.output])
             .args([window.to_string(), time.as_millis().to_string()])
+            .arg(self.payload.name())
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -54,18 +110,34 @@ impl Load {
 pub(crate) fn main(args: &[String]) {
     let window = args[3].parse().unwrap();
     let time = Duration::from_millis(args[4].parse().unwrap());
+    let payload = Payload::ALL
+        .into_iter()
+        .find(|payload| payload.name() == args[5])
+        .unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let ran = runtime.block_on(generate(&args[0], &args[1], &args[2], window, time));
+    let ran = runtime.block_on(generate(
+        &args[0],
+        [&args[1], &args[2]],
+        payload,
+        window,
+        time,
+    ));
     println!(
         "{} {} {} {}",
         ran.messages, ran.messages_per_second, ran.p50_us, ran.p99_us
     );
 }
 
-async fn generate(url: &str, input: &str, output: &str, window: usize, time: Duration) -> Ran {
+async fn generate(
+    url: &str,
+    [input, output]: [&str; 2],
+    payload: Payload,
+    window: usize,
+    time: Duration,
+) -> Ran {
     let client = async_nats::ConnectOptions::new()
         .subscription_capacity(1 << 20)
         .connect(url)
@@ -73,7 +145,7 @@ async fn generate(url: &str, input: &str, output: &str, window: usize, time: Dur
         .unwrap();
     let mut results = client.subscribe(output.to_owned()).await.unwrap();
     client.flush().await.unwrap();
-    let rows = rows();
+    let rows = payload.all();
     let (mut sent, mut received) = (0usize, 0u64);
     let mut in_flight = VecDeque::with_capacity(window);
     let mut times = Vec::new();
@@ -123,7 +195,7 @@ fn rows() -> Vec<Bytes> {
     let mut state = 42u64;
     (0..997)
         .map(|_| {
-            let fields: Vec<String> = (0..30)
+            let fields: Vec<String> = (0..FEATURES)
                 .map(|n| {
                     state = state
                         .wrapping_mul(6_364_136_223_846_793_005)

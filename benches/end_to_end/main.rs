@@ -1,13 +1,13 @@
-//! The whole pipeline against the bare broker, in one run on one machine.
+//! The whole pipeline against the bare broker and against a loop written by hand, in one run on one machine.
 //!
-//! `cargo bench --bench end_to_end` starts a nats-server, and then measures in turns, several
-//! rounds each: a bare async-nats echo, and the release binary of forebay with a small MLP on
-//! 30-feature JSON rows. Both are processes of their own; so is the load generator, and it is the
-//! same for both. ONNX Runtime alone at its best batch is measured once. Absolute figures depend
-//! on the machine; the ratios are what counts.
+//! `cargo bench --bench end_to_end` starts a nats-server, and then measures in turns, several rounds each: a bare
+//! async-nats echo, a hand-written single-threaded loop (async-nats, serde, ort), and the release binary of forebay, with
+//! a small MLP on 30-feature JSON rows; then forebay with 64 rows in each message, beside decoding and ONNX Runtime alone;
+//! then what it takes while nothing comes. All are processes of their own; so is the load generator, and it is the same
+//! for all. Absolute figures depend on the machine; the ratios are what counts. It prints Markdown.
 //!
-//! `-- --quick` takes one short round; `-- --soak 5000000` sends that many messages and prints the
-//! resident memory of forebay on the way.
+//! `-- --quick` takes one short round; `-- --soak 5000000` sends that many messages and prints the resident memory of
+//! forebay on the way.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -16,19 +16,25 @@
     reason = "a benchmark prints, and stops at the first thing that goes wrong"
 )]
 
+mod alone;
+mod by_hand;
 mod load;
 mod peers;
 #[allow(dead_code, reason = "shared with another benchmark")]
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use load::Load;
-use peers::Target;
-use support::{Server, machine, median};
+use load::{Load, Payload};
+use peers::{Job, Target};
+use support::{Server, broker, machine, median, processor_seconds, spread};
 
 const WINDOW: usize = 4096;
+/// In flight where a message has many rows.
+const WINDOW_OF_LISTS: usize = 128;
+/// Pipelines that do nothing.
+const IDLE: usize = 24;
 
 fn main() {
     let args: Vec<String> = std::env::args()
@@ -37,92 +43,184 @@ fn main() {
         .collect();
     match args.first().map(String::as_str) {
         Some("echo") => peers::echo(&args[1], &args[2], &args[3]),
+        Some("by_hand") => by_hand::main(&args[1], &args[2], &args[3]),
         Some("load") => load::main(&args[1..]),
         Some("--soak") => soak(
             args.get(1)
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(5_000_000),
         ),
-        Some("--quick") => compare(1, Duration::from_secs(2)),
-        _ => compare(5, Duration::from_secs(4)),
+        Some("--quick") => all(1, Duration::from_secs(2)),
+        _ => all(7, Duration::from_secs(4)),
     }
+}
+
+fn all(rounds: usize, time: Duration) {
+    println!("{}; {}", machine(), broker());
+    println!(
+        "{rounds} rounds of {time:?}; broker, load generator and target share the machine; median (lowest to highest)\n"
+    );
+    let server = Server::start(&[]);
+    one_row(&server, rounds, time);
+    many_rows(&server, rounds, time);
+    idle(&server);
 }
 
 /// One measurement of one target.
 struct Measured {
     messages_per_second: f64,
+    /// Of the target; microseconds of processor time for each message of the flood.
+    processor_us: f64,
     p50_us: f64,
     p99_us: f64,
 }
 
 fn measure(server: &Server, target: &Target, time: Duration) -> Measured {
-    let load = Load {
-        url: server.url(),
-        input: target.input.clone(),
-        output: target.output.clone(),
-    };
+    let load = load(server, target, Payload::Row);
     // Warm: connections, caches, the clock of the processor.
     load.run(WINDOW, Duration::from_millis(500));
+    let before = processor_seconds(target.id());
     let flood = load.run(WINDOW, time);
+    let used = processor_seconds(target.id()) - before;
     let alone = load.run(1, time / 2);
     Measured {
         messages_per_second: flood.messages_per_second,
+        processor_us: used * 1e6 / flood.messages as f64,
         p50_us: alone.p50_us,
         p99_us: alone.p99_us,
     }
 }
 
-fn compare(rounds: usize, time: Duration) {
-    let server = Server::start(&[]);
-    let echo = Target::echo(&server);
-    let forebay = Target::forebay(&server);
-    println!("{}", machine());
-    println!(
-        "{rounds} rounds of {time:?}, window {WINDOW}; broker, load generator and target share the machine\n"
-    );
-    println!(
-        "round    echo msg/s  forebay msg/s  ratio   echo p50 µs  forebay p50 µs  (one message in flight)"
-    );
-    let (mut ratios, mut gaps) = (Vec::new(), Vec::new());
-    for round in 1..=rounds {
-        // Turns change places, so that a slow minute of the machine does not always hit the same one.
-        let (e, f) = if round % 2 == 1 {
-            let e = measure(&server, &echo, time);
-            (e, measure(&server, &forebay, time))
-        } else {
-            let f = measure(&server, &forebay, time);
-            (measure(&server, &echo, time), f)
-        };
-        let ratio = f.messages_per_second / e.messages_per_second;
-        println!(
-            "{round:>5} {:>13.0} {:>14.0} {ratio:>6.3} {:>13.0} {:>15.0}   p99 {:.0} / {:.0}",
-            e.messages_per_second, f.messages_per_second, e.p50_us, f.p50_us, e.p99_us, f.p99_us
-        );
-        ratios.push(ratio);
-        gaps.push(f.p50_us - e.p50_us);
+fn load(server: &Server, target: &Target, payload: Payload) -> Load {
+    Load {
+        url: server.url(),
+        input: target.input.clone(),
+        output: target.output.clone(),
+        payload,
     }
-    let best = peers::runtime_alone();
+}
+
+/// JSON rows, one in a message.
+fn one_row(server: &Server, rounds: usize, time: Duration) {
+    let targets = [
+        ("bare echo", Target::echo(server)),
+        ("loop by hand", Target::by_hand(server)),
+        ("forebay", Target::forebay(server, Job::Json)),
+    ];
+    let mut ran: [Vec<Measured>; 3] = [Vec::new(), Vec::new(), Vec::new()];
+    for round in 0..rounds {
+        // Turns change places, so that a slow minute of the machine does not always hit the same one.
+        for turn in 0..3 {
+            let at = (round + turn) % 3;
+            ran[at].push(measure(server, &targets[at].1, time));
+        }
+    }
+    let resident = targets[2].1.resident_mib();
+    println!("A JSON row of 30 numbers in each message, a small MLP, core NATS:\n");
     println!(
-        "\nONNX Runtime alone, one thread: {:.0} rows/s at batch {}; {:.1} µs for one row",
+        "| | messages/s | of the echo | of the loop | its CPU, µs a message | of the loop's | p50 alone, µs | p99 alone, µs |\n|---|--:|--:|--:|--:|--:|--:|--:|"
+    );
+    let ratios = |at: usize, to: usize, value: fn(&Measured) -> f64| {
+        let pairs = ran[at].iter().zip(&ran[to]);
+        spread(
+            pairs
+                .map(|(own, other)| value(own) / value(other))
+                .collect(),
+            2,
+        )
+    };
+    for (at, (name, _)) in targets.iter().enumerate() {
+        let column = |value: fn(&Measured) -> f64, digits| {
+            spread(ran[at].iter().map(value).collect(), digits)
+        };
+        println!(
+            "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+            column(|ran| ran.messages_per_second, 0),
+            ratios(at, 0, |ran| ran.messages_per_second),
+            ratios(at, 1, |ran| ran.messages_per_second),
+            column(|ran| ran.processor_us, 2),
+            ratios(at, 1, |ran| ran.processor_us),
+            column(|ran| ran.p50_us, 0),
+            column(|ran| ran.p99_us, 0),
+        );
+    }
+    let best = alone::runtime();
+    let mut gaps: Vec<f64> = (ran[2].iter().zip(&ran[0]))
+        .map(|(own, echo)| own.p50_us - echo.p50_us - best.one_row_us)
+        .collect();
+    println!(
+        "\nONNX Runtime alone, one thread: {:.0} rows/s at batch {}; {:.1} µs for one row.",
         best.rows_per_second, best.batch, best.one_row_us
     );
-    let (ratio, gap) = (median(&mut ratios), median(&mut gaps));
-    println!("throughput: {ratio:.3} of the echo (median; ≥ 0.60 wanted)");
     println!(
-        "latency alone: echo p50 + {gap:.0} µs (median; ≤ inference {:.0} + 120 µs wanted)",
-        best.one_row_us
+        "One message in flight: forebay's p50 is the echo's and the model's and {:.0} µs (median of the rounds).",
+        median(&mut gaps)
     );
+    println!("Resident memory of forebay after the floods: {resident:.0} MiB.\n");
+}
+
+/// 64 rows in a message, beside what decoding and the model alone take on one thread.
+fn many_rows(server: &Server, rounds: usize, time: Duration) {
+    println!("64 rows in each message:\n");
+    println!(
+        "| | rows/s | decoding and ONNX Runtime alone, rows/s | of that | its CPU, µs a row |\n|---|--:|--:|--:|--:|"
+    );
+    for (name, job, payload) in [
+        ("JSON lists", Job::Json, Payload::List),
+        ("raw tensors", Job::Tensor, Payload::Tensor),
+    ] {
+        let target = Target::forebay(server, job);
+        let load = load(server, &target, payload);
+        load.run(WINDOW_OF_LISTS, Duration::from_millis(500));
+        let (mut rates, mut limits, mut parts, mut used) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..rounds {
+            let before = processor_seconds(target.id());
+            let ran = load.run(WINDOW_OF_LISTS, time);
+            let seconds = processor_seconds(target.id()) - before;
+            let limit = 1.0 / (alone::decoding(payload) + 1.0 / alone::runtime().rows_per_second);
+            let rate = ran.messages_per_second * payload.rows() as f64;
+            rates.push(rate);
+            limits.push(limit);
+            parts.push(rate / limit);
+            used.push(seconds * 1e6 / (ran.messages as f64 * payload.rows() as f64));
+        }
+        println!(
+            "| {name} | {} | {} | {} | {} |",
+            spread(rates, 0),
+            spread(limits, 0),
+            spread(parts, 2),
+            spread(used, 2)
+        );
+    }
+    println!();
+}
+
+/// What forebay takes while nothing comes.
+fn idle(server: &Server) {
+    const WATCHED: Duration = Duration::from_secs(5);
+    println!("While nothing comes:\n\n| | of a core | resident, MiB |\n|---|--:|--:|");
+    for (name, job) in [
+        ("one pipeline", Job::Json),
+        ("24 pipelines in one process", Job::Many(IDLE)),
+    ] {
+        let target = Target::forebay(server, job);
+        std::thread::sleep(Duration::from_secs(1));
+        let (before, start) = (processor_seconds(target.id()), Instant::now());
+        std::thread::sleep(WATCHED);
+        let used = processor_seconds(target.id()) - before;
+        println!(
+            "| {name} | {:.1} % | {:.0} |",
+            used / start.elapsed().as_secs_f64() * 100.0,
+            target.resident_mib()
+        );
+    }
 }
 
 fn soak(messages: u64) {
     let server = Server::start(&[]);
-    let forebay = Target::forebay(&server);
+    let forebay = Target::forebay(&server, Job::Json);
     println!("{}", machine());
-    let load = Load {
-        url: server.url(),
-        input: forebay.input.clone(),
-        output: forebay.output.clone(),
-    };
+    let load = load(&server, &forebay, Payload::Row);
     let (mut sent, mut sizes) = (0, Vec::new());
     while sent < messages {
         let ran = load.run(WINDOW, Duration::from_secs(5));

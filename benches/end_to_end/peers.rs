@@ -1,4 +1,4 @@
-//! What is measured: the bare echo, forebay, and ONNX Runtime alone.
+//! Who is measured, each in a process of its own: the bare echo, the loop by hand, forebay.
 
 use std::{
     fs,
@@ -7,18 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use forebay::{
-    block::{Column, Series, Table},
-    contract::{Dtype, Field},
-    engine::{ColumnRef, Engine, EngineSpec, InputSpec, ModelSource, OutputRef, StepSpec, cpu},
-};
 use futures_util::StreamExt;
 
 use crate::support::{Process, Server, root};
 
-const FEATURES: usize = 30;
+/// Numbers in a row.
+pub(crate) const FEATURES: usize = 30;
 
-fn model() -> PathBuf {
+/// The model's file.
+pub(crate) fn model() -> PathBuf {
     root().join("tests/data/models/mlp30/model.onnx")
 }
 
@@ -29,44 +26,73 @@ pub(crate) struct Target {
     pub(crate) output: String,
 }
 
+/// What forebay is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// JSON objects, or lists of them.
+    Json,
+    /// Raw tensors, in and out.
+    Tensor,
+    /// As [`Job::Json`], by so many pipelines in one process, each on subjects of its own.
+    Many(usize),
+}
+
 impl Target {
+    /// The bare echo.
     pub(crate) fn echo(server: &Server) -> Self {
+        Self::own(server, "echo")
+    }
+
+    /// The loop that a person would write.
+    pub(crate) fn by_hand(server: &Server) -> Self {
+        Self::own(server, "by_hand")
+    }
+
+    fn own(server: &Server, what: &str) -> Self {
+        let (input, output) = (format!("{what}.in"), format!("{what}.out"));
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["echo", &server.url(), "echo.in", "echo.out"])
+            .args([what, &server.url(), &input, &output])
             .spawn()
             .unwrap();
         std::thread::sleep(Duration::from_millis(300));
         Self {
             process: Process(child),
-            input: "echo.in".into(),
-            output: "echo.out".into(),
+            input,
+            output,
         }
     }
 
-    pub(crate) fn forebay(server: &Server) -> Self {
-        let fields: Vec<String> = (0..FEATURES).map(|n| format!("f{n}")).collect();
-        let declared = fields.join(": { dtype: f32 }\n  ");
-        let url = server.url();
-        let yaml = format!(
-            "name: bench\nsource:\n  nats: {{ url: \"{url}\", subject: bench.in }}\nfields:\n  {declared}: {{ dtype: f32 }}\nmodels:\n  mlp: {{ path: \"{}\", workers: 1 }}\nsteps:\n  - model: mlp\n    inputs: {{ X: [{}] }}\nsink:\n  nats: {{ subject: bench.out }}\nhttp: {{ listen: \"127.0.0.1:{HTTP_PORT}\" }}\n",
-            model().display(),
-            fields.join(", ")
-        );
-        let file = server.dir.join("bench.yaml");
-        fs::write(&file, yaml).unwrap();
+    /// The release binary.
+    pub(crate) fn forebay(server: &Server, job: Job) -> Self {
+        let count = match job {
+            Job::Many(count) => count,
+            Job::Json | Job::Tensor => 1,
+        };
+        let files: Vec<PathBuf> = (0..count)
+            .map(|number| {
+                let file = server.dir.join(format!("bench{number}.yaml"));
+                fs::write(&file, yaml(&server.url(), job, number)).unwrap();
+                file
+            })
+            .collect();
         let child = Command::new(env!("CARGO_BIN_EXE_forebay"))
             .arg("run")
-            .arg(&file)
+            .args(&files)
             .env("FOREBAY_LOG", "warn")
             .spawn()
             .unwrap();
         let target = Self {
             process: Process(child),
-            input: "bench.in".into(),
-            output: "bench.out".into(),
+            input: "bench0.in".into(),
+            output: "bench0.out".into(),
         };
         wait_ready();
         target
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.0.id()
     }
 
     pub(crate) fn resident_mib(&self) -> f64 {
@@ -78,6 +104,30 @@ impl Target {
         let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib / 1024.0
     }
+}
+
+fn yaml(url: &str, job: Job, number: usize) -> String {
+    let names: Vec<String> = (0..FEATURES).map(|n| format!("f{n}")).collect();
+    let declared: String = (names.iter())
+        .map(|name| format!("  {name}: {{ dtype: f32 }}\n"))
+        .collect();
+    let (fields, step) = match job {
+        Job::Tensor => (
+            "decode: { tensor: {} }\nencode: { tensor: {} }\n".to_owned(),
+            "  - model: mlp\n".to_owned(),
+        ),
+        Job::Json | Job::Many(_) => (
+            format!("fields:\n{declared}"),
+            format!(
+                "  - model: mlp\n    inputs: {{ X: [{}] }}\n",
+                names.join(", ")
+            ),
+        ),
+    };
+    format!(
+        "name: bench{number}\nsource:\n  nats: {{ url: \"{url}\", subject: bench{number}.in }}\n{fields}models:\n  mlp: {{ path: \"{}\", workers: 1 }}\nsteps:\n{step}sink:\n  nats: {{ subject: bench{number}.out }}\nhttp: {{ listen: \"127.0.0.1:{HTTP_PORT}\" }}\n",
+        model().display(),
+    )
 }
 
 const HTTP_PORT: u16 = 19464;
@@ -128,69 +178,4 @@ pub(crate) fn echo(url: &str, input: &str, output: &str) {
                 .unwrap();
         }
     });
-}
-
-pub(crate) struct Best {
-    pub(crate) rows_per_second: f64,
-    pub(crate) batch: usize,
-    pub(crate) one_row_us: f64,
-}
-
-/// The model alone, through the engine, at every batch size.
-pub(crate) fn runtime_alone() -> Best {
-    cpu::library::init(None).unwrap();
-    let field = Field::new("X", Dtype::F32, vec![FEATURES]);
-    let spec = EngineSpec {
-        steps: vec![StepSpec {
-            source: ModelSource::file(model()),
-            when: None,
-            device: forebay::engine::Device::Cpu,
-            accuracy: forebay::engine::Accuracy::default(),
-            inputs: vec![InputSpec {
-                columns: vec![ColumnRef::Field(0)],
-                shape: vec![FEATURES],
-            }],
-        }],
-        outputs: vec![OutputRef { step: 0, output: 0 }],
-        max_rows: 4096,
-        state: None,
-    };
-    let mut engine = cpu::CpuEngine::load(&spec, &[field]).unwrap();
-    let mut best = Best {
-        rows_per_second: 0.0,
-        batch: 0,
-        one_row_us: 0.0,
-    };
-    for batch in [1, 4, 16, 64, 128, 256, 512, 1024, 2048] {
-        let values = (0..batch * FEATURES)
-            .map(|n| (n % 17) as f32 / 9.0 - 1.0)
-            .collect();
-        let input = Table {
-            rows: batch,
-            series: vec![Series {
-                values: Column::F32(values),
-                shape: vec![FEATURES],
-                present: None,
-            }],
-        };
-        let mut output = Table::default();
-        let (start, mut runs) = (Instant::now(), 0);
-        while start.elapsed() < Duration::from_millis(300) {
-            engine.run(&input, &mut output).unwrap();
-            runs += 1;
-        }
-        let seconds = start.elapsed().as_secs_f64() / f64::from(runs);
-        if batch == 1 {
-            best.one_row_us = seconds * 1e6;
-        }
-        let rows_per_second = batch as f64 / seconds;
-        if rows_per_second > best.rows_per_second {
-            best = Best {
-                rows_per_second,
-                batch,
-                ..best
-            };
-        }
-    }
-    best
 }

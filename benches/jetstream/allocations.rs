@@ -47,7 +47,18 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// What `work` gives, and how many allocations happened meanwhile in the whole process.
+#[allow(dead_code, reason = "shared with a test")]
+pub(crate) fn during<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = COUNT.load(Ordering::Relaxed);
+    ON.store(true, Ordering::Relaxed);
+    let made = work();
+    ON.store(false, Ordering::Relaxed);
+    (made, COUNT.load(Ordering::Relaxed) - before)
+}
+
 /// Counts from now on, and answers each line on standard input with the count.
+#[allow(dead_code, clippy::print_stdout, reason = "shared with a test")]
 pub(crate) fn answer() {
     ON.store(true, Ordering::Relaxed);
     let answer = || {

@@ -22,14 +22,11 @@ mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sides::{Job, Running, Side};
 use streams::{ROW_BYTES, SUBJECT, Streams};
-use support::{Server, broker, machine, median};
+use support::{Server, broker, machine, median, processor_seconds, spread};
 
 fn main() {
     let args: Vec<String> = std::env::args()
@@ -257,26 +254,9 @@ impl Bench {
     }
 }
 
-/// User and system time of a process.
-fn processor_seconds(process: u32) -> f64 {
-    /// Linux counts in hundredths of a second there, whatever the kernel's own tick is.
-    const TICKS: f64 = 100.0;
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name before the bracket may have spaces.
-    let numbers = text.rsplit(')').next().unwrap().split_whitespace();
-    let ticks = numbers.skip(11).take(2).map(|n| n.parse::<f64>().unwrap());
-    ticks.sum::<f64>() / TICKS
-}
-
 fn middle(all: &[Ran], value: fn(&Ran) -> f64) -> f64 {
     let mut values: Vec<f64> = all.iter().map(value).collect();
     median(&mut values)
-}
-
-fn spread(mut values: Vec<f64>, digits: usize) -> String {
-    let middle = median(&mut values);
-    let (low, high) = (values[0], values[values.len() - 1]);
-    format!("{middle:.digits$} ({low:.digits$} to {high:.digits$})")
 }
 
 /// As it stands in the lock file.

@@ -148,20 +148,13 @@ pub(crate) fn main(args: &[String]) {
 fn in_process(file: &Path) {
     library::init(None).unwrap();
     let plan = config::load(file, &mut CpuCatalog::new()).unwrap();
-    let handle = forebay::telemetry::metrics::install().unwrap();
+    forebay::telemetry::metrics::install().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        tokio::spawn(async move {
-            let mut tick = tokio::time::interval(std::time::Duration::from_secs(5));
-            loop {
-                tick.tick().await;
-                handle.run_upkeep();
-            }
-        });
         let built = pipeline::build::build(&plan).await.unwrap();
         let running = pipeline::run(built.parts, CancellationToken::new());
         tokio::spawn(running).await.unwrap().unwrap();

@@ -119,3 +119,21 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
+
+/// The median, and the lowest and highest, with so many digits.
+pub(crate) fn spread(mut values: Vec<f64>, digits: usize) -> String {
+    let middle = median(&mut values);
+    let (low, high) = (values[0], values[values.len() - 1]);
+    format!("{middle:.digits$} ({low:.digits$} to {high:.digits$})")
+}
+
+/// User and system time of a process.
+pub(crate) fn processor_seconds(process: u32) -> f64 {
+    /// Linux counts in hundredths of a second there, whatever the kernel's own tick is.
+    const TICKS: f64 = 100.0;
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name before the bracket may have spaces.
+    let numbers = text.rsplit(')').next().unwrap().split_whitespace();
+    let ticks = numbers.skip(11).take(2).map(|n| n.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / TICKS
+}

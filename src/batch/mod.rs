@@ -171,7 +171,18 @@ impl<R, E> Batches<R, E> {
         }
     }
 
-    /// Gives an engine back that [`Work::Run`] brought.
+    /// An engine for a message that is not in here and waits for no company, where one is free and nothing waits.
+    /// The caller knows that nobody pushes before it has given the engine back: nobody would be woken then.
+    pub fn engine_for_one(&self) -> Option<E> {
+        let mut state = self.lock();
+        let open = state.open;
+        match state.batcher.readiness(Instant::now(), open) {
+            Readiness::Empty => state.engines.pop(),
+            Readiness::Filling { .. } | Readiness::Ready(..) => None,
+        }
+    }
+
+    /// Gives an engine back that [`Work::Run`] or [`Batches::engine_for_one`] brought.
     pub fn give_back(&self, engine: E) {
         self.lock().engines.push(engine);
     }

@@ -102,18 +102,18 @@ impl Column {
         }
     }
 
-    /// Appends all elements of `other`.
+    /// Appends a copy of all elements of `other`.
     ///
     /// # Panics
     /// When the types differ: both come from the same contract.
-    pub fn append(&mut self, other: Self) {
+    pub fn append(&mut self, other: &Self) {
         match (self, other) {
-            (Self::F32(to), Self::F32(from)) => to.extend_from_slice(&from),
-            (Self::F64(to), Self::F64(from)) => to.extend_from_slice(&from),
-            (Self::I32(to), Self::I32(from)) => to.extend_from_slice(&from),
-            (Self::I64(to), Self::I64(from)) => to.extend_from_slice(&from),
-            (Self::U8(to), Self::U8(from)) => to.extend_from_slice(&from),
-            (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(&from),
+            (Self::F32(to), Self::F32(from)) => to.extend_from_slice(from),
+            (Self::F64(to), Self::F64(from)) => to.extend_from_slice(from),
+            (Self::I32(to), Self::I32(from)) => to.extend_from_slice(from),
+            (Self::I64(to), Self::I64(from)) => to.extend_from_slice(from),
+            (Self::U8(to), Self::U8(from)) => to.extend_from_slice(from),
+            (Self::Bool(to), Self::Bool(from)) => to.extend_from_slice(from),
             (Self::String(to), Self::String(from)) => to.append(from),
             (Self::Bytes(to), Self::Bytes(from)) => to.append(from),
             (to, from) => panic!(

@@ -5,6 +5,7 @@
 mod column;
 mod pick;
 mod pieces;
+mod spare;
 
 use std::ops::Range;
 
@@ -132,10 +133,11 @@ impl Table {
     /// When the series differ in number or type.
     pub fn append(&mut self, other: Self) {
         assert_eq!(self.series.len(), other.series.len(), "one contract");
-        for (to, from) in self.series.iter_mut().zip(other.series) {
-            to.values.append(from.values);
+        for (to, from) in self.series.iter_mut().zip(&other.series) {
+            to.values.append(&from.values);
         }
         self.rows += other.rows;
+        other.keep_memory();
     }
 
     /// A copy of the given rows.

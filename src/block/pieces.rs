@@ -87,11 +87,15 @@ macro_rules! pieces {
                 Self { all, ends }
             }
 
-            pub(super) fn append(&mut self, other: Self) {
+            pub(super) fn append(&mut self, other: &Self) {
                 let offset = self.all.len();
                 self.all.$push(&other.all);
-                self.ends
-                    .extend(other.ends.into_iter().map(|end| end + offset));
+                self.ends.extend(other.ends.iter().map(|end| end + offset));
+            }
+
+            /// Bytes that are held, used or not.
+            pub(super) fn allocated(&self) -> usize {
+                self.all.capacity() + self.ends.capacity() * size_of::<usize>()
             }
 
             pub(super) fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {

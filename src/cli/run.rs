@@ -1,10 +1,7 @@
 //! `forebay run FILE…`: serves pipelines until they end or a signal comes.
 
-use std::{
-    collections::BTreeSet, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration,
-};
+use std::{collections::BTreeSet, num::NonZero, sync::Arc, thread::available_parallelism};
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,12 +13,8 @@ use crate::{
         self, Cores, PipelineError,
         build::{BuildError, Built},
     },
-    telemetry,
+    telemetry::{self, metrics::Handle},
 };
-
-/// How often collected samples are folded into the histograms, so that they do not pile up where
-/// nobody reads `/metrics`.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the pipelines of these files.
 ///
@@ -113,7 +106,7 @@ impl From<RunError> for Failure {
 /// The first failure.
 pub async fn serve(
     plans: &[Plan],
-    metrics: PrometheusHandle,
+    metrics: Handle,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let mut background = JoinSet::new();
@@ -131,7 +124,7 @@ pub async fn serve(
     }
     share_cores(plans, &mut built);
     let facts = Arc::new(http::Facts {
-        metrics: metrics.clone(),
+        metrics,
         pipelines: built.iter().map(|one| one.status.clone()).collect(),
         hung_after: http::HUNG_AFTER,
     });
@@ -141,13 +134,6 @@ pub async fn serve(
         tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving /metrics, /healthz and /readyz");
         background.spawn(http::serve(listener, Arc::clone(&facts)));
     }
-    background.spawn(async move {
-        let mut tick = tokio::time::interval(UPKEEP_EVERY);
-        loop {
-            tick.tick().await;
-            metrics.run_upkeep();
-        }
-    });
     let mut running = JoinSet::new();
     for one in built {
         let (name, stop) = (one.parts.name.clone(), stop.child_token());

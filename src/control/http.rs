@@ -11,19 +11,18 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
     task::{AbortHandle, JoinSet},
 };
 
-use crate::pipeline::Status;
+use crate::{pipeline::Status, telemetry::metrics::Handle};
 
 /// What the answers are made from.
 #[derive(Debug)]
 pub struct Facts {
     /// Renders all metrics.
-    pub metrics: PrometheusHandle,
+    pub metrics: Handle,
     /// Every pipeline of the process.
     pub pipelines: Vec<Status>,
     /// A batch that is in the models for longer than this is not expected back; [`HUNG_AFTER`],
@@ -167,18 +166,16 @@ fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Fu
 mod tests {
     use std::time::Instant;
 
-    use metrics_exporter_prometheus::PrometheusBuilder;
-
     use super::*;
     use crate::{
         message::{Home, InFlight},
         pipeline::Running,
-        telemetry::metrics::PipelineMetrics,
+        telemetry::metrics::{PipelineMetrics, Recorder},
     };
 
     #[test]
     fn a_batch_that_stays_in_the_model_is_not_healthy() {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        let recorder = Recorder::new();
         let running = Running::new();
         let home = Home::new(InFlight {
             messages: 1,

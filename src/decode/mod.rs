@@ -1,6 +1,7 @@
 //! Bytes become typed columns, and the contract is enforced. Decoders know messages and tables;
 //! they know no channel and no model.
 
+mod bounds;
 mod breach;
 pub mod bytes;
 mod host;

@@ -13,7 +13,10 @@ use base64::{
 use crate::{
     block::{Blobs, Column},
     contract::{Dtype, Field, Scalar},
-    decode::breach::{self, Breach},
+    decode::{
+        bounds::{float_bounds, integer_bounds, type_bounds},
+        breach::{self, Breach},
+    },
     message::Reject,
 };
 
@@ -124,6 +127,17 @@ impl Rules {
         } else {
             Breach::Range
         })
+    }
+
+    /// Appends a number to a column of floats; says no, and appends nothing, where it breaks a rule or the column is
+    /// none.
+    #[inline]
+    pub(super) fn push_float(&self, column: &mut Column, value: f64) -> bool {
+        match column {
+            Column::F32(values) => self.f32(value).map(|value| values.push(value)).is_ok(),
+            Column::F64(values) => self.f64(value).map(|value| values.push(value)).is_ok(),
+            _ => false,
+        }
     }
 
     /// Checks a whole number for an integer field of any size.
@@ -302,50 +316,6 @@ pub(super) fn exact_integer(value: f64) -> Option<i64> {
     // −2⁶³ is a float, 2⁶³ − 1 is not: 2⁶³ is the first one too large.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     (value.fract() == 0.0 && (-LIMIT..LIMIT).contains(&value)).then_some(value as i64)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "limits take the field's precision"
-)]
-fn float_bounds(field: &Field) -> [f64; 2] {
-    let narrow = field.dtype == Dtype::F32;
-    let most = if narrow {
-        f64::from(f32::MAX)
-    } else {
-        f64::MAX
-    };
-    let Some([low, high]) = field.range else {
-        return [-most, most];
-    };
-    let round = |bound: f64| {
-        if narrow {
-            f64::from(bound as f32)
-        } else {
-            bound
-        }
-    };
-    [round(low).max(-most), round(high).min(most)]
-}
-
-fn type_bounds(dtype: Dtype) -> [i64; 2] {
-    match dtype {
-        Dtype::I32 => [i64::from(i32::MIN), i64::from(i32::MAX)],
-        Dtype::U8 => [0, i64::from(u8::MAX)],
-        _ => [i64::MIN, i64::MAX],
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "saturating is what a bound needs"
-)]
-fn integer_bounds(field: &Field) -> [i64; 2] {
-    let [least, most] = type_bounds(field.dtype);
-    match field.range {
-        Some([low, high]) => [least.max(low.ceil() as i64), most.min(high.floor() as i64)],
-        None => [least, most],
-    }
 }
 
 #[expect(

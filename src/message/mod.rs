@@ -3,6 +3,7 @@
 mod deadline;
 mod lane;
 mod priority;
+mod settle;
 
 use std::{
     fmt,

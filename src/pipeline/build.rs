@@ -159,6 +159,7 @@ impl Inner {
             workers: (0..threads(plan.workers))
                 .map(|_| (decoder(plan, placed(plan, &self.hosts)), encoder(plan)))
                 .collect(),
+            alone: Some((decoder(plan, placed(plan, &self.hosts)), encoder(plan))),
             table: table(plan),
             batch: plan.batch,
             terms,

@@ -12,6 +12,7 @@
 //! Shutdown is the source closing its door: each room drains, drops its sender, and the next room
 //! sees its channel close. There is no other stop signal on the data path.
 
+mod alone;
 pub mod broker;
 pub mod build;
 mod cache;
@@ -36,15 +37,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    batch::BatchPolicy,
+    batch::{BatchPolicy, Wait},
     decode::Decode,
     encode::Encode,
     engine::{Engine, EngineError},
     message::Home,
-    sink::{Rejects, Sink, SinkError},
+    sink::{Outgoing, Rejects, Sink, SinkError},
     source::{Intake, Source, SourceError},
     telemetry::metrics::PipelineMetrics,
 };
+use alone::{InPlace, Pace};
 pub use cache::Cache;
 pub use cores::{Cores, Share};
 pub use order::Order;
@@ -122,6 +124,8 @@ pub struct Parts {
     /// A decoder and an encoder for each worker thread. More workers than engines: the others
     /// decode while models run.
     pub workers: Vec<(Box<dyn Decode>, Box<dyn Encode>)>,
+    /// The same for the source's task, which works on a message itself where it is alone; `None` for never.
+    pub alone: Option<(Box<dyn Decode>, Box<dyn Encode>)>,
     /// The series that decoders fill, empty: the fields, then one string series for each passed key;
     /// then the one for the keys of rows, where there is one ([`build::table`]).
     pub table: crate::block::Table,
@@ -181,19 +185,32 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
     let order = parts
         .order
         .map(|order| Arc::new(Ordering::new(order, outgoing_sender.clone())));
-    for codecs in parts.workers {
-        let worker = Worker::new(
+    let pace = Pace::new();
+    let worker = |codecs| {
+        Worker::new(
             codecs,
             parts.table.empty_like(),
             parts.batch.max_rows,
             rejects.clone(),
             order.clone(),
-            (parts.running.note(), Arc::clone(&terms)),
+            (parts.running.note(), Arc::clone(&terms), Arc::clone(&pace)),
             parts.metrics.clone(),
-        );
+        )
+    };
+    for codecs in parts.workers {
+        let worker = worker(codecs);
         let (desk, outgoing_sender) = (Arc::clone(&desk), outgoing_sender.clone());
         crew.thread("worker", move || worker.run(&desk, &outgoing_sender))?;
     }
+    // Where rows wait for company, for their turn or for a core, none is ever alone; and workers ask for kept results.
+    let may_be_alone = order.is_none()
+        && parts.batch.wait == Wait::Delay(Duration::ZERO)
+        && terms.share.is_none()
+        && terms.cache.is_none();
+    let in_place = parts.alone.filter(|_| may_be_alone).map(|codecs| {
+        let to = (Arc::clone(&desk), outgoing_sender.clone());
+        InPlace::boxed(worker(codecs), to, Arc::clone(&pace), crew.alarm())
+    });
     drop((desk, order));
 
     let settled = CancellationToken::new();
@@ -203,30 +220,42 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineEr
         dead_letter: None,
         metrics: metrics.rejects.clone(),
     };
-    if let Some(dead_letter) = parts.dead_letter {
-        let (sender, outgoing) = mpsc::channel(limit);
-        routes.dead_letter = Some(sender);
-        // What the dead letter cannot take has nowhere else to go.
-        let (undeliverable, lost) = Rejects::new(limit);
-        crew.task(
-            "give_up",
-            rejects::give_up(lost, metrics.dead_letter.clone(), settled.clone()),
-        );
-        let dead_letter = dead_letter.run(outgoing, undeliverable, metrics.dead_letter.clone());
-        crew.sink("dead_letter", dead_letter);
+    if let Some(sink) = parts.dead_letter {
+        routes.dead_letter = Some(dead_letter(&mut crew, sink, limit, &metrics, &settled));
     }
     crew.task("rejects", rejects::route(routes, rejected, settled.clone()));
     let sink = parts
         .sink
         .run(outgoing, rejects.clone(), metrics.sink.clone());
     crew.sink("sink", sink);
-    let intake = Intake::new(
+    let mut intake = Intake::new(
         Arc::clone(&parts.home),
         raw_sender,
         rejects,
         metrics.source.clone(),
     );
+    intake.work_in_place(in_place);
     let source = parts.source.run(intake, stop);
     crew.finish(source, &parts.home, settled, parts.shutdown_grace)
         .await
+}
+
+/// Starts the dead letter's sink; gives what goes there.
+fn dead_letter(
+    crew: &mut Crew,
+    sink: Box<dyn Sink>,
+    limit: usize,
+    metrics: &PipelineMetrics,
+    settled: &CancellationToken,
+) -> mpsc::Sender<Vec<Outgoing>> {
+    let (sender, outgoing) = mpsc::channel(limit);
+    // What the dead letter cannot take has nowhere else to go.
+    let (undeliverable, lost) = Rejects::new(limit);
+    crew.task(
+        "give_up",
+        rejects::give_up(lost, metrics.dead_letter.clone(), settled.clone()),
+    );
+    let running = sink.run(outgoing, undeliverable, metrics.dead_letter.clone());
+    crew.sink("dead_letter", running);
+    sender
 }

@@ -45,7 +45,37 @@ impl Failure {
     }
 }
 
+/// Tells a crew that something has failed, from wherever that was seen.
+pub(super) struct Alarm {
+    failure: Failure,
+    stop: CancellationToken,
+}
+
+impl Alarm {
+    /// The pipeline stops with this error, where it is the first.
+    pub(super) fn raise(&self, error: PipelineError) {
+        self.failure.keep_first(error);
+        self.stop.cancel();
+    }
+
+    /// The same for a panic that was caught in `thread`.
+    pub(super) fn raise_panic(&self, thread: &str, panic: &(dyn std::any::Any + Send)) {
+        self.raise(PipelineError::Panicked {
+            thread: thread.to_owned(),
+            message: panic_message(panic),
+        });
+    }
+}
+
 impl Crew {
+    /// For what is seen outside the crew's own threads and tasks.
+    pub(super) fn alarm(&self) -> Alarm {
+        Alarm {
+            failure: self.failure.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
     pub(super) fn new(pipeline: &str, stop: CancellationToken) -> Self {
         Self {
             pipeline: pipeline.to_owned(),

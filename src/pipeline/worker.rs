@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{
     PipelineError,
+    alone::Pace,
     order::{Keyed, Ordering},
     running::Note,
     terms::Terms,
@@ -41,11 +42,14 @@ pub(super) struct Worker {
     order: Option<Arc<Ordering>>,
     running: Note,
     terms: Arc<Terms>,
+    pace: Arc<Pace>,
     metrics: PipelineMetrics,
     cache: Option<CacheMetrics>,
     closed: [(Closed, Counter); Closed::ALL.len()],
     /// Bytes of the last batch's results: those of one pipeline are about equally long.
     bytes_last: usize,
+    /// Memory of the last batch's outputs.
+    output: Table,
 }
 
 impl Worker {
@@ -55,7 +59,7 @@ impl Worker {
         max_rows: usize,
         rejects: Rejects,
         order: Option<Arc<Ordering>>,
-        (running, terms): (Note, Arc<Terms>),
+        (running, terms, pace): (Note, Arc<Terms>, Arc<Pace>),
         metrics: PipelineMetrics,
     ) -> Self {
         Self {
@@ -68,9 +72,11 @@ impl Worker {
             running,
             cache: terms.cache.as_ref().map(|_| metrics.cache()),
             terms,
+            pace,
             closed: Closed::ALL.map(|reason| (reason, metrics.engine.closed(reason.name()))),
             metrics,
             bytes_last: 0,
+            output: Table::default(),
         }
     }
 
@@ -166,11 +172,36 @@ impl Worker {
         }
     }
 
+    /// All the work on a block that nothing can join; gives its results.
+    pub(super) fn alone(
+        &mut self,
+        raw: RawBlock,
+        engine: &mut dyn Engine,
+        desk: &Desk,
+    ) -> Result<Vec<Vec<Outgoing>>, PipelineError> {
+        let Some(Keyed { queued, .. }) = self.decode_block(raw) else {
+            return Ok(Vec::new());
+        };
+        let batch = Batch {
+            block: queued.block,
+            closed: Closed::Idle,
+            since: queued.since,
+        };
+        let (rows, started) = (batch.block.rows(), Instant::now());
+        let parts = self.run_batch(batch, engine)?;
+        let ran = Instant::now();
+        let parts = parts.into_iter().map(|part| self.encode_part(part));
+        let parts = parts.filter(|results| !results.is_empty()).collect();
+        desk.ran(rows, ran.duration_since(started), ran.elapsed());
+        Ok(parts)
+    }
+
     fn decode_block(&mut self, mut raw: RawBlock) -> Option<Keyed> {
         let terms = Arc::clone(&self.terms);
         let core = terms.core();
         raw.messages = terms.in_time(raw.messages, &self.rejects);
         let started = Instant::now();
+        let messages = raw.messages.len();
         let received = raw
             .messages
             .first()
@@ -178,6 +209,7 @@ impl Worker {
         let (block, keys) = self.decode(raw);
         drop(core);
         let since = Instant::now();
+        self.pace.decoded(messages, since.duration_since(started));
         self.metrics.decode.decoded(received, started, since);
         terms.decoded(block.rows(), started, since);
         (!block.records.is_empty()).then_some(Keyed {
@@ -199,7 +231,7 @@ impl Worker {
             Ok(())
         };
         let reject = |message, reject| self.rejects.reject(message, reject);
-        let empty = self.empty.empty_like();
+        let empty = self.empty.spare_like();
         let block = decode::block(&mut *self.decoder, raw.messages, empty, key, reject);
         for record in &block.records {
             if let Layout::Many { rejected } = &record.layout {
@@ -221,7 +253,7 @@ impl Worker {
             return Ok(Vec::new());
         };
         let started = Instant::now();
-        let rows = block.rows();
+        let (rows, messages) = (block.rows(), block.records.len());
         let waited = started.duration_since(batch.since);
         self.metrics.engine.formed(rows, self.max_rows, waited);
         for (reason, counter) in &self.closed {
@@ -230,14 +262,17 @@ impl Worker {
             }
         }
         self.running.begin(started);
-        let ran = isolate::run_isolated(engine, block, Table::default());
+        let output = std::mem::take(&mut self.output);
+        let ran = isolate::run_isolated(engine, block, output);
         self.running.end();
         self.running.moved(&engine.moved());
         let ran = ran?;
         if let Some(held) = engine.held() {
             self.note_held(held);
         }
-        self.metrics.engine.ran(rows, started.elapsed());
+        let took = started.elapsed();
+        self.pace.ran(messages, took);
+        self.metrics.engine.ran(rows, took);
         for (record, reason) in ran.failed {
             let reject = Reject::new(Stage::Engine, "model", reason);
             self.rejects.reject(record.message, reject);
@@ -305,6 +340,8 @@ impl Worker {
                 }
             }
         }
+        input.keep_memory();
+        self.output = output;
         (results, non_finite)
     }
 }

@@ -11,7 +11,7 @@ use super::{
     template::Template,
 };
 use crate::{
-    message::{Outcome, Reject, Stage},
+    message::{Ack, Outcome, Reject, Stage},
     nats::{Connection, PublishFailure, backoff::Seldom, scratch::Scratch},
     telemetry::metrics::SinkMetrics,
 };
@@ -95,42 +95,72 @@ struct Publishing {
 impl Publishing {
     async fn block(
         &mut self,
-        block: Vec<Outgoing>,
+        mut block: Vec<Outgoing>,
         outgoing: &mpsc::Receiver<Vec<Outgoing>>,
     ) -> Result<(), SinkError> {
         let taken = Instant::now();
-        let mut done = Vec::with_capacity(block.len());
-        let mut rest = block.into_iter();
-        while let Some(mut next) = rest.next() {
-            match self.publish(&mut next, outgoing).await {
-                Ok(()) => done.push(next),
-                Err(Problem::Reject(reject)) => self.rejects.reject(next.message, reject),
+        let count = block.len();
+        let mut rejected = Vec::new();
+        for (at, next) in block.iter_mut().enumerate() {
+            match self.publish(next, outgoing).await {
+                Ok(()) => {}
+                Err(Problem::Reject(reject)) => rejected.push((at, reject)),
                 Err(Problem::Down) => {
                     return Err(SinkError::new(format!(
                         "{} results were not published: the connection to NATS at {} is down",
-                        rest.len() + 1,
+                        count - at,
                         self.connection.server()
                     )));
                 }
             }
         }
+        // The connection's task goes first: what waits for it is the sender of a lone message.
+        tokio::task::yield_now().await;
+        self.settle(block, rejected);
+        self.metrics.confirmed(taken.elapsed());
+        Ok(())
+    }
+
+    /// Counts what is out, and says so to whoever waits for it; what was `rejected`, by its place, is not.
+    fn settle(&self, block: Vec<Outgoing>, rejected: Vec<(usize, Reject)>) {
         let now = Instant::now();
         let replies = matches!(self.address, Address::Reply(_));
-        for Outgoing {
-            message,
-            payload,
-            outcome,
-            ..
-        } in done
-        {
+        let mut rejected = rejected.into_iter().peekable();
+        // Messages that were read together are counted together.
+        let mut together: Option<(Instant, usize, usize)> = None;
+        let settled = block.into_iter().enumerate().filter_map(|(at, result)| {
+            let Outgoing {
+                message,
+                payload,
+                outcome,
+                ..
+            } = result;
+            if let Some((_, reject)) = rejected.next_if(|(place, _)| *place == at) {
+                self.rejects.reject(message, reject);
+                return None;
+            }
             // What tells a sender that its message was rejected is an answer, and no result.
             if outcome == Outcome::Done || !replies {
-                self.metrics.published(payload.len(), message.received, now);
+                together = Some(match together {
+                    Some((received, results, bytes)) if received == message.received => {
+                        (received, results + 1, bytes + payload.len())
+                    }
+                    before => {
+                        self.count(before, now);
+                        (message.received, 1, payload.len())
+                    }
+                });
             }
-            message.ack.resolve(outcome);
+            Some((message.ack, outcome))
+        });
+        Ack::resolve_all(settled);
+        self.count(together, now);
+    }
+
+    fn count(&self, together: Option<(Instant, usize, usize)>, now: Instant) {
+        if let Some((received, results, bytes)) = together {
+            self.metrics.published_many(results, bytes, received, now);
         }
-        self.metrics.confirmed(now.duration_since(taken));
-        Ok(())
     }
 
     async fn publish(
@@ -224,7 +254,10 @@ impl Address {
 
     fn of(&mut self, outgoing: &Outgoing) -> Result<Subject, Reject> {
         match self {
-            Self::Made(subjects) => subjects.render(outgoing.message.subject()),
+            Self::Made(subjects) => match subjects.fixed() {
+                Some(fixed) => Ok(fixed.clone()),
+                None => subjects.render(outgoing.message.subject()),
+            },
             Self::Reply(scratch) => match outgoing.message.reply() {
                 // The answer would be taken for an order of ours to the broker.
                 Some(reply) if reply.starts_with("$JS.") => Err(Reject::new(

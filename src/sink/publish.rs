@@ -49,6 +49,9 @@ impl Subjects {
 /// The headers as the client wants them; `None` when there are none. What a header cannot hold
 /// becomes a space, and a header without a proper name is left out.
 pub(super) fn header_map(headers: &Headers) -> Option<HeaderMap> {
+    if headers.is_empty() {
+        return None;
+    }
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let Ok(name) = name.parse::<HeaderName>() else {

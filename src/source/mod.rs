@@ -8,7 +8,12 @@ pub mod jetstream;
 pub mod nats;
 mod rejects;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use bytes::{Bytes, BytesMut};
 use crossbeam::channel::{Sender, TrySendError};
@@ -82,6 +87,18 @@ pub struct Incoming {
     pub position: Option<Arc<Position>>,
 }
 
+/// Does all the work on a block at once, in the source's task.
+pub trait Alone: std::fmt::Debug + Send {
+    /// Works on a block while nothing else is in flight.
+    ///
+    /// # Errors
+    /// The block again, where it is better left to a worker.
+    fn take(&mut self, raw: RawBlock) -> Result<(), RawBlock>;
+}
+
+/// A message with more bytes than this is never worked on in the source's task.
+pub(crate) const BYTES_ALONE_MAX: usize = COPY_BYTES_MAX;
+
 /// The source's door into the pipeline.
 #[derive(Debug)]
 pub struct Intake {
@@ -93,6 +110,8 @@ pub struct Intake {
     pending_bytes: usize,
     rejects: Rejects,
     metrics: SourceMetrics,
+    /// Never locked: it makes what is owned by one task fit to be looked at by others.
+    alone: Option<Mutex<Box<dyn Alone>>>,
 }
 
 /// Most messages in one block: enough to make a hop's cost vanish, few enough to spread over the
@@ -121,7 +140,13 @@ impl Intake {
             pending_bytes: 0,
             rejects,
             metrics,
+            alone: None,
         }
+    }
+
+    /// A message that is alone in the pipeline goes here first, where this is something.
+    pub fn work_in_place(&mut self, alone: Option<Box<dyn Alone>>) {
+        self.alone = alone.map(Mutex::new);
     }
 
     /// Says whether the source is subscribed, or its consumer there: part of readiness.
@@ -175,17 +200,26 @@ impl Intake {
         self.metrics.read(messages.len(), self.pending_bytes);
         self.pending_bytes = 0;
         let blocks = self.blocks.as_ref().ok_or_else(closed)?;
-        let number = self.number;
+        let is_alone = messages.len() == 1 && self.home.in_flight().messages == 1;
+        let mut raw = RawBlock {
+            number: self.number,
+            messages,
+        };
         self.number += 1;
-        blocks
-            .try_send(RawBlock { number, messages })
-            .map_err(|error| {
-                assert!(
-                    matches!(error, TrySendError::Disconnected(_)),
-                    "each place in this channel is backed by a credit: this is a bug"
-                );
-                closed()
-            })
+        if let Some(alone) = self.alone.as_mut().filter(|_| is_alone) {
+            let alone = alone.get_mut().unwrap_or_else(PoisonError::into_inner);
+            match alone.take(raw) {
+                Ok(()) => return Ok(()),
+                Err(back) => raw = back,
+            }
+        }
+        blocks.try_send(raw).map_err(|error| {
+            assert!(
+                matches!(error, TrySendError::Disconnected(_)),
+                "each place in this channel is backed by a credit: this is a bug"
+            );
+            closed()
+        })
     }
 
     /// Sends a message straight to the dead letter. Only while [`Intake::room`] is not 0.
@@ -198,6 +232,7 @@ impl Intake {
     /// Closes the door: the stages drain and end one after another.
     pub fn close(&mut self) {
         self.blocks = None;
+        self.alone = None;
         self.set_attached(false);
     }
 
@@ -229,7 +264,7 @@ fn closed() -> SourceError {
 }
 
 /// Moves the small parts of all messages into one allocation.
-fn pack(pending: &mut Vec<Incoming>) -> impl Iterator<Item = Incoming> {
+fn pack(pending: &mut Vec<Incoming>) -> impl Iterator<Item = Incoming> + '_ {
     let small = |bytes: &Bytes| bytes.len() <= COPY_BYTES_MAX;
     let size = pending
         .iter()
@@ -255,7 +290,7 @@ fn pack(pending: &mut Vec<Incoming>) -> impl Iterator<Item = Incoming> {
             bytes
         }
     };
-    std::mem::take(pending).into_iter().map(move |m| Incoming {
+    pending.drain(..).map(move |m| Incoming {
         ticket: m.ticket,
         subject: take(m.subject),
         reply: m.reply.map(&mut take),

@@ -120,13 +120,13 @@ impl Reading {
                 () = stop.cancelled() => break,
                 sentence = &mut fatal => return Err(SourceError::new(sentence)),
                 () = home.wait_settled() => self.settle(),
-                _ = tick.tick() => self.count_drops(&mut subscriber),
+                _ = tick.tick() => self.count_drops(&mut subscriber)?,
                 message = subscriber.next() => {
                     let Some(message) = message else {
                         return Err(SourceError::new("the client closed the subscription"));
                     };
-                    self.take(message);
-                    self.take_ready(&mut subscriber);
+                    self.take(message)?;
+                    self.take_ready(&mut subscriber)?;
                 }
             }
             self.admit()?;
@@ -148,22 +148,29 @@ impl Reading {
     }
 
     /// Takes what is there without waiting; says whether that was all.
-    fn take_ready(&mut self, subscriber: &mut Subscriber) -> bool {
+    fn take_ready(&mut self, subscriber: &mut Subscriber) -> Result<bool, SourceError> {
         for _ in 0..TURN {
             let Some(message) = ready(subscriber) else {
-                return true;
+                return Ok(true);
             };
-            self.take(message);
+            self.take(message)?;
         }
-        false
+        Ok(false)
     }
 
-    fn take(&mut self, message: Message) {
+    /// Lets a message in at once where there is credit and nobody before it.
+    fn take(&mut self, message: Message) -> Result<(), SourceError> {
         self.drops.taken += 1;
         let incoming = self.incoming(message);
-        if !self.backlog.push(incoming) {
+        if self.backlog.waiting.is_empty() && self.intake.room() > 0 {
+            self.intake.push(incoming);
+            if self.intake.is_full() {
+                self.intake.flush()?;
+            }
+        } else if !self.backlog.push(incoming) {
             self.drops.ours += 1;
         }
+        Ok(())
     }
 
     fn incoming(&mut self, message: Message) -> Incoming {
@@ -196,10 +203,10 @@ impl Reading {
         self.intake.flush()
     }
 
-    fn count_drops(&mut self, subscriber: &mut Subscriber) {
+    fn count_drops(&mut self, subscriber: &mut Subscriber) -> Result<(), SourceError> {
         let read = self.connection.messages_read();
         // Only with an empty channel is everything that was read by then taken, or dropped.
-        if self.take_ready(subscriber) {
+        if self.take_ready(subscriber)? {
             self.drops.dry(read);
         }
         let dropped = self.drops.in_all();
@@ -213,6 +220,7 @@ impl Reading {
                 "messages came faster than the pipeline takes them and were dropped; core NATS cannot hold them back, JetStream can"
             );
         }
+        Ok(())
     }
 
     /// Unsubscribes, and lets in what has been read already, for a bounded time.
@@ -222,8 +230,8 @@ impl Reading {
                 return Ok(());
             }
             while let Some(message) = subscriber.next().await {
-                self.take(message);
-                self.take_ready(&mut subscriber);
+                self.take(message)?;
+                self.take_ready(&mut subscriber)?;
                 self.admit()?;
                 self.settle();
             }

@@ -127,6 +127,8 @@ pub(crate) struct FakeEngine {
     pub(crate) takes: Duration,
     /// Rows of each run.
     pub(crate) runs: Arc<Mutex<Vec<usize>>>,
+    /// Runs that no worker did.
+    pub(crate) in_place: Arc<Mutex<usize>>,
 }
 
 impl Engine for FakeEngine {
@@ -136,6 +138,13 @@ impl Engine for FakeEngine {
         };
         assert_eq!(values.len(), input.rows, "no half row");
         self.runs.lock().unwrap().push(input.rows);
+        let thread = std::thread::current();
+        if !thread
+            .name()
+            .is_some_and(|name| name.starts_with("worker-"))
+        {
+            *self.in_place.lock().unwrap() += 1;
+        }
         std::thread::sleep(self.takes);
         let has = |value: Option<u8>| value.is_some_and(|value| values.contains(&value));
         assert!(!has(self.panics_on), "asked to panic");

@@ -27,6 +27,7 @@ struct Bench {
     replies: bool,
     max_in_flight: usize,
     max_rows: usize,
+    max_delay: Duration,
     grace: Duration,
 }
 
@@ -42,6 +43,7 @@ impl Default for Bench {
             replies: false,
             max_in_flight: 64,
             max_rows: 8,
+            max_delay: Duration::from_millis(1),
             grace: Duration::from_secs(10),
         }
     }
@@ -99,8 +101,10 @@ impl Bench {
             workers: (0..=self.engines)
                 .map(|_| (Box::new(FakeDecode) as _, Box::new(FakeEncode) as _))
                 .collect(),
+            alone: (self.max_delay.is_zero())
+                .then(|| (Box::new(FakeDecode) as _, Box::new(FakeEncode) as _)),
             table: table(),
-            batch: BatchPolicy::new(self.max_rows, Duration::from_millis(1)),
+            batch: BatchPolicy::new(self.max_rows, self.max_delay),
             terms: Terms::new("test", Meter::new(1, 2, self.max_rows, None)),
             order: None,
             engines: (0..self.engines)
@@ -139,6 +143,98 @@ async fn every_message_settles_once_and_every_result_is_right() {
     let mut expected: Vec<u8> = (1..=99).cycle().take(5000).collect();
     expected.sort_unstable();
     assert_eq!(Ran::bytes(&ran.published), expected);
+}
+
+/// One message after the other, none of which could have had company.
+fn one_at_a_time() -> Bench {
+    Bench {
+        max_in_flight: 1,
+        max_delay: Duration::ZERO,
+        ..Bench::default()
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_alone_settles_once_too() {
+    let engine = FakeEngine {
+        fails_on: Some(7),
+        ..FakeEngine::default()
+    };
+    let ran = Bench {
+        payloads: (0..=98).chain([200, 99]).collect(),
+        engine,
+        ..one_at_a_time()
+    }
+    .run(CancellationToken::new())
+    .await;
+    ran.result.as_ref().expect("ends with its input");
+    assert_eq!(ran.count(101, Outcome::Rejected), 3);
+    let expected: Vec<u8> = (1..=99).filter(|value| *value != 8).collect();
+    assert_eq!(Ran::bytes(&ran.published), expected);
+    assert_eq!(Ran::bytes(&ran.dead), [7, 99, 200]);
+}
+
+/// Only what nobody knows to be short goes through a worker.
+#[tokio::test]
+async fn a_message_that_is_alone_is_worked_on_in_the_source_s_task() {
+    let engine = FakeEngine::default();
+    let in_place = Arc::clone(&engine.in_place);
+    let ran = Bench {
+        payloads: (0..=98).cycle().take(2000).collect(),
+        engine,
+        ..one_at_a_time()
+    }
+    .run(CancellationToken::new())
+    .await;
+    ran.result.as_ref().expect("ends with its input");
+    let in_place = *in_place.lock().unwrap();
+    assert!((1..2000).contains(&in_place), "{in_place} of 2000");
+
+    let slow = FakeEngine {
+        takes: Duration::from_millis(1),
+        ..FakeEngine::default()
+    };
+    let in_place = Arc::clone(&slow.in_place);
+    let bench = Bench {
+        engine: slow,
+        ..one_at_a_time()
+    };
+    bench
+        .run(CancellationToken::new())
+        .await
+        .result
+        .expect("ends with its input");
+    assert_eq!(
+        *in_place.lock().unwrap(),
+        0,
+        "what takes long is a worker's work"
+    );
+}
+
+/// Whoever does the work: the batch is delivered again, and the pipeline stops.
+#[tokio::test]
+async fn a_panic_in_the_source_s_task_stops_the_pipeline() {
+    // A moment in which the machine is busy elsewhere makes a message long, and the next one a worker's.
+    for _ in 0..20 {
+        let engine = FakeEngine {
+            panics_on: Some(90),
+            ..FakeEngine::default()
+        };
+        let ran = Bench {
+            engine,
+            ..one_at_a_time()
+        }
+        .run(CancellationToken::new())
+        .await;
+        let messages = ran.outcomes.lock().unwrap().len();
+        assert_eq!(ran.count(messages, Outcome::Retry { after: None }), 1);
+        match ran.result.as_ref().expect_err("a panic is fatal") {
+            PipelineError::Panicked { thread, .. } if thread == "source" => return,
+            PipelineError::Panicked { thread, .. } if thread.starts_with("worker-") => {}
+            other => panic!("{other}"),
+        }
+    }
+    panic!("twenty times a worker did the work");
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ fn busy(share: Share, outcomes: &Outcomes) -> Parts {
         workers: (0..3)
             .map(|_| (Box::new(FakeDecode) as _, Box::new(FakeEncode) as _))
             .collect(),
+        alone: None,
         table: table(),
         batch: BatchPolicy::new(8, Duration::ZERO),
         terms: Terms {

@@ -3,8 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::telemetry::metrics::Handle;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +80,7 @@ impl Ran {
 /// Runs stretches of load.
 pub(super) struct Course {
     drive: Arc<Drive>,
-    metrics: PrometheusHandle,
+    metrics: Handle,
     /// The pipeline, which should not end before we do.
     running: JoinHandle<Result<(), Failure>>,
     stop: CancellationToken,
@@ -93,7 +93,7 @@ impl Course {
     /// A course that takes about this long.
     pub(super) fn new(
         drive: Arc<Drive>,
-        metrics: PrometheusHandle,
+        metrics: Handle,
         running: JoinHandle<Result<(), Failure>>,
         stop: CancellationToken,
         (time, most_in_flight): (Duration, usize),
@@ -269,7 +269,6 @@ impl Course {
         }
         let all = self.drive.standing().after;
         let seen = self.drive.take_seen();
-        self.metrics.run_upkeep();
         self.bar
             .inc(u64::try_from(load.time.as_millis()).unwrap_or_default());
         if seen.lost > 0 {

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +20,7 @@ use crate::{
         self, Parts,
         build::{self, BuildError},
     },
+    telemetry::metrics::Handle,
 };
 
 /// Messages and results are in memory.
@@ -30,7 +30,7 @@ use crate::{
 pub(super) async fn memory(
     plan: &Plan,
     sample: Sample,
-    metrics: PrometheusHandle,
+    metrics: Handle,
     time: Duration,
 ) -> Result<Found, Failure> {
     let stop = stop_on_signal()?;
@@ -57,7 +57,7 @@ pub(super) async fn memory(
 pub(super) async fn nats(
     plan: &Plan,
     sample: Sample,
-    metrics: PrometheusHandle,
+    metrics: Handle,
     (time, server): (Duration, &ServerOptions),
 ) -> Result<(Found, String), Failure> {
     let stop = stop_on_signal()?;

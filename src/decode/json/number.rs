@@ -4,12 +4,12 @@ use super::scan::{Scan, Scanner};
 use crate::decode::rules::{Number, exact_integer};
 
 /// Every power of ten that a double holds exactly. A constant would be copied for each look-up.
-static POWERS_OF_TEN: [f64; 23] = [
+pub(super) static POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 /// The power of ten by which up to eight more digits shift the mantissa.
-static SMALL_POWERS: [u64; 9] = [
+pub(super) static SMALL_POWERS: [u64; 9] = [
     1,
     10,
     100,
@@ -128,16 +128,24 @@ impl<'a> Scanner<'a> {
 }
 
 /// The number of digits that begin here, counted up to eight, and their value; `None` near the
-/// end of the text.
+/// end of the text, and where there is no digit.
 #[inline]
 fn up_to_eight_digits(bytes: &[u8], at: usize) -> Option<(usize, u64)> {
-    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
+    up_to_eight(u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?))
+}
+
+/// The number of digits that begin this piece of text, and their value; `None` where there is none.
+#[inline]
+pub(super) fn up_to_eight(word: u64) -> Option<(usize, u64)> {
     let digits = word ^ 0x3030_3030_3030_3030;
     // The lowest marked byte is the first that is no digit; marks above it may be false.
     let marks = (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
     let count = marks.trailing_zeros() / 8;
+    if count == 0 {
+        return None;
+    }
     // What follows the digits is shifted out, and zeros come in before them.
-    let digits = digits.checked_shl(64 - 8 * count).unwrap_or(0);
+    let digits = digits << (64 - 8 * count);
     // Pairs, then fours, then all eight.
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
@@ -201,8 +209,8 @@ impl Token<'_> {
         if self.lost {
             return self.integer_of_many_digits();
         }
-        let magnitude = if self.mantissa == 0 {
-            0
+        let magnitude = if self.mantissa == 0 || self.exponent == 0 {
+            self.mantissa
         } else {
             let power = 10_u64.checked_pow(self.exponent.unsigned_abs())?;
             if self.exponent >= 0 {

@@ -117,7 +117,7 @@ fn joined(pieces: Vec<(&mut Series, usize)>, from: &[usize]) -> Result<Series, E
         let piece = std::mem::replace(piece, Series::new(piece.values.dtype(), Vec::new()));
         match &mut all {
             None => all = Some(piece),
-            Some(all) if all.shape == piece.shape => all.values.append(piece.values),
+            Some(all) if all.shape == piece.shape => all.values.append(&piece.values),
             Some(all) => {
                 let words = format!(
                     "an output has rows of shape {:?} after rows of shape {:?}",

@@ -3,12 +3,15 @@
 //! Handles are made once per stage and recorded into per block, never looked up by name on the
 //! data path. Histograms have buckets (a summary cannot be added up over processes).
 
+mod handle;
+mod histogram;
 mod recorder;
 
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
+pub use handle::{Handle, Recorder};
 pub use recorder::install;
 use recorder::{
     ARRIVALS, BATCH_FILL, BATCH_ROWS, BATCH_WAIT, BATCHES, CACHE_BYTES, CACHE_HITS, CACHE_MISSES,
@@ -272,9 +275,15 @@ pub struct SinkMetrics {
 impl SinkMetrics {
     /// One result is out: its bytes, and when its message was read.
     pub fn published(&self, bytes: usize, received: Instant, now: Instant) {
-        self.results.increment(1);
+        self.published_many(1, bytes, received, now);
+    }
+
+    /// Results are out whose messages were read together: how many, and their bytes in all.
+    pub fn published_many(&self, results: usize, bytes: usize, received: Instant, now: Instant) {
+        self.results.increment(results as u64);
         self.bytes.increment(bytes as u64);
-        self.end_to_end.record(now.duration_since(received));
+        let took = now.duration_since(received);
+        self.end_to_end.record_many(took, results);
     }
 
     /// A block of results was confirmed this long after the sink got it.

@@ -1,20 +1,21 @@
 //! Every metric of the program: names, help texts and buckets.
 
 use metrics::{Unit, gauge};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::handle::{Handle, Recorder};
 
 /// Buckets for times, in seconds: from a lone message through a small model to a stuck sink.
-pub(super) const SECONDS_BUCKETS: [f64; 19] = [
+pub(super) static SECONDS_BUCKETS: [f64; 19] = [
     0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
     2.0, 5.0, 10.0, 30.0, 60.0,
 ];
 /// Buckets for rows in a batch.
-pub(super) const ROWS_BUCKETS: [f64; 15] = [
+pub(super) static ROWS_BUCKETS: [f64; 15] = [
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0,
     16384.0,
 ];
 /// Buckets for how full a batch was, 1 being `max_rows`.
-pub(super) const FILL_BUCKETS: [f64; 8] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+pub(super) static FILL_BUCKETS: [f64; 8] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 
 pub(super) const MESSAGES: &str = "forebay_messages_total";
 pub(super) const MESSAGE_BYTES: &str = "forebay_message_bytes_total";
@@ -184,21 +185,25 @@ const GAUGES: &[(&str, &str)] = &[
     (BUILD_INFO, "1; labels say which version this is"),
 ];
 
+/// The buckets of a histogram of this name.
+pub(super) fn bounds(name: &str) -> &'static [f64] {
+    match name {
+        BATCH_ROWS => &ROWS_BUCKETS,
+        BATCH_FILL => &FILL_BUCKETS,
+        _ => &SECONDS_BUCKETS,
+    }
+}
+
 /// Makes this process's recorder, and gives the handle that renders `/metrics`.
 ///
 /// # Errors
 /// There is one already.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let handle = builder()?.install_recorder()?;
+pub fn install() -> Result<Handle, metrics::SetRecorderError<Recorder>> {
+    let recorder = Recorder::new();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)?;
     describe();
     Ok(handle)
-}
-
-fn builder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Full(BATCH_ROWS.to_owned()), &ROWS_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Full(BATCH_FILL.to_owned()), &FILL_BUCKETS)
 }
 
 /// Gives every metric its help text.
@@ -233,7 +238,7 @@ mod tests {
 
     /// Touches every metric and renders them.
     fn rendered() -> String {
-        let recorder = builder().expect("the buckets are right").build_recorder();
+        let recorder = Recorder::new();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             describe();

@@ -85,6 +85,7 @@ impl Ordered {
             name: "ordered".to_owned(),
             source: Box::new(source),
             workers: (0..ENGINES + 2).map(|_| codecs()).collect(),
+            alone: None,
             table: Table {
                 rows: 0,
                 series: vec![Series::new(Dtype::I64, vec![])],
