@@ -76,6 +76,7 @@ pub(crate) fn runtime() -> Best {
             source: ModelSource::file(model()),
             when: None,
             device: forebay::engine::Device::Cpu,
+            accuracy: forebay::engine::Accuracy::default(),
             inputs: vec![InputSpec {
                 columns: vec![ColumnRef::Field(0)],
                 shape: vec![FEATURES],
