@@ -165,7 +165,7 @@ impl Case {
 impl Kind {
     fn whole(self, random: &mut Random) -> i64 {
         match self {
-            Self::Below(most) => ((random.number() + 1.0) / 2.0 * most as f64) as i64,
+            Self::Below(most) => random.below(most) as i64,
             Self::Ones | Self::Numbers => 1,
         }
     }

@@ -130,7 +130,7 @@ fn made_up(element: Element, shape: Vec<usize>, name: &str, random: &mut Random)
             Element::Bool => bytes.push(u8::from(number < 0.0)),
             other => {
                 let mut cell = vec![0; other.bits() / 8];
-                cell[0] = ((number + 1.0) / 2.0 * most) as u8;
+                cell[0] = (f64::midpoint(number, 1.0) * most) as u8;
                 bytes.extend(cell);
             }
         }

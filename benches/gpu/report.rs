@@ -70,7 +70,7 @@ fn markdown(all: &Value, verified: &Value, sanitize: &[&str]) -> String {
     }
     text += "\n## Aims\n\n| what | aim | measured |\n|---|--:|--:|\n";
     for (what, aim, measured) in aims(all) {
-        let measured = measured.map_or_else(|| "not measured".to_owned(), |it| number(it));
+        let measured = measured.map_or_else(|| "not measured".to_owned(), number);
         writeln!(text, "| {what} | {} | {measured} |", number(aim)).unwrap();
     }
     text += "\n## The engine\n\n| model | rows in a batch | workers | rows/s | batch p50 µs | p99 µs |\n|---|--:|--:|--:|--:|--:|\n";

@@ -1,6 +1,14 @@
 //! Models of well-known shapes with made-up weights: what they compute means nothing, how much of what they compute is
 //! that of the models they are named after. Written as PyTorch's exporter writes them.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "sizes are small, and made up here"
+)]
+
 use forebay::{
     contract::Dtype,
     graph::{Attr, GraphBuilder, Value, proto::Model},
@@ -23,6 +31,11 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
+    /// A whole number from 0, below `most`.
+    pub(crate) fn below(&mut self, most: usize) -> usize {
+        (f64::midpoint(self.number(), 1.0) * most as f64) as usize
     }
 }
 
@@ -385,11 +398,7 @@ pub(crate) fn trees(count: usize, depth: usize, features: usize) -> Model {
         ("nodes_nodeids", ints(&|_, node| node)),
         (
             "nodes_featureids",
-            Attr::Ints(
-                nodes()
-                    .map(|_| ((random.number() + 1.0) / 2.0 * features as f64) as i64)
-                    .collect(),
-            ),
+            Attr::Ints(nodes().map(|_| signed(random.below(features))).collect()),
         ),
         (
             "nodes_values",

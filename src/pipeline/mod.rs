@@ -170,6 +170,14 @@ impl std::fmt::Debug for Parts {
 /// The first fatal failure of any room. Messages that were in flight are delivered again where
 /// the source can.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), PipelineError> {
+    let places = Arc::clone(&parts.running.places);
+    let ended = run_rooms(parts, stop).await;
+    // It may wait for a device for a moment.
+    drop(tokio::task::spawn_blocking(move || places.end()).await);
+    ended
+}
+
+async fn run_rooms(parts: Parts, stop: CancellationToken) -> Result<(), PipelineError> {
     let limit = parts.home.limit().messages;
     let (rejects, rejected) = Rejects::new(limit);
     let mut crew = Crew::new(&parts.name, stop.clone());

@@ -63,6 +63,12 @@ impl Places {
         inner.watch();
     }
 
+    /// Looks after no device any more, and waits until none is called.
+    pub fn end(&self) {
+        let canaries = std::mem::take(&mut self.inner().canaries);
+        drop(canaries);
+    }
+
     /// Why a device that is in use cannot serve; `None` where all can, as far as is known.
     pub fn trouble(&self) -> Option<String> {
         let inner = self.inner();

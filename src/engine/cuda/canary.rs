@@ -5,7 +5,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,9 @@ use super::{
 const EVERY: Duration = Duration::from_secs(5);
 /// A kernel of a model may take its time, and the canary waits behind it; longer than this nothing should.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a run that is under way is waited for when nobody watches any more. The driver must not be called while the process
+/// ends, and a device that hangs must not keep the process.
+const GRACE: Duration = Duration::from_secs(2);
 /// Numbers that it writes: a few blocks.
 const COUNT: u32 = 4096;
 const BYTES: usize = COUNT as usize * 4;
@@ -27,6 +30,7 @@ const BYTES: usize = COUNT as usize * 4;
 pub struct Canary {
     device: usize,
     shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// What is wrong with a GPU.
@@ -41,7 +45,7 @@ pub enum Trouble {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    ended: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +53,10 @@ struct State {
     /// When the run that is under way began.
     since: Option<Instant>,
     failed: Option<String>,
+    /// Nobody watches any more.
     ended: bool,
+    /// The driver is not called any more.
+    gone: bool,
 }
 
 impl Shared {
@@ -66,11 +73,19 @@ impl Canary {
         let watch = Arc::clone(&shared);
         let started = thread::Builder::new()
             .name(format!("canary-{device}"))
-            .spawn(move || run_often(device, &watch));
-        if let Err(error) = started {
+            .spawn(move || {
+                run_often(device, &watch);
+                watch.state().gone = true;
+                watch.changed.notify_all();
+            });
+        let thread = started.map_err(|error| {
             shared.state().failed = Some(format!("no thread can be started: {error}"));
+        });
+        Self {
+            device,
+            shared,
+            thread: thread.ok(),
         }
-        Self { device, shared }
     }
 
     /// What is wrong with the device; `None` where it computes, as far as is known.
@@ -96,8 +111,24 @@ impl Canary {
 
 impl Drop for Canary {
     fn drop(&mut self) {
-        self.shared.state().ended = true;
-        self.shared.ended.notify_all();
+        let mut state = self.shared.state();
+        state.ended = true;
+        self.shared.changed.notify_all();
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(state, GRACE, |state| !state.gone);
+        let gone = waited.unwrap_or_else(PoisonError::into_inner).0.gone;
+        // It has nothing left to do, or hangs in the driver.
+        if gone && thread.join().is_err() {
+            tracing::error!(
+                "the thread that looks after cuda:{} panicked; this is a bug in forebay",
+                self.device
+            );
+        }
     }
 }
 
@@ -126,7 +157,7 @@ fn run_often(device: usize, shared: &Shared) {
             if left.is_zero() {
                 break;
             }
-            let waited = shared.ended.wait_timeout(state, left);
+            let waited = shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.ended {
@@ -194,7 +225,11 @@ mod tests {
         let shared = Arc::<Shared>::default();
         let begun = Instant::now();
         shared.state().since = Some(begun);
-        let canary = Canary { device: 1, shared };
+        let canary = Canary {
+            device: 1,
+            shared,
+            thread: None,
+        };
         assert_eq!(canary.trouble_at(begun + PATIENCE), None);
         assert_eq!(
             canary.trouble_at(begun + Duration::from_secs(20)),

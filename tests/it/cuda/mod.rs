@@ -9,4 +9,4 @@ mod operators;
 mod optimized;
 mod products;
 mod ring;
-mod shapes;
+mod well_known;

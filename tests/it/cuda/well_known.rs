@@ -95,7 +95,7 @@ fn cases() -> Vec<(&'static str, Model, Vec<(String, Value<Raw>)>)> {
 fn models_of_well_known_shapes_give_what_they_give_on_the_cpu() {
     for seed in 0..SEEDS {
         let outcome = fake_cuda::run(
-            "cuda::shapes::case_shapes",
+            "cuda::well_known::case_shapes",
             &[("FAKE_SEED", &seed.to_string())],
         );
         assert!(outcome.passed, "seed {seed}: {outcome:?}");
