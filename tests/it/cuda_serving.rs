@@ -1,7 +1,7 @@
 //! A pipeline on a GPU, by the driver that stands for one, while it serves: what it says of where its models run.
 
 use crate::support::{
-    eventually, fake_cuda, program::Program, program::forebay, server::NatsServer,
+    connect, eventually, fake_cuda, program::Program, program::forebay, server::NatsServer,
 };
 
 /// mlp30 over core NATS, one row a batch; beside `device` there may be more keys.
@@ -38,9 +38,7 @@ impl Serving {
 
     /// Sends so many rows, and waits for as many results.
     async fn score(&self, count: u64) {
-        let client = async_nats::connect(self.server.url())
-            .await
-            .expect("connected");
+        let client = connect(&self.server.url()).await.client().clone();
         let rows = crate::engine::folder("tests/data/models/mlp30/rows.jsonl");
         let rows = std::fs::read_to_string(rows).expect("read");
         for row in rows.lines().cycle().take(count.try_into().expect("few")) {

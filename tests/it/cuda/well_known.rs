@@ -32,6 +32,10 @@ const ENCODER: Encoder = Encoder {
     tokens: 9,
 };
 
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "any number of single precision does"
+)]
 fn numbers(random: &mut Random, name: &str, shape: &[usize]) -> (String, Value<Raw>) {
     let shape = [&[ROWS], shape].concat();
     let count = shape.iter().product();
@@ -61,8 +65,11 @@ fn wholes(name: &str, of: impl Fn(usize, usize) -> usize) -> (String, Value<Raw>
     (name.to_owned(), Value::Tensor(raw))
 }
 
+/// What a model is given, by name.
+type Fed = Vec<(String, Value<Raw>)>;
+
 /// Each with its name and what it is given.
-fn cases() -> Vec<(&'static str, Model, Vec<(String, Value<Raw>)>)> {
+fn cases() -> Vec<(&'static str, Model, Fed)> {
     let mut random = Random::new(3);
     let mut numbers = |name, shape: &[usize]| vec![numbers(&mut random, name, shape)];
     vec![
