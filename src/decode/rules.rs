@@ -105,6 +105,21 @@ impl Rules {
         self.float(f64::from(narrow), value).map(|()| narrow)
     }
 
+    /// Whether all these numbers are good for an f32 field. None is left out once one is bad: so several are looked
+    /// at together.
+    pub(super) fn all_f32(&self, values: &[f32]) -> bool {
+        if matches!(self.allowed, Allowed::Floats(_)) {
+            return values
+                .iter()
+                .all(|value| self.f32(f64::from(*value)).is_ok());
+        }
+        let [least, most] = self.floats;
+        values.iter().fold(true, |good, value| {
+            let value = f64::from(*value);
+            good & (value >= least) & (value <= most)
+        })
+    }
+
     /// Checks a number for an f64 field.
     #[inline]
     pub(super) fn f64(&self, value: f64) -> Result<f64, Breach> {
