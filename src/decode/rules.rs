@@ -107,6 +107,10 @@ impl Rules {
 
     /// Whether all these numbers are good for an f32 field. None is left out once one is bad: so several are looked
     /// at together.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "without a branch, several are compared at once"
+    )]
     pub(super) fn all_f32(&self, values: &[f32]) -> bool {
         if matches!(self.allowed, Allowed::Floats(_)) {
             return values

@@ -126,7 +126,9 @@ impl Inner {
         let metrics = PipelineMetrics::new(&plan.name);
         let mut engines = golden_rows(plan, engines(plan).await?).await?;
         // What moved in the golden rows is where it is; that is told below.
-        engines.iter_mut().for_each(|engine| drop(engine.moved()));
+        for engine in &mut engines {
+            drop(engine.moved());
+        }
         let hosts = hosts(plan)?;
         let running = Running::new();
         let demanded = (plan.engine.steps.iter()).flat_map(|step| step.device.gpus());
