@@ -2,12 +2,12 @@
 //!
 //! `cargo bench --bench end_to_end` starts a nats-server, and then measures in turns, several rounds each: a bare
 //! async-nats echo, a hand-written single-threaded loop (async-nats, serde, ort), and the release binary of forebay, with
-//! a small MLP on 30-feature JSON rows; then forebay with 64 rows in each message, beside decoding and ONNX Runtime alone;
-//! then what it takes while nothing comes. All are processes of their own; so is the load generator, and it is the same
-//! for all. Absolute figures depend on the machine; the ratios are what counts. It prints Markdown.
+//! a small MLP on 30-feature JSON rows; then forebay and the echo with 64 rows in each message, beside decoding and ONNX
+//! Runtime alone; then what it takes while nothing comes. All are processes of their own; so is the load generator, and
+//! it is the same for all. Absolute figures depend on the machine; the ratios are what counts. It prints Markdown.
 //!
-//! `-- --quick` takes one short round; `-- --soak 5000000` sends that many messages and prints the resident memory of
-//! forebay on the way.
+//! `-- --quick` takes one short round; `-- --lists` only the messages with many rows; `-- --soak 5000000` sends that many
+//! messages and prints the resident memory of forebay on the way.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -50,6 +50,10 @@ fn main() {
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(5_000_000),
         ),
+        Some("--lists") => {
+            println!("{}; {}", machine(), broker());
+            many_rows(&Server::start(&[]), 7, Duration::from_secs(2));
+        }
         Some("--quick") => all(1, Duration::from_secs(2)),
         _ => all(7, Duration::from_secs(4)),
     }
@@ -76,18 +80,32 @@ struct Measured {
 }
 
 fn measure(server: &Server, target: &Target, time: Duration) -> Measured {
-    let load = load(server, target, Payload::Row);
-    // Warm: connections, caches, the clock of the processor.
-    load.run(WINDOW, Duration::from_millis(500));
-    let before = processor_seconds(target.id());
-    let flood = load.run(WINDOW, time);
-    let used = processor_seconds(target.id()) - before;
-    let alone = load.run(1, time / 2);
+    let flood = flood(server, target, Payload::Row, time);
+    let alone = load(server, target, Payload::Row).run(1, time / 2);
     Measured {
-        messages_per_second: flood.messages_per_second,
-        processor_us: used * 1e6 / flood.messages as f64,
         p50_us: alone.p50_us,
         p99_us: alone.p99_us,
+        ..flood
+    }
+}
+
+/// Only the flood, whose times say how long its window is.
+fn flood(server: &Server, target: &Target, payload: Payload, time: Duration) -> Measured {
+    let window = match payload {
+        Payload::Row => WINDOW,
+        Payload::List | Payload::Tensor => WINDOW_OF_LISTS,
+    };
+    let load = load(server, target, payload);
+    // Warm: connections, caches, the clock of the processor.
+    load.run(window, Duration::from_millis(500));
+    let before = processor_seconds(target.id());
+    let ran = load.run(window, time);
+    let used = processor_seconds(target.id()) - before;
+    Measured {
+        messages_per_second: ran.messages_per_second,
+        processor_us: used * 1e6 / ran.messages as f64,
+        p50_us: ran.p50_us,
+        p99_us: ran.p99_us,
     }
 }
 
@@ -159,37 +177,48 @@ fn one_row(server: &Server, rounds: usize, time: Duration) {
     println!("Resident memory of forebay after the floods: {resident:.0} MiB.\n");
 }
 
-/// 64 rows in a message, beside what decoding and the model alone take on one thread.
+/// 64 rows in a message, beside what decoding and the model alone take on one thread, and beside the bare echo: with
+/// broker and load generator on the same few cores, moving the bytes may be what takes longest.
 fn many_rows(server: &Server, rounds: usize, time: Duration) {
     println!("64 rows in each message:\n");
     println!(
-        "| | rows/s | decoding and ONNX Runtime alone, rows/s | of that | its CPU, µs a row |\n|---|--:|--:|--:|--:|"
+        "| | rows/s | decoding and ONNX Runtime alone, rows/s | of that | bare echo of such messages, rows/s | of that | its CPU, µs a row | the echo's |\n|---|--:|--:|--:|--:|--:|--:|--:|"
     );
     for (name, job, payload) in [
         ("JSON lists", Job::Json, Payload::List),
         ("raw tensors", Job::Tensor, Payload::Tensor),
     ] {
-        let target = Target::forebay(server, job);
-        let load = load(server, &target, payload);
-        load.run(WINDOW_OF_LISTS, Duration::from_millis(500));
-        let (mut rates, mut limits, mut parts, mut used) = (vec![], vec![], vec![], vec![]);
-        for _ in 0..rounds {
-            let before = processor_seconds(target.id());
-            let ran = load.run(WINDOW_OF_LISTS, time);
-            let seconds = processor_seconds(target.id()) - before;
-            let limit = 1.0 / (alone::decoding(payload) + 1.0 / alone::runtime().rows_per_second);
-            let rate = ran.messages_per_second * payload.rows() as f64;
-            rates.push(rate);
-            limits.push(limit);
-            parts.push(rate / limit);
-            used.push(seconds * 1e6 / (ran.messages as f64 * payload.rows() as f64));
+        let targets = [Target::forebay(server, job), Target::echo(server)];
+        let mut ran: [Vec<Measured>; 2] = [vec![], vec![]];
+        let mut limits = Vec::new();
+        for round in 0..rounds {
+            for turn in 0..2 {
+                let at = (round + turn) % 2;
+                ran[at].push(flood(server, &targets[at], payload, time));
+            }
+            let alone = alone::decoding(payload) + 1.0 / alone::runtime().rows_per_second;
+            limits.push(1.0 / alone);
         }
+        let rows = payload.rows() as f64;
+        let rates = |at: usize| {
+            ran[at]
+                .iter()
+                .map(move |one| one.messages_per_second * rows)
+        };
+        let used = |at: usize| ran[at].iter().map(move |one| one.processor_us / rows);
+        let of = |others: Vec<f64>| {
+            let pairs = rates(0).zip(others);
+            spread(pairs.map(|(own, other)| own / other).collect(), 2)
+        };
         println!(
-            "| {name} | {} | {} | {} | {} |",
-            spread(rates, 0),
-            spread(limits, 0),
-            spread(parts, 2),
-            spread(used, 2)
+            "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+            spread(rates(0).collect(), 0),
+            spread(limits.clone(), 0),
+            of(limits),
+            spread(rates(1).collect(), 0),
+            of(rates(1).collect()),
+            spread(used(0).collect(), 2),
+            spread(used(1).collect(), 2),
         );
     }
     println!();

@@ -84,24 +84,6 @@ impl Column {
         each_type!(self, values => values.truncate(len));
     }
 
-    /// Cuts off and returns the elements from `at` on.
-    ///
-    /// # Panics
-    /// When `at` is past the end.
-    #[must_use]
-    pub fn split_off(&mut self, at: usize) -> Self {
-        match self {
-            Self::F32(values) => Self::F32(values.split_off(at)),
-            Self::F64(values) => Self::F64(values.split_off(at)),
-            Self::I32(values) => Self::I32(values.split_off(at)),
-            Self::I64(values) => Self::I64(values.split_off(at)),
-            Self::U8(values) => Self::U8(values.split_off(at)),
-            Self::Bool(values) => Self::Bool(values.split_off(at)),
-            Self::String(values) => Self::String(values.split_off(at)),
-            Self::Bytes(values) => Self::Bytes(values.split_off(at)),
-        }
-    }
-
     /// Appends a copy of all elements of `other`.
     ///
     /// # Panics

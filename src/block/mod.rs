@@ -107,24 +107,22 @@ impl Table {
         self.rows = self.rows.min(rows);
     }
 
-    /// Cuts off and returns the rows from `at` on.
+    /// Cuts off and returns the rows from `at` on, in memory that was kept where there is some.
     ///
     /// # Panics
     /// When `at` is past the end.
     #[must_use]
     pub fn split_off(&mut self, at: usize) -> Self {
-        let series = self
-            .series
-            .iter_mut()
-            .map(|series| Series {
-                values: series.values.split_off(at * series.width()),
-                shape: series.shape.clone(),
-                present: None,
-            })
-            .collect();
-        let rows = self.rows - at;
+        let mut rest = self.spare_like();
+        for (to, from) in rest.series.iter_mut().zip(&mut self.series) {
+            let start = at * from.width();
+            to.values
+                .extend_from(&from.values, start..from.values.len());
+            from.values.truncate(start);
+        }
+        rest.rows = self.rows - at;
         self.rows = at;
-        Self { rows, series }
+        rest
     }
 
     /// Appends all rows of `other`, which has the same series.

@@ -77,16 +77,6 @@ macro_rules! pieces {
                 self.ends.truncate(len);
             }
 
-            pub(super) fn split_off(&mut self, at: usize) -> Self {
-                let start = self.start(at);
-                let all = self.all.split_off(start);
-                let mut ends = self.ends.split_off(at);
-                for end in &mut ends {
-                    *end -= start;
-                }
-                Self { all, ends }
-            }
-
             pub(super) fn append(&mut self, other: &Self) {
                 let offset = self.all.len();
                 self.all.$push(&other.all);
@@ -99,9 +89,11 @@ macro_rules! pieces {
             }
 
             pub(super) fn extend_from(&mut self, other: &Self, elements: std::ops::Range<usize>) {
-                for index in elements {
-                    self.push(other.get(index).unwrap_or_default());
-                }
+                let (first, last) = (other.start(elements.start), other.start(elements.end));
+                let offset = self.all.len();
+                self.all.$push(&other.all[first..last]);
+                let ends = other.ends[elements].iter();
+                self.ends.extend(ends.map(|end| end - first + offset));
             }
         }
     };

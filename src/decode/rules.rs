@@ -105,6 +105,25 @@ impl Rules {
         self.float(f64::from(narrow), value).map(|()| narrow)
     }
 
+    /// Whether all these numbers are good for an f32 field. None is left out once one is bad: so several are looked
+    /// at together.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "without a branch, several are compared at once"
+    )]
+    pub(super) fn all_f32(&self, values: &[f32]) -> bool {
+        if matches!(self.allowed, Allowed::Floats(_)) {
+            return values
+                .iter()
+                .all(|value| self.f32(f64::from(*value)).is_ok());
+        }
+        let [least, most] = self.floats;
+        values.iter().fold(true, |good, value| {
+            let value = f64::from(*value);
+            good & (value >= least) & (value <= most)
+        })
+    }
+
     /// Checks a number for an f64 field.
     #[inline]
     pub(super) fn f64(&self, value: f64) -> Result<f64, Breach> {

@@ -117,8 +117,9 @@ pub struct Intake {
 /// Most messages in one block: enough to make a hop's cost vanish, few enough to spread over the
 /// decoders.
 const BLOCK_MESSAGES_MAX: usize = 256;
-/// A block is sent on once it has this many bytes.
-const BLOCK_BYTES_MAX: usize = 1 << 20;
+/// A block is sent on once it has this many bytes: where a message has many rows, its columns are then small enough
+/// to be kept for the next block. With 1 MiB they were not, and each block's were fresh pages.
+const BLOCK_BYTES_MAX: usize = 256 << 10;
 /// Payloads up to this size are copied out of the client's 64 KiB read buffer, which one waiting
 /// payload would otherwise keep alive whole.
 const COPY_BYTES_MAX: usize = 16 << 10;
