@@ -2,7 +2,8 @@
 
 /// Two loads this close together are one.
 const CLOSE: f64 = 1.04;
-/// Where nothing was sustained yet, the next load is this part of the last one.
+/// Where nothing was sustained yet, the next load is this part of the last one, and of that the one behind it, and so on: a
+/// machine that others slow down may carry a fraction of what it did a moment ago.
 const DOWN: f64 = 0.9;
 /// Where everything was, it is this much of it.
 const UP: f64 = 1.08;
@@ -14,6 +15,8 @@ pub(super) struct Search {
     failed: Option<f64>,
     first: f64,
     left: u32,
+    /// Loads that were not sustained.
+    failures: i32,
 }
 
 impl Search {
@@ -24,6 +27,7 @@ impl Search {
             failed: None,
             first,
             left: tries,
+            failures: 0,
         }
     }
 
@@ -34,7 +38,7 @@ impl Search {
         }
         match (self.sustained, self.failed) {
             (None, None) => Some(self.first),
-            (None, Some(failed)) => Some(failed * DOWN),
+            (None, Some(failed)) => Some(failed * DOWN.powi(self.failures)),
             (Some(sustained), None) => Some(sustained * UP),
             (Some(sustained), Some(failed)) if failed / sustained <= CLOSE => None,
             (Some(sustained), Some(failed)) => Some((sustained * failed).sqrt()),
@@ -48,6 +52,7 @@ impl Search {
             self.sustained = Some(self.sustained.map_or(load, |known| known.max(load)));
         } else {
             self.failed = Some(self.failed.map_or(load, |known| known.min(load)));
+            self.failures += 1;
         }
     }
 
