@@ -8,6 +8,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 mod exit;
+mod figures;
 pub mod latency;
 pub mod new;
 mod output;

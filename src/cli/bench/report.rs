@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{drive::Seen, plot, replicas::Replicas, stages::Stages};
+use crate::cli::figures;
 
 /// Everything that was found out.
 #[derive(Debug, Serialize)]
@@ -197,22 +198,14 @@ pub(super) fn three_digits(number: f64) -> String {
     }
 }
 
-/// 1234567 as `1,234,567`.
+/// 1234567.2 as `1,234,567`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "counts and rates are small and not negative"
 )]
 pub(super) fn grouped(number: f64) -> String {
-    let digits = (number.round() as u64).to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    figures::grouped(number.round() as u64)
 }
 
 #[cfg(test)]

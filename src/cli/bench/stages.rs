@@ -4,6 +4,8 @@ use std::{fs, ops::Sub, time::Duration};
 
 use serde::Serialize;
 
+use crate::cli::figures::samples;
+
 /// Sums over a time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Sums {
@@ -35,11 +37,8 @@ impl Sums {
 
     fn parse(metrics: &str) -> Self {
         let mut sums = Self::default();
-        for line in metrics.lines().filter(|line| !line.starts_with('#')) {
-            let Some((series, value)) = line.rsplit_once(' ') else {
-                continue;
-            };
-            let sum = match series.split('{').next().unwrap_or_default() {
+        for (name, value) in samples(metrics) {
+            let sum = match name {
                 "forebay_decode_seconds_sum" => &mut sums.decode,
                 "forebay_inference_seconds_sum" => &mut sums.engine,
                 "forebay_encode_seconds_sum" => &mut sums.encode,
@@ -47,7 +46,7 @@ impl Sums {
                 "forebay_batch_rows_count" => &mut sums.batches,
                 _ => continue,
             };
-            *sum += value.parse::<f64>().unwrap_or_default();
+            *sum += value;
         }
         sums
     }

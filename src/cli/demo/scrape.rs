@@ -8,6 +8,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::cli::figures::samples;
+
 /// More than any number of metrics takes.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
 
@@ -33,11 +35,7 @@ impl Numbers {
     /// Reads them from the text format of Prometheus.
     pub(super) fn parse(text: &str) -> Self {
         let mut numbers = Self::default();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let Some((series, value)) = line.rsplit_once(' ') else {
-                continue;
-            };
-            let name = series.split('{').next().unwrap_or_default();
+        for (name, value) in samples(text) {
             let sum = match name {
                 "forebay_batch_rows_sum" => &mut numbers.rows,
                 "forebay_batch_rows_count" => &mut numbers.batches,
@@ -45,7 +43,7 @@ impl Numbers {
                 "forebay_rejects_total" | "forebay_row_rejects_total" => &mut numbers.rejected,
                 _ => continue,
             };
-            *sum += value.parse::<f64>().unwrap_or_default();
+            *sum += value;
         }
         numbers
     }

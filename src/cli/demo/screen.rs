@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{score::Score, scrape::Numbers};
 use crate::cli::{
     Failure,
+    figures::grouped,
     output::{Output, Reader},
     send::milliseconds,
 };
@@ -185,19 +186,6 @@ fn batch(numbers: &Numbers) -> String {
 )]
 fn rounded(number: f64) -> String {
     grouped(number.round() as u64)
-}
-
-/// 1234567 as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

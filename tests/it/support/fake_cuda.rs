@@ -192,6 +192,17 @@ pub(crate) struct Outcome {
     pub(crate) report: serde_json::Value,
 }
 
+impl Outcome {
+    /// What it said in lines that begin with `- `; fails where a test failed, or something was done that no program may do.
+    pub(crate) fn lines(&self) -> String {
+        assert!(self.passed, "{self:?}");
+        assert_eq!(self.report["violations"], serde_json::json!([]));
+        let lines = self.stdout.lines();
+        let lines: Vec<&str> = lines.filter_map(|line| line.strip_prefix("- ")).collect();
+        lines.join("\n")
+    }
+}
+
 /// Runs an ignored test of this binary in a process of its own, whose driver is the fake; without cuBLASLt, unless the environment
 /// says otherwise.
 pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
