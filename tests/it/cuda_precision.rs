@@ -22,6 +22,8 @@ impl Place {
             case,
         };
         let case = place.case_folder();
+        // By a short name: a message with a line of the file is the same wherever the project lies.
+        fs::copy(case.join("model.onnx"), place.at("model.onnx")).unwrap();
         // Results come in any order.
         let mut rows = String::new();
         for (id, mut row) in lines(&case.join("rows.jsonl")).into_iter().enumerate() {
@@ -31,9 +33,8 @@ impl Place {
         fs::write(place.at("rows.jsonl"), rows).unwrap();
         let text = format!(
             "name: p\nsource: {{ file: {{ path: rows.jsonl }} }}\nsink: {{ file: {{ path: out.jsonl }} }}\n\
-             models: {{ m: {{ path: {}, workers: 2{options} }} }}\nbatch: {{ max_rows: 8 }}\n\
-             encode: {{ json: {{ pass: [id] }} }}\n",
-            case.join("model.onnx").display()
+             models: {{ m: {{ path: model.onnx, workers: 2{options} }} }}\nbatch: {{ max_rows: 8 }}\n\
+             encode: {{ json: {{ pass: [id] }} }}\n"
         );
         fs::write(place.at("pipeline.yaml"), text).unwrap();
         place
