@@ -1,15 +1,13 @@
 //! The load generator: keeps a window of messages in flight and counts what comes back.
 
-use std::{
-    collections::VecDeque,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{process::Command, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
 
-use crate::peers::FEATURES;
+use crate::{
+    peers::FEATURES,
+    wire::{Messages, Wire},
+};
 
 /// Rows in a message that has many.
 pub(crate) const LIST: usize = 64;
@@ -114,80 +112,20 @@ pub(crate) fn main(args: &[String]) {
         .into_iter()
         .find(|payload| payload.name() == args[5])
         .unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let ran = runtime.block_on(generate(
-        &args[0],
-        [&args[1], &args[2]],
-        payload,
-        window,
-        time,
-    ));
-    println!(
-        "{} {} {} {}",
-        ran.messages, ran.messages_per_second, ran.p50_us, ran.p99_us
-    );
-}
-
-async fn generate(
-    url: &str,
-    [input, output]: [&str; 2],
-    payload: Payload,
-    window: usize,
-    time: Duration,
-) -> Ran {
-    let client = async_nats::ConnectOptions::new()
-        .subscription_capacity(1 << 20)
-        .connect(url)
-        .await
-        .unwrap();
-    let mut results = client.subscribe(output.to_owned()).await.unwrap();
-    client.flush().await.unwrap();
-    let rows = payload.all();
-    let (mut sent, mut received) = (0usize, 0u64);
-    let mut in_flight = VecDeque::with_capacity(window);
-    let mut times = Vec::new();
-    let start = Instant::now();
-    while start.elapsed() < time || !in_flight.is_empty() {
-        while in_flight.len() < window && start.elapsed() < time {
-            in_flight.push_back(Instant::now());
-            client
-                .publish(input.to_owned(), rows[sent % rows.len()].clone())
-                .await
-                .unwrap();
-            sent += 1;
-            if sent.is_multiple_of(64) && results.next().now_or_never().is_some() {
-                received += 1;
-                times.extend(in_flight.pop_front().map(|since: Instant| since.elapsed()));
-            }
-        }
-        if in_flight.is_empty() {
-            break;
-        }
-        let mut next = tokio::time::timeout(Duration::from_secs(10), results.next())
-            .await
-            .expect("a result within 10 s: one was lost");
-        while next.is_some() {
-            received += 1;
-            times.extend(in_flight.pop_front().map(|since: Instant| since.elapsed()));
-            next = results.next().now_or_never().flatten();
-        }
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    assert_eq!(sent as u64, received, "as many results as messages");
-    times.sort_unstable();
+    let messages = Messages::new(&args[1], &payload.all(), false);
+    let mut seen = Wire::connect(&args[0], &args[2]).flood(&messages, window, time);
+    seen.latencies.sort_unstable();
     let at = |part: f64| {
-        let index = ((times.len() - 1) as f64 * part) as usize;
-        times[index].as_secs_f64() * 1e6
+        let index = ((seen.latencies.len() - 1) as f64 * part) as usize;
+        seen.latencies[index].as_secs_f64() * 1e6
     };
-    Ran {
-        messages: received,
-        messages_per_second: received as f64 / seconds,
-        p50_us: at(0.5),
-        p99_us: at(0.99),
-    }
+    let received = seen.latencies.len();
+    println!(
+        "{received} {} {} {}",
+        received as f64 / seen.seconds,
+        at(0.5),
+        at(0.99)
+    );
 }
 
 /// 30 features as JSON, numbers as Python prints them.

@@ -23,6 +23,9 @@ mod peers;
 #[allow(dead_code, reason = "shared with another benchmark")]
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "shared with another benchmark")]
+#[path = "../support/wire.rs"]
+mod wire;
 
 use std::time::{Duration, Instant};
 

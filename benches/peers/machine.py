@@ -150,6 +150,13 @@ class Broker:
     def has_reader(self, subject: str) -> bool:
         return '"subscriptions_list"' in get("{}/subsz?subs=1&test={}".format(self.monitor, subject))
 
+    def wait_until_nobody_reads(self, subject: str) -> None:
+        until = time.monotonic() + 10
+        while self.has_reader(subject):
+            if time.monotonic() > until:
+                raise Problem("something still reads {} from the broker".format(subject))
+            time.sleep(0.02)
+
 
 def python_with(name: str, cache: Path) -> Path:
     """A Python with the packages of requirements/NAME.txt, made once for each content of that file."""

@@ -26,10 +26,11 @@ async def main(model: str, url: str, source: str, sink: str) -> None:
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     connection = await nats.connect(url)
     waiting = []
+    subscription = None  # the first message may be here before `subscribe` has returned
 
     async def on_message(message: "nats.aio.msg.Msg") -> None:
         waiting.append(orjson.loads(message.data))
-        if subscription.pending_msgs and len(waiting) < MOST:
+        if subscription and subscription.pending_msgs and len(waiting) < MOST:
             return
         rows = np.array([[row[field] for field in FIELDS] for row in waiting], dtype=np.float32)
         scores = session.run(["score"], {"X": rows})[0]

@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -172,6 +173,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each flood")
     parser.add_argument("--only", action="append", help="measure this program alone (may be repeated)")
     args = parser.parse_args()
+    # Whoever stops this with a signal must not leave servers behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         programs = built(args.cargo)
         cache = args.cache.resolve()

@@ -95,10 +95,16 @@ def pipeline(model: str, url: str, source: str, sink: str, port: int) -> str:
 def over_nats(name: str, how: str, command: List[str], broker: Broker, score: Optional[Callable] = of_json) -> Target:
     """A program that reads one subject and answers on another, which are the last of its arguments."""
     source, sink = name + ".in", name + ".out"
+
+    def start(folder: Path, _: str) -> Process:
+        # The broker may not have noticed yet that the one before is gone: it would be taken for this one.
+        broker.wait_until_nobody_reads(source)
+        return Process(name, [*command, broker.url, source, sink], folder / (name + ".log"))
+
     return Target(
         name,
         how,
-        lambda folder, _: Process(name, [*command, broker.url, source, sink], folder / (name + ".log")),
+        start,
         lambda: broker.has_reader(source),
         ["nats", broker.url, source, sink],
         OVER_NATS,

@@ -22,13 +22,18 @@
 )]
 
 mod http;
-mod nats;
 mod rows;
 mod ticks;
+#[path = "../../support/wire.rs"]
+mod wire;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rows::Form;
+use wire::{Messages, Seen, Wire};
 
 /// What is asked of a run.
 #[derive(Clone, Copy)]
@@ -51,13 +56,6 @@ impl Load {
     pub(crate) fn all(&self) -> Option<u64> {
         Some((self.rate? * self.time.as_secs_f64()) as u64)
     }
-}
-
-/// What a run saw.
-#[derive(Default)]
-pub(crate) struct Seen {
-    pub(crate) latencies: Vec<Duration>,
-    pub(crate) seconds: f64,
 }
 
 fn main() {
@@ -108,14 +106,24 @@ enum Target {
 impl Target {
     async fn check(&self, count: usize) -> Vec<Vec<u8>> {
         match self {
-            Self::Nats(url, input, output) => nats::check(url, input, output, count).await,
+            Self::Nats(url, input, output) => {
+                let messages = Messages::new(input, &rows::numbered(), true);
+                Wire::connect(url, output).one_by_one(&messages, count)
+            }
             Self::Http(address, path, form) => http::check(address, path, *form, count).await,
         }
     }
 
     async fn run(&self, load: Load) -> Seen {
         match self {
-            Self::Nats(url, input, output) => nats::run(url, input, output, load).await,
+            Self::Nats(url, input, output) => {
+                let messages = Messages::new(input, &rows::numbered(), true);
+                let mut wire = Wire::connect(url, output);
+                match load.rate {
+                    None => wire.flood(&messages, load.in_flight, load.time),
+                    Some(rate) => wire.at_a_rate(&Arc::new(messages), rate, load.time),
+                }
+            }
             Self::Http(address, path, form) => http::run(address, path, *form, load).await,
         }
     }

@@ -1,13 +1,9 @@
 //! The rows, and the forms in which they are sent.
 
-use bytes::{Bytes, BytesMut};
+use crate::wire::FIRST_NUMBER;
 
 const ROWS: usize = 997;
 const FEATURES: usize = 30;
-/// Numbers of messages have as many digits as this, so that one can be written over another.
-pub(crate) const FIRST_ID: u64 = 1_000_000_000;
-const ID: &[u8] = b"\"id\":";
-const ID_DIGITS: usize = 10;
 
 /// What the body of a request looks like.
 #[derive(Clone, Copy, PartialEq)]
@@ -47,34 +43,9 @@ fn values() -> Vec<Vec<String>> {
 }
 
 /// Rows as JSON objects with an id, to be sent over NATS again and again under other ids.
-pub(crate) struct Messages(Vec<Bytes>);
-
-impl Messages {
-    pub(crate) fn new() -> Self {
-        let rows = values().into_iter();
-        Self(
-            rows.map(|row| object(&row, Some(FIRST_ID)).into())
-                .collect(),
-        )
-    }
-
-    /// The message with this number, which stands in it.
-    pub(crate) fn get(&self, number: u64) -> Bytes {
-        let row = &self.0[number as usize % self.0.len()];
-        let mut message = BytesMut::from(&row[..]);
-        let start = 1 + ID.len();
-        let digits = (FIRST_ID + number).to_string();
-        message[start..start + ID_DIGITS].copy_from_slice(digits.as_bytes());
-        message.freeze()
-    }
-}
-
-/// The number of the message that this answers, where it says so.
-pub(crate) fn number_in(answer: &[u8]) -> Option<u64> {
-    let found = answer.windows(ID.len()).position(|bytes| bytes == ID)?;
-    let digits = answer[found + ID.len()..].trim_ascii_start();
-    let text = std::str::from_utf8(digits.get(..ID_DIGITS)?).ok()?;
-    text.parse::<u64>().ok()?.checked_sub(FIRST_ID)
+pub(crate) fn numbered() -> Vec<Vec<u8>> {
+    let rows = values().into_iter();
+    rows.map(|row| object(&row, Some(FIRST_NUMBER))).collect()
 }
 
 fn object(row: &[String], id: Option<u64>) -> Vec<u8> {
