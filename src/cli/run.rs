@@ -109,31 +109,32 @@ pub async fn serve(
     metrics: Handle,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let mut background = JoinSet::new();
+    let facts = Arc::new(http::Facts {
+        metrics,
+        pipelines: plans
+            .iter()
+            .map(|plan| http::Place::starting(&plan.name))
+            .collect(),
+        hung_after: http::HUNG_AFTER,
+    });
+    // First of all: models take their time to load, and a broker may be away. Whoever restarts what does not answer
+    // must be answered meanwhile.
+    let _background = listen(plans, &facts).await?;
     let mut built = Vec::new();
-    for plan in plans {
+    for (plan, place) in plans.iter().zip(&facts.pipelines) {
         let one = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             one = pipeline::build::build(plan) => one,
         };
-        built.push(one.map_err(|error| RunError::Build {
+        let one = one.map_err(|error| RunError::Build {
             pipeline: plan.name.clone(),
             error,
-        })?);
+        })?;
+        place.status.get_or_init(|| one.status.clone());
+        built.push(one);
     }
     share_cores(plans, &mut built);
-    let facts = Arc::new(http::Facts {
-        metrics,
-        pipelines: built.iter().map(|one| one.status.clone()).collect(),
-        hung_after: http::HUNG_AFTER,
-    });
-    let addresses: BTreeSet<_> = plans.iter().filter_map(|plan| plan.http).collect();
-    for address in addresses {
-        let listener = http::bind(address).await.map_err(RunError::Http)?;
-        tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving /metrics, /healthz and /readyz");
-        background.spawn(http::serve(listener, Arc::clone(&facts)));
-    }
     let mut running = JoinSet::new();
     for one in built {
         let (name, stop) = (one.parts.name.clone(), stop.child_token());
@@ -155,6 +156,18 @@ pub async fn serve(
         }
     }
     first
+}
+
+/// Answers on every address of the plans, until the set is dropped.
+async fn listen(plans: &[Plan], facts: &Arc<http::Facts>) -> Result<JoinSet<()>, RunError> {
+    let mut background = JoinSet::new();
+    let addresses: BTreeSet<_> = plans.iter().filter_map(|plan| plan.http).collect();
+    for address in addresses {
+        let listener = http::bind(address).await.map_err(RunError::Http)?;
+        tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving /metrics, /healthz and /readyz");
+        background.spawn(http::serve(listener, Arc::clone(facts)));
+    }
+    Ok(background)
 }
 
 /// Where several pipelines run, each has its share of the cores.

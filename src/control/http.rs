@@ -1,6 +1,12 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 
-use std::{collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http_body_util::Full;
 use hyper::{
@@ -23,11 +29,32 @@ use crate::{pipeline::Status, telemetry::metrics::Handle};
 pub struct Facts {
     /// Renders all metrics.
     pub metrics: Handle,
-    /// Every pipeline of the process.
-    pub pipelines: Vec<Status>,
+    /// Every pipeline of the process, those that are still starting too.
+    pub pipelines: Vec<Place>,
     /// A batch that is in the models for longer than this is not expected back; [`HUNG_AFTER`],
     /// but for tests.
     pub hung_after: Duration,
+}
+
+/// A pipeline that starts: it has a place here from the beginning, so that whoever watches the process is answered while
+/// a large model loads or the broker is away.
+#[derive(Debug)]
+pub struct Place {
+    /// The name of the pipeline.
+    pub name: String,
+    /// How it is, once it is there.
+    pub status: OnceLock<Status>,
+}
+
+impl Place {
+    /// For a pipeline that is about to start.
+    #[must_use]
+    pub fn starting(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            status: OnceLock::new(),
+        }
+    }
 }
 
 /// How long a batch may be in the models before `/healthz` says that the process should be
@@ -39,9 +66,12 @@ impl Facts {
     fn not_ready(&self) -> Vec<String> {
         self.pipelines
             .iter()
-            .filter_map(|status| {
-                let reason = status.not_ready()?;
-                Some(format!("{}: {reason}", status.name))
+            .filter_map(|place| {
+                let reason = match place.status.get() {
+                    Some(status) => status.not_ready()?,
+                    None => "is starting".to_owned(),
+                };
+                Some(format!("{}: {reason}", place.name))
             })
             .collect()
     }
@@ -50,9 +80,9 @@ impl Facts {
     fn hung(&self) -> Vec<String> {
         self.pipelines
             .iter()
-            .filter_map(|status| {
-                let reason = status.hung(self.hung_after)?;
-                Some(format!("pipeline `{}`: {reason}", status.name))
+            .filter_map(|place| {
+                let reason = place.status.get()?.hung(self.hung_after)?;
+                Some(format!("pipeline `{}`: {reason}", place.name))
             })
             .collect()
     }
@@ -65,7 +95,7 @@ impl Facts {
         }
         match path {
             "/metrics" => {
-                for status in &self.pipelines {
+                for status in self.pipelines.iter().filter_map(|place| place.status.get()) {
                     status.refresh_gauges();
                 }
                 let body = self.metrics.render();
@@ -185,7 +215,10 @@ mod tests {
         let status = Status::new("x", home, Arc::clone(&running), gauges, Vec::new());
         let mut facts = Facts {
             metrics: recorder.handle(),
-            pipelines: vec![status],
+            pipelines: vec![Place {
+                name: "x".to_owned(),
+                status: status.into(),
+            }],
             hung_after: Duration::ZERO,
         };
         let running_seconds = |facts: &Facts| {

@@ -22,6 +22,25 @@ const ROWS: u64 = 20_000;
 /// Results that the output takes in.
 const FULL: i64 = 10;
 
+/// Whoever restarts what does not answer must be answered while the program still waits for its server.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_healthy_and_not_ready_before_it_has_met_the_server() {
+    let mut server = NatsServer::start(&[]);
+    let _streams = Streams::income(&server).await;
+    server.kill();
+    let mut program = Program::run(&example("income/pipeline.yaml"), &server.url());
+    program
+        .wait_for("it serves", |program| program.address().is_some())
+        .await;
+    assert_eq!(program.get("/healthz"), (200, "ok\n".to_owned()));
+    let not_ready = "not ready\nincome: is starting\n".to_owned();
+    assert_eq!(program.get("/readyz"), (503, not_ready));
+    assert_eq!(program.status("/metrics"), 200);
+    server.restart();
+    program.ready().await;
+    program.stop().await;
+}
+
 /// The stream `SCORES`, which takes no more than `most`.
 fn scores(most: i64) -> stream::Config {
     stream::Config {
