@@ -76,6 +76,11 @@ pub trait Engine: Send {
         Vec::new()
     }
 
+    /// What the rows that ran on the CPU too have shown since this was last asked.
+    fn compared(&mut self) -> Vec<Compared> {
+        Vec::new()
+    }
+
     /// What is held of earlier rows, where anything is.
     fn held(&self) -> Option<Held> {
         None
@@ -95,6 +100,19 @@ pub fn load(spec: &EngineSpec, fields: &[Field]) -> Result<Box<dyn Engine>, Mode
         None => engine,
         Some(state) => Box::new(Stateful::new(engine, spec, state.clone(), fields.len())),
     })
+}
+
+/// What it gave to run rows of one step on the CPU too.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared {
+    /// Counted from 0.
+    pub step: usize,
+    /// Rows that were compared.
+    pub rows: u64,
+    /// Of these, how many were off by more than the tolerance.
+    pub beyond: u64,
+    /// The largest difference, as a part of the largest fraction of its output in the batch; 1 where anything else differs.
+    pub difference: f64,
 }
 
 /// Why an engine could not run a batch.

@@ -1,6 +1,6 @@
 //! What products of matrices are multiplied as on a GPU, and how far results may be off for that.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use super::cuda::product::Math;
 
@@ -50,6 +50,8 @@ pub struct Accuracy {
     /// How far a fraction may be off from what the CPU gives, as a part of the largest of its output; what is usual where
     /// nothing is said.
     pub tolerance: Option<f64>,
+    /// Of so many rows that run on a GPU, one is run on the CPU too, and compared.
+    pub parity: Option<NonZeroU32>,
 }
 
 impl Accuracy {
@@ -57,6 +59,7 @@ impl Accuracy {
     pub const OF_STEPS: Self = Self {
         precision: Precision::As(Math::Single),
         tolerance: None,
+        parity: None,
     };
     /// Single precision that is summed in another order.
     const SINGLE: f64 = 1e-4;

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     engine::{
-        Moved, Placed,
+        Compared, Moved, Placed,
         cuda::canary::{Canary, Trouble},
     },
     telemetry::metrics::PipelineGauges,
@@ -29,6 +29,8 @@ struct Inner {
     /// GPUs that the file wants and nothing else.
     demanded: BTreeSet<usize>,
     canaries: BTreeMap<usize, Canary>,
+    /// The largest difference that rows of each step have shown.
+    differences: BTreeMap<usize, f64>,
 }
 
 impl Places {
@@ -61,6 +63,19 @@ impl Places {
             inner.count(*step, to, true);
         }
         inner.watch();
+    }
+
+    /// Rows of one engine ran on the CPU too.
+    pub fn compared(&self, all: &[Compared]) {
+        let mut inner = self.inner();
+        for compared in all {
+            let largest = inner.differences.entry(compared.step).or_default();
+            *largest = largest.max(compared.difference);
+            let largest = *largest;
+            if let (Some(gauges), Some(model)) = (&inner.gauges, inner.models.get(compared.step)) {
+                gauges.compared(model, compared, largest);
+            }
+        }
     }
 
     /// Looks after no device any more, and waits until none is called.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::places::Places;
-use crate::engine::Moved;
+use crate::engine::{Compared, Moved};
 
 /// The runs of a pipeline's models that are under way.
 #[derive(Debug)]
@@ -81,6 +81,13 @@ impl Note {
     pub fn moved(&self, moves: &[Moved]) {
         if !moves.is_empty() {
             self.places.moved(moves);
+        }
+    }
+
+    /// Rows of an engine ran on the CPU too.
+    pub fn compared(&self, all: &[Compared]) {
+        if !all.is_empty() {
+            self.places.compared(all);
         }
     }
 }

@@ -266,6 +266,7 @@ impl Worker {
         let ran = isolate::run_isolated(engine, block, output);
         self.running.end();
         self.running.moved(&engine.moved());
+        self.running.compared(&engine.compared());
         let ran = ran?;
         if let Some(held) = engine.held() {
             self.note_held(held);

@@ -31,7 +31,13 @@ mod create_streams;
 #[cfg(target_os = "linux")]
 mod cuda;
 mod cuda_kernels;
+#[cfg(target_os = "linux")]
+mod cuda_memory;
 mod cuda_models;
+#[cfg(target_os = "linux")]
+mod cuda_parity;
+#[cfg(target_os = "linux")]
+mod cuda_place;
 #[cfg(target_os = "linux")]
 mod cuda_precision;
 mod cuda_serving;

@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{
-    At, Count, Devices, FilePath, Named, OneOrMany, PrecisionName, Tolerance, TypeName,
+    At, Count, Devices, FilePath, Named, OneIn, OneOrMany, PrecisionName, Tolerance, TypeName,
     route::Nothing,
 };
 use crate::contract::Scalar;
@@ -147,6 +147,9 @@ pub(in crate::config) struct Model {
     /// How far a fraction may be off on a GPU from what the CPU gives for made-up rows, as a part of the
     /// largest of its output; 0.0001 for `fp32` and 0.001 for the others where left out.
     pub(in crate::config) tolerance: Option<Tolerance>,
+    /// How many of the rows that run on a GPU are run on the CPU too while it serves, and compared: `1/10000` is one in ten
+    /// thousand. Metrics say how far they are off (`forebay_parity_difference`).
+    pub(in crate::config) parity: Option<OneIn>,
     /// Engine threads, each with its own copy of the model; half of the CPU cores where left out, and as many as
     /// there are GPUs in `device` at least.
     pub(in crate::config) workers: Option<At<Count>>,

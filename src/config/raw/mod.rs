@@ -3,6 +3,7 @@
 //!
 //! Variants are one-key mappings and nothing is flattened: so every mistake has a position.
 
+mod accuracy;
 mod batch;
 mod flow;
 mod measure;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::{
+    accuracy::{OneIn, PrecisionName, Tolerance},
     batch::{Batch, Cache, Capacity, DeadlineFrom, Priority},
     flow::{
         Decode, Density, Encode, Field, Model, RecordEncode, ScalarValue, TensorDecode,
@@ -31,8 +33,8 @@ pub(super) use self::{
     state::{State, StateValue},
     step::{Feed, Step},
     value::{
-        BrokerName, Devices, FilePath, Listen, OrderKey, PipelineName, PrecisionName, Subject,
-        SubjectTemplate, Tolerance, TypeName, Url,
+        BrokerName, Devices, FilePath, Listen, OrderKey, PipelineName, Subject, SubjectTemplate,
+        TypeName, Url,
     },
 };
 

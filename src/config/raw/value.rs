@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     config::report::{clipped, listed, nearest},
     contract::Dtype,
-    engine::{Device, Gpus, Precision},
+    engine::{Device, Gpus},
     graph::params::OneOrMany,
     sink::template::Template,
 };
@@ -42,6 +42,7 @@ macro_rules! text {
         }
     };
 }
+pub(super) use text;
 
 /// A pipeline's name.
 #[derive(Debug)]
@@ -282,69 +283,6 @@ impl Serialize for Devices {
     }
 }
 
-/// What products of matrices are multiplied as on a GPU.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::config) struct PrecisionName(pub(in crate::config) Precision);
-text!(PrecisionName, { "type": "string", "enum": ["auto", "fp32", "tf32", "fp16", "bf16"] });
-
-impl PrecisionName {
-    fn parse(text: &str) -> Result<Self, String> {
-        Precision::parse(text).map(Self).ok_or_else(|| {
-            let meant = match text.to_ascii_lowercase().as_str() {
-                "single" | "float32" | "f32" | "float" => Some("fp32"),
-                "half" | "float16" | "f16" => Some("fp16"),
-                "bfloat16" => Some("bf16"),
-                _ => None,
-            };
-            let meant = meant.map(|name| format!("did you mean `{name}`?"));
-            with_help(
-                format!(
-                    "there is no precision `{}`; there are {}",
-                    clipped(text),
-                    listed(Precision::names())
-                ),
-                meant.or_else(|| nearest(text, Precision::names())),
-            )
-        })
-    }
-}
-
-impl Serialize for PrecisionName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-/// How far a fraction may be off, as a part of something.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::config) struct Tolerance(pub(in crate::config) f64);
-
-impl<'de> Deserialize<'de> for Tolerance {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let part = f64::deserialize(deserializer)?;
-        if part > 0.0 && part < 1.0 {
-            return Ok(Self(part));
-        }
-        Err(de::Error::custom(
-            "a tolerance is a part like 1e-3: above 0 and below 1",
-        ))
-    }
-}
-
-impl JsonSchema for Tolerance {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Tolerance".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 })
-    }
-}
-
 /// An address to listen on.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct Listen(pub(in crate::config) SocketAddr);
@@ -365,7 +303,7 @@ impl Listen {
     }
 }
 
-fn with_help(message: String, help: Option<String>) -> String {
+pub(super) fn with_help(message: String, help: Option<String>) -> String {
     match help {
         Some(help) => format!("{message}\n{help}"),
         None => message,

@@ -132,6 +132,7 @@ fn more_of_model(model: &Model) -> Vec<(&'static str, String)> {
         .filter(|precision| *precision != Precision::Auto)
         .map(|precision| ("precision", precision.to_string()));
     let tolerance = (model.tolerance).map(|part| ("tolerance", yaml::float(part.0)));
+    let parity = (model.parity).map(|one| ("parity", one.to_string()));
     let axes = model.batch_axis.as_ref().map(|axes| {
         let axes = axes.0.iter();
         let axes = axes.map(|(name, axis)| (name.value.as_str(), axis.value.0));
@@ -146,10 +147,12 @@ fn more_of_model(model: &Model) -> Vec<(&'static str, String)> {
     });
     let outputs = model.output_units.as_ref();
     let outputs = outputs.map(|units| ("output_units", flow(&texts(&units.0))));
-    [precision, tolerance, constants, axes, inputs, outputs]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        precision, tolerance, parity, constants, axes, inputs, outputs,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn texts(named: &[(At<String>, At<String>)]) -> BTreeMap<&str, &str> {

@@ -6,7 +6,7 @@
 //! - `mixing` finds out whether a model's rows depend on each other
 //! - `feed` is what feeds one input: `gather` turns columns into tensors, `front` runs what was taken off a graph on the
 //!   way (`lookup` is what it looks up), `trim` leaves out padding; `collect` turns outputs into series
-//! - [`CpuEngine`] runs the steps
+//! - [`CpuEngine`] runs the steps; `sampling` runs some rows of a GPU's again, to compare
 //! - [`raw`] runs a model as it is, to check it
 //! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
 
@@ -25,12 +25,14 @@ pub(super) mod on_gpu;
 pub mod optimized;
 mod parity;
 pub mod raw;
+mod sampling;
 mod step;
 mod trim;
 
 use self::{feed::Taken, step::Step};
 use super::{
-    Engine, EngineError, EngineSpec, ModelError, Moved, OutputRef, Placed, state::StateValue,
+    Compared, Engine, EngineError, EngineSpec, ModelError, Moved, OutputRef, Placed,
+    state::StateValue,
 };
 pub use crate::graph::hints::Width;
 use crate::{
@@ -185,6 +187,13 @@ impl Engine for CpuEngine {
             })
         });
         moved.collect()
+    }
+
+    fn compared(&mut self) -> Vec<Compared> {
+        let steps = self.steps.iter_mut().enumerate();
+        steps
+            .filter_map(|(number, step)| step.sampling.as_mut()?.found(number))
+            .collect()
     }
 }
 

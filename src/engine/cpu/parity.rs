@@ -206,7 +206,7 @@ fn furthest(expected: &Column, found: &Column, limit: f64) -> Option<(f64, usize
     }
 }
 
-fn shown(column: &Column, at: usize) -> String {
+pub(super) fn shown(column: &Column, at: usize) -> String {
     fn of<T: ToString>(values: &[T], at: usize) -> Option<String> {
         values.get(at).map(ToString::to_string)
     }

@@ -11,6 +11,7 @@ use super::{
     load::load,
     model::Model,
     on_gpu::{self, OnGpu, Wanted},
+    sampling::Sampling,
     trim::{self, Trim},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) struct Step {
     when: Option<Condition>,
     /// Runs the model in place of its session, where it runs on a GPU.
     gpu: Option<OnGpu>,
+    /// Runs some of the GPU's rows in the session too.
+    pub(super) sampling: Option<Sampling>,
     /// Where it runs.
     pub(super) placed: Placed,
     /// Where it ran before, until that is told.
@@ -101,9 +104,12 @@ impl Step {
             accuracy: spec.accuracy,
         };
         let (gpu, placed) = on_gpu::place(&mut model, spec.device, &asked)?;
+        let sampling = (gpu.as_ref().zip(spec.accuracy.parity))
+            .map(|(gpu, every)| Sampling::new(every, gpu.limit, &results));
         Ok(Self {
             model,
             feeds,
+            sampling,
             wanted,
             results,
             options,
@@ -173,8 +179,9 @@ impl Step {
         if let Some(groups) = trim.and_then(|trim| trim.groups(&self.feeds, from, rows)) {
             return self.run_groups(from, &groups, max_rows);
         }
-        // The buckets of a GPU go up to `max_rows`.
         let most = self.model.batch.unwrap_or(max_rows);
+        // The buckets of a GPU go up to `max_rows`, where its memory has room for them.
+        let most = (self.gpu.as_ref()).map_or(most, |gpu| most.min(gpu.model.most_rows()));
         for start in (0..rows).step_by(most) {
             self.run_some(from, start..rows.min(start + most))?;
         }
@@ -224,9 +231,29 @@ impl Step {
 
     fn run_some(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         match self.run_on_gpu(from, rows.clone()) {
-            Some(ran) => ran,
+            Some(ran) => {
+                if ran.is_ok() {
+                    self.sample(from, rows);
+                }
+                ran
+            }
             None => self.run_in_session(from, rows),
         }
+    }
+
+    /// Runs one of the rows that the GPU ran in the session too, where its turn has come.
+    fn sample(&mut self, from: From<'_>, rows: Range<usize>) {
+        let Some(mut sampling) = self.sampling.take() else {
+            return;
+        };
+        if let Some(row) = sampling.next(rows) {
+            sampling.results.iter_mut().for_each(Collector::clear);
+            std::mem::swap(&mut self.results, &mut sampling.results);
+            let ran = self.run_in_session(from, row..row + 1);
+            std::mem::swap(&mut self.results, &mut sampling.results);
+            sampling.compare(&self.results, row, ran.err(), &self.model.source.path);
+        }
+        self.sampling = Some(sampling);
     }
 
     /// Runs the rows on the GPU; `None` where the session is to run them.
@@ -267,7 +294,8 @@ impl Step {
 
     fn run_in_session(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         let fed = self.model.batch.unwrap_or(rows.len());
-        if let Some(trim) = &self.trim {
+        // A GPU is fed whole rows, and a row of it that runs here too must be the same.
+        if let Some(trim) = self.trim.as_ref().filter(|_| self.gpu.is_none()) {
             let kept = trim.kept(&self.feeds, from, rows.clone());
             for (place, feed) in self.feeds.iter_mut().enumerate() {
                 if trim.cuts(place) {

@@ -124,6 +124,13 @@ impl Gpu {
         Ok(function)
     }
 
+    /// Whether some model has equal bytes on the device: [`Gpu::constant`] takes no memory for them.
+    pub(super) fn holds(&self, bytes: &[u8]) -> bool {
+        let held = lock(&self.constants);
+        let found = held.get(digest(&SHA256, bytes).as_ref());
+        found.is_some_and(|constant| constant.strong_count() > 0)
+    }
+
     /// These bytes on the device; the same memory for whoever asks for equal ones meanwhile, so that
     /// the workers and the buckets of a model share its weights.
     pub(super) fn constant(

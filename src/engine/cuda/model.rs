@@ -56,6 +56,17 @@ pub enum LoadError {
     Bug(String),
 }
 
+impl LoadError {
+    /// Whether the device has too little memory: fewer rows at once may still fit.
+    pub fn is_memory(&self) -> bool {
+        match self {
+            Self::Memory { .. } => true,
+            Self::Device(error) => error.is_out_of_memory(),
+            Self::Uncovered(_) | Self::NoAlgorithm { .. } | Self::Bug(_) => false,
+        }
+    }
+}
+
 /// Why a batch did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -219,13 +230,14 @@ impl Model {
 /// Whether the device has room for this, before any of it is taken.
 fn admit(gpu: &Gpu, plans: &[(usize, Plan)]) -> Result<(), LoadError> {
     let weights = |plan: &Plan| -> usize {
-        let constants = plan.constants.iter();
-        constants.map(|constant| constant.bytes.len()).sum()
+        // What another worker has there is shared.
+        let missing = (plan.constants.iter()).filter(|constant| !gpu.holds(&constant.bytes));
+        missing.map(|constant| constant.bytes.len()).sum()
     };
-    // Weights are shared by the buckets, and all else is used in turn.
-    let weights = plans.iter().map(|(_, plan)| weights(plan)).max();
+    // Weights are shared by the buckets too, of which the largest has the most, and all else is used in turn.
+    let weights = plans.last().map_or(0, |(_, plan)| weights(plan));
     let values = plans.iter().map(|(_, plan)| footprint(plan)).max();
-    let (weights, values) = (weights.unwrap_or(0), values.unwrap_or(0));
+    let values = values.unwrap_or(0);
     let needed = weights.saturating_add(values);
     let free = gpu.free()?;
     if needed.saturating_add(SPARE) > free {

@@ -17,7 +17,7 @@ use self::{
     store::Store,
     waves::{Waves, together},
 };
-use super::{ColumnRef, Engine, EngineError, EngineSpec, Moved, OutputRef, Placed};
+use super::{ColumnRef, Compared, Engine, EngineError, EngineSpec, Moved, OutputRef, Placed};
 use crate::{
     block::{Column, Series, Table},
     contract::{Dtype, Field, Scalar},
@@ -254,6 +254,10 @@ impl Engine for Stateful {
 
     fn moved(&mut self) -> Vec<Moved> {
         self.inner.moved()
+    }
+
+    fn compared(&mut self) -> Vec<Compared> {
+        self.inner.compared()
     }
 
     fn held(&self) -> Option<Held> {

@@ -5,6 +5,7 @@
 
 mod handle;
 mod histogram;
+mod parity;
 mod recorder;
 
 use std::time::{Duration, Instant};

@@ -51,6 +51,9 @@ pub(super) const READY: &str = "forebay_ready";
 pub(super) const STATE_KEYS: &str = "forebay_state_keys";
 pub(super) const STATE_DROPPED: &str = "forebay_state_dropped_total";
 pub(super) const STEP_INFO: &str = "forebay_step_info";
+pub(super) const PARITY_ROWS: &str = "forebay_parity_rows_total";
+pub(super) const PARITY_BEYOND: &str = "forebay_parity_rows_beyond_total";
+pub(super) const PARITY_DIFFERENCE: &str = "forebay_parity_difference";
 pub(super) const CACHE_HITS: &str = "forebay_cache_hits_total";
 pub(super) const CACHE_MISSES: &str = "forebay_cache_misses_total";
 pub(super) const CACHE_BYTES: &str = "forebay_cache_bytes";
@@ -107,6 +110,14 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         STATE_DROPPED,
         "Keys whose state was dropped, because there were too many or they were not seen for long",
+    ),
+    (
+        PARITY_ROWS,
+        "Rows that ran on a GPU and were run on the CPU too, to compare",
+    ),
+    (
+        PARITY_BEYOND,
+        "Of these, rows that were off by more than the tolerance",
     ),
     (CACHE_HITS, "Messages whose result was kept from before"),
     (CACHE_MISSES, "Messages whose result was not kept"),
@@ -176,6 +187,10 @@ const GAUGES: &[(&str, &str)] = &[
     (
         SERVICE_ROW,
         "What each row of a batch adds to that, fitted to batches of late",
+    ),
+    (
+        PARITY_DIFFERENCE,
+        "The largest difference between GPU and CPU that these rows have shown, as a part of the largest of its output",
     ),
     (READY, "1 when connected, consumer there and models warm"),
     (

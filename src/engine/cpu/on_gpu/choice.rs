@@ -9,11 +9,40 @@ use super::{
 };
 use crate::{
     engine::{
-        cuda::{gpu::Gpu, lower::Products, model::Model as CudaModel, plan::Plan, product::Math},
+        cuda::{
+            gpu::Gpu,
+            lower::Products,
+            model::{LoadError, Model as CudaModel},
+            plan::Plan,
+            product::Math,
+        },
         precision::{Accuracy, Precision},
     },
     graph::proto,
 };
+
+/// Why a model does not run on a GPU, in words.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) why: String,
+    /// The device has too little memory: fewer rows at once may still fit.
+    pub(super) memory: bool,
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self { why, memory: false }
+    }
+}
+
+impl From<LoadError> for Refused {
+    fn from(error: LoadError) -> Self {
+        Self {
+            why: error.to_string(),
+            memory: error.is_memory(),
+        }
+    }
+}
 
 /// What was chosen.
 pub(super) struct Choice {
@@ -49,7 +78,7 @@ impl Chooser<'_> {
         &mut self,
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
-    ) -> Result<Choice, String> {
+    ) -> Result<Choice, Refused> {
         let rows = planner.most();
         let own = planner.plan(optimized, rows, Products::OWN)?;
         let (single, half) = (own.launches("gemm_f32"), own.launches("gemm_f16"));
@@ -79,10 +108,9 @@ impl Chooser<'_> {
             library: library.is_ok(),
         };
         match (self.accuracy.precision, &library) {
-            (Precision::As(math @ (Math::Tf32 | Math::Bfloat)), Err(why)) => Err(format!(
-                "`precision: {}` needs cuBLASLt: {why}",
-                math.name()
-            )),
+            (Precision::As(math @ (Math::Tf32 | Math::Bfloat)), Err(why)) => {
+                Err(format!("`precision: {}` needs cuBLASLt: {why}", math.name()).into())
+            }
             (Precision::As(math), _) => Ok(Choice {
                 products: asked(math),
                 plan: planner.plan(optimized, rows, asked(math))?,
@@ -102,7 +130,7 @@ impl Chooser<'_> {
         &mut self,
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
-    ) -> Result<Choice, String> {
+    ) -> Result<Choice, Refused> {
         let rows = planner.most();
         let path = self.model.source.path.display().to_string();
         let mut best: Option<(f32, Choice)> = None;
@@ -116,7 +144,9 @@ impl Chooser<'_> {
             let time = match self.tried(rows, &plan, math) {
                 Ok(time) => time,
                 Err(why) if math == Math::Single => return Err(why),
-                Err(why) => {
+                // Another precision would find as little memory.
+                Err(refused) if refused.memory => return Err(refused),
+                Err(Refused { why, .. }) => {
                     tracing::info!(model = %path, "products are not multiplied in {}: {why}", math.name());
                     refused.push(format!("; not in {}: {why}", math.name()));
                     continue;
@@ -132,7 +162,8 @@ impl Chooser<'_> {
                 best = Some((time, choice));
             }
         }
-        let (_, mut choice) = best.ok_or("none of the precisions could be tried")?;
+        let (_, mut choice) =
+            best.ok_or_else(|| "none of the precisions could be tried".to_owned())?;
         let chosen = choice.products.math.name();
         let said = format!("products in {chosen}, the fastest within the tolerance");
         choice.said = Some(said + &refused.concat());
@@ -143,9 +174,9 @@ impl Chooser<'_> {
     ///
     /// # Errors
     /// It does not run, or what it gives is too far off; in words.
-    fn tried(&mut self, rows: usize, plan: &Plan, math: Math) -> Result<f32, String> {
+    fn tried(&mut self, rows: usize, plan: &Plan, math: Math) -> Result<f32, Refused> {
         let plans = [(rows, plan.clone())];
-        let mut on_gpu = CudaModel::load(self.gpu, &plans).map_err(|error| error.to_string())?;
+        let mut on_gpu = CudaModel::load(self.gpu, &plans)?;
         let mut near = |scale: f32, model: &mut Model| {
             let limit = self.accuracy.limit(math);
             let asked = parity::Asked { limit, scale };
@@ -159,17 +190,13 @@ impl Chooser<'_> {
         };
         if math == Math::Single {
             // Whoever loads the whole compares it, and says more.
-            return on_gpu
-                .milliseconds(self.gpu)
-                .map_err(|error| error.to_string());
+            return Ok(on_gpu.milliseconds(self.gpu).map_err(LoadError::from)?);
         }
         near(1.0, self.model)?;
         if math == Math::Half {
             // Made-up rows are small numbers; real ones may be beyond what these sixteen bits hold.
             near(LARGE, self.model).map_err(|why| format!("for large inputs, {why}"))?;
         }
-        on_gpu
-            .milliseconds(self.gpu)
-            .map_err(|error| error.to_string())
+        Ok(on_gpu.milliseconds(self.gpu).map_err(LoadError::from)?)
     }
 }

@@ -5,14 +5,19 @@ mod plans;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use choice::{Choice, Chooser};
+use choice::{Choice, Chooser, Refused};
 use plans::Planner;
 
 use super::{model::Model, parity};
 use crate::engine::{
     Device, ModelError, ModelSource, Placed,
     cuda::{
-        gpu::Gpu, lower::Products, model::Model as CudaModel, plan::Plan, probe, product::Math,
+        gpu::Gpu,
+        lower::Products,
+        model::{LoadError, Model as CudaModel},
+        plan::Plan,
+        probe,
+        product::Math,
     },
     precision::Accuracy,
 };
@@ -25,6 +30,8 @@ pub(super) struct OnGpu {
     pub(super) device: Device,
     /// The pipeline file wants it there and nowhere else.
     pub(super) demanded: bool,
+    /// How far a fraction may be off from what the CPU gives, as a part of the largest of its output.
+    pub(super) limit: f64,
     /// So that the next worker need not make them again.
     _plans: Plans,
 }
@@ -37,6 +44,8 @@ struct Planned {
     products: Products,
     /// Why products are multiplied so, where there are any.
     said: Option<String>,
+    /// Why it is not planned for as many rows as were asked for, where that is so.
+    memory: Option<String>,
 }
 
 type Plans = Arc<Planned>;
@@ -101,19 +110,20 @@ pub(super) fn place(
         return Ok((None, Placed::new(Device::Cpu, "nothing of it is needed")));
     }
     match on(number, model, wanted, demanded) {
-        Ok((gpu, plans)) => {
+        Ok((gpu, plans, parts)) => {
             let mut reason = if demanded {
                 "asked for".to_owned()
             } else {
                 "the best that there is".to_owned()
             };
-            if let Some(said) = &plans.said {
+            for said in plans.said.iter().chain(&parts) {
                 reason += &format!("; {said}");
             }
             let on_gpu = OnGpu {
                 model: gpu,
                 device,
                 demanded,
+                limit: wanted.accuracy.limit(plans.products.math),
                 _plans: plans,
             };
             Ok((Some(on_gpu), Placed::new(device, reason)))
@@ -128,13 +138,13 @@ pub(super) fn place(
     }
 }
 
-/// What is loaded, and what is said of how its products are multiplied.
+/// What is loaded, of which plans, and what is said where it takes fewer rows at once than was asked for.
 fn on(
     number: usize,
     model: &mut Model,
     there: &Wanted<'_>,
     demanded: bool,
-) -> Result<(CudaModel, Plans), String> {
+) -> Result<(CudaModel, Plans, Option<String>), String> {
     let Wanted {
         shapes,
         outputs,
@@ -143,14 +153,21 @@ fn on(
     } = *there;
     let gpu = Gpu::open(number).map_err(|error| error.to_string())?;
     let planned = shared_plans(&gpu, number, model, there)?;
-    let mut on_gpu = CudaModel::load(&gpu, &planned.plans).map_err(|error| error.to_string())?;
+    let (mut on_gpu, left_out) =
+        what_fits(&gpu, &planned.plans).map_err(|error| error.to_string())?;
+    let parts = planned.memory.as_ref().or(left_out.as_ref()).map(|why| {
+        let most = on_gpu.most_rows();
+        let path = model.source.path.display();
+        tracing::warn!(model = %path, "batches of more than {most} rows run in parts on the GPU: {why}");
+        format!("batches of more than {most} rows run in parts: {why}")
+    });
     let math = planned.products.math;
     let asked = parity::Asked {
         limit: accuracy.limit(math),
         scale: 1.0,
     };
     match parity::difference(model, &mut on_gpu, shapes, outputs, asked) {
-        Ok(None) => Ok((on_gpu, planned)),
+        Ok(None) => Ok((on_gpu, planned, parts)),
         Ok(Some(worst)) => {
             let with = match math {
                 Math::Single => String::new(),
@@ -161,11 +178,35 @@ fn on(
         Err(why) if demanded => {
             let path = model.source.path.display();
             tracing::warn!(model = %path, "the results on the GPU were not compared with those on the CPU: {why}");
-            Ok((on_gpu, planned))
+            Ok((on_gpu, planned, parts))
         }
         Err(why) => Err(format!(
             "its results there cannot be compared with those on the CPU: {why}"
         )),
+    }
+}
+
+/// Loads as many of the plans as the device's memory has room for, the smallest first; and why the others were left out.
+///
+/// # Errors
+/// Not even the smallest can be loaded: why the largest could not, where that was for want of memory.
+fn what_fits(
+    gpu: &Arc<Gpu>,
+    plans: &[(usize, Plan)],
+) -> Result<(CudaModel, Option<String>), LoadError> {
+    let mut first: Option<LoadError> = None;
+    let mut count = plans.len();
+    loop {
+        let some = plans.get(..count).unwrap_or(plans);
+        match CudaModel::load(gpu, some) {
+            Ok(model) => return Ok((model, first.map(|error| error.to_string()))),
+            Err(error) if error.is_memory() && count > 1 => {
+                first.get_or_insert(error);
+                // Every other plan is for half the rows of one.
+                count = count.saturating_sub(2).max(1);
+            }
+            Err(error) => return Err(first.unwrap_or(error)),
+        }
     }
 }
 
@@ -200,7 +241,6 @@ fn shared_plans(
 /// products are multiplied as.
 fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Planned, String> {
     let mut planner = Planner::new(model, there.shapes, there.outputs, there.max_rows)?;
-    let optimized = planner.optimized(planner.most())?;
     let mut chooser = Chooser {
         gpu,
         model,
@@ -208,14 +248,29 @@ fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Plan
         wanted: there.outputs,
         accuracy: there.accuracy,
     };
+    let mut memory = None;
+    let choice = loop {
+        let optimized = planner.optimized(planner.most())?;
+        match chooser.choose(&mut planner, &optimized) {
+            Ok(choice) => break choice,
+            Err(Refused { why, memory: true }) => {
+                let why = memory.get_or_insert(why);
+                if !planner.fewer() {
+                    return Err(std::mem::take(why));
+                }
+            }
+            Err(refused) => return Err(refused.why),
+        }
+    };
     let Choice {
         products,
         plan,
         said,
-    } = chooser.choose(&mut planner, &optimized)?;
+    } = choice;
     Ok(Planned {
         plans: planner.all(plan, products)?,
         products,
         said,
+        memory,
     })
 }

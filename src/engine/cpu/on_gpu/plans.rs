@@ -54,6 +54,14 @@ impl<'m> Planner<'m> {
         })
     }
 
+    /// Plans for half as many rows at most, where there are fewer.
+    pub(super) fn fewer(&mut self) -> bool {
+        let count = self.rows.len();
+        // Every other number is half of one.
+        self.rows.truncate(count.saturating_sub(2).max(1));
+        self.rows.len() < count
+    }
+
     /// The most rows that are planned for.
     pub(super) fn most(&self) -> usize {
         self.rows.last().copied().unwrap_or(1)
