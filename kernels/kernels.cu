@@ -16,4 +16,4 @@
 #include "rnn.cu"
 #include "pool.cu"
 #include "conv.cu"
-#include "gemm_f16.cu"
+#include "gemm_tensor.cu"

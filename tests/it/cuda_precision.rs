@@ -110,6 +110,15 @@ impl Place {
         own.filter_map(|(_, count)| count.as_u64()).sum()
     }
 
+    /// How many of them forebay's own kernels did.
+    fn own_products(&self, math: &str) -> u64 {
+        let kernel = format!("gemm_{}", math.replace("fp", "f"));
+        let report = self.report();
+        let kernels = report["kernels"].as_object().unwrap().iter();
+        let own = kernels.filter(|(name, _)| name.starts_with(&kernel));
+        own.filter_map(|(_, count)| count.as_u64()).sum()
+    }
+
     fn calls(&self, name: &str) -> u64 {
         self.report()["calls"][name].as_u64().unwrap_or(0)
     }
@@ -180,12 +189,11 @@ fn results_are_as_exact_as_the_precision() {
             assert!(off < limit, "{math}: {off}");
             assert!(place.products(math) > 0, "{math}");
         }
-        if math == "fp16" {
-            // Forebay's own kernel for that.
-            let off = place.off(&[fake_cuda::NO_LIBRARY]);
-            assert!(off < limit, "{math}: {off}");
-            assert!(place.report()["kernels"]["gemm_f16"].as_u64() > Some(0));
-        }
+        // Forebay's own kernel for that.
+        let off = place.off(&[fake_cuda::NO_LIBRARY]);
+        assert!(off < limit, "{math}: {off}");
+        assert!(place.own_products(math) > 0, "{math}");
+        assert_eq!(place.products(math), 0, "{math}");
     }
 }
 
@@ -214,6 +222,33 @@ fn where_the_library_has_no_way_or_fails_the_kernels_multiply() {
             place.report()["kernels"]["gemm_f32"].as_u64() > Some(0),
             "{fail}"
         );
+    }
+}
+
+#[test]
+fn a_kernel_that_is_faster_than_the_library_multiplies_in_its_place() {
+    for math in ["fp32", "tf32", "fp16", "bf16"] {
+        let options = format!(", device: cuda, precision: {math}, tolerance: 0.05");
+        let place = Place::new("mlp30", &options);
+        let fast = ("FAKE_OWN", "50");
+        assert!(place.off(&[fast]) < 2e-2, "{math}");
+        // The library's ran when they were measured, nine times each at most.
+        let (own, library) = (place.own_products(math), place.products(math));
+        assert!(own > 9 && library > 0, "{math}: {own} and {library}");
+        // That is kept, as the library's own are: nothing is measured, and it holds where the kernel has become slow.
+        assert!(place.off(&[("FAKE_OWN", "300")]) < 2e-2, "{math}");
+        assert_eq!(place.calls("cublasLtMatmulAlgoGetHeuristic"), 0, "{math}");
+        assert_eq!(place.products(math), 0, "{math}");
+        assert!(place.own_products(math) > 0, "{math}");
+        let folder = place.at("cache/forebay/cublaslt");
+        let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+        let kept = fs::read_to_string(file.path()).unwrap();
+        assert!(kept.contains("\"own "), "{kept}");
+        // Of other kernels: measured anew.
+        let other = kept.replace("\"own ", "\"own 0");
+        fs::write(file.path(), other).unwrap();
+        assert!(place.off(&[]) < 2e-2, "{math}");
+        assert!(place.products(math) > 0, "{math}");
     }
 }
 
@@ -327,6 +362,6 @@ fn doctor_says_what_multiplies() {
     assert!(doctor(fake_cuda::with_library()).contains("13.0.2"));
     let without = doctor(fake_cuda::NO_LIBRARY);
     assert!(without.contains("/nowhere/libcublasLt.so.13"), "{without}");
-    assert!(without.contains("fp32 or fp16"), "{without}");
+    assert!(without.contains("own kernels multiply"), "{without}");
     assert!(Path::new(fake_cuda::with_library().1).is_absolute());
 }

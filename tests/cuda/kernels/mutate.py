@@ -200,7 +200,7 @@ class Bench:
 
 
 def choose(names: List[str], quick: bool) -> List[Fault]:
-    files = sorted(path for path in KERNELS.iterdir() if path.suffix in (".cu", ".cuh") and path.name not in ("args.cuh", "args_boxes.cuh", "kernels.cu"))
+    files = sorted(path for path in KERNELS.iterdir() if path.suffix in (".cu", ".cuh") and path.name != "kernels.cu" and not path.name.startswith("args"))
     unknown = set(names) - {path.name for path in files}
     if unknown:
         sys.exit("mutate: there is no file %s in %s" % (", ".join(sorted(unknown)), KERNELS))

@@ -52,7 +52,8 @@ impl Chooser<'_> {
     ) -> Result<Choice, String> {
         let rows = planner.most();
         let own = planner.plan(optimized, rows, Products::OWN)?;
-        let (single, half) = (own.launches("gemm_f32"), own.launches("gemm_f16"));
+        let single = own.launches("gemm_f32");
+        let half = own.launches("gemm_f16") || own.launches("gemm_bf16");
         if !single && !half {
             // The library would be loaded for nothing.
             return Ok(Choice {
@@ -61,11 +62,11 @@ impl Chooser<'_> {
                 said: None,
             });
         }
-        let library = self.gpu.has_library();
+        let library = self.gpu.has_library().is_ok();
         if !single {
             // The model's own precision is not for us to change.
             let products = Products {
-                library: library.is_ok(),
+                library,
                 ..Products::OWN
             };
             return Ok(Choice {
@@ -74,26 +75,16 @@ impl Chooser<'_> {
                 said: None,
             });
         }
-        let asked = |math| Products {
-            math,
-            library: library.is_ok(),
-        };
-        match (self.accuracy.precision, &library) {
-            (Precision::As(math @ (Math::Tf32 | Math::Bfloat)), Err(why)) => Err(format!(
-                "`precision: {}` needs cuBLASLt: {why}",
-                math.name()
-            )),
-            (Precision::As(math), _) => Ok(Choice {
-                products: asked(math),
-                plan: planner.plan(optimized, rows, asked(math))?,
-                said: Some(format!("products in {}, as asked for", math.name())),
-            }),
-            (Precision::Auto, Err(_)) => Ok(Choice {
-                products: Products::OWN,
-                plan: own,
-                said: Some("products in fp32, without cuBLASLt".to_owned()),
-            }),
-            (Precision::Auto, Ok(())) => self.fastest(planner, optimized),
+        match self.accuracy.precision {
+            Precision::As(math) => {
+                let products = Products { math, library };
+                Ok(Choice {
+                    products,
+                    plan: planner.plan(optimized, rows, products)?,
+                    said: Some(format!("products in {}, as asked for", math.name())),
+                })
+            }
+            Precision::Auto => self.fastest(planner, optimized, library),
         }
     }
 
@@ -102,16 +93,14 @@ impl Chooser<'_> {
         &mut self,
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
+        library: bool,
     ) -> Result<Choice, String> {
         let rows = planner.most();
         let path = self.model.source.path.display().to_string();
         let mut best: Option<(f32, Choice)> = None;
         let mut refused = Vec::new();
         for math in CANDIDATES {
-            let products = Products {
-                math,
-                library: true,
-            };
+            let products = Products { math, library };
             let plan = planner.plan(optimized, rows, products)?;
             let time = match self.tried(rows, &plan, math) {
                 Ok(time) => time,
@@ -134,7 +123,8 @@ impl Chooser<'_> {
         }
         let (_, mut choice) = best.ok_or("none of the precisions could be tried")?;
         let chosen = choice.products.math.name();
-        let said = format!("products in {chosen}, the fastest within the tolerance");
+        let without = if library { "" } else { ", without cuBLASLt" };
+        let said = format!("products in {chosen}, the fastest within the tolerance{without}");
         choice.said = Some(said + &refused.concat());
         Ok(choice)
     }

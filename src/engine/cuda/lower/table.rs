@@ -56,7 +56,7 @@ const CHOSEN: &str = "all but uint64 and complex numbers";
 const SINGLE: &str = "float";
 const TRUTH: &str = "bool";
 const INTEGER: &str = "integers but uint64";
-const PRODUCT: &str = "float, float16, double";
+const PRODUCT: &str = "float, float16, bfloat16, double";
 
 macro_rules! table {
     ($($domain:expr, $name:literal, $since:literal, $types:expr, $limits:literal, $lower:expr;)+) => {

@@ -55,15 +55,43 @@ fn an_mlp_stays_in_sixteen_bits_from_its_first_product_to_its_last() {
 }
 
 #[test]
-fn what_only_the_library_multiplies_is_refused_without_it() {
-    let refused = lowered(mlp(), Math::Bfloat, BY_KERNELS).unwrap_err();
+fn the_kernels_multiply_in_every_precision_too() {
+    let by_kernels = |math| lowered(mlp(), math, BY_KERNELS).unwrap();
+    let renamed = |plan: &Plan, from: &str, to: &str| {
+        let kernels = kernels(plan).into_iter();
+        kernels.map(|name| name.replace(from, to)).collect::<Vec<_>>()
+    };
+    let single = mlp().lower().unwrap();
+    assert_eq!(by_kernels(Math::Single), single);
+    let tf32 = by_kernels(Math::Tf32);
     assert_eq!(
-        refused.to_string(),
-        "node `h` (Gemm): the CUDA engine has no product of bfloat16 and bfloat16"
+        renamed(&tf32, "gemm_tf32", "gemm_f32"),
+        kernels(&single),
+        "nothing else changes"
     );
-    // The kernels have no tf32, which is a freedom and no demand.
-    let plan = lowered(mlp(), Math::Tf32, BY_KERNELS).unwrap();
-    assert_eq!(plan, mlp().lower().unwrap());
+    assert_eq!(tf32.constants, single.constants);
+    let half = by_kernels(Math::Half);
+    assert_eq!(
+        renamed(&by_kernels(Math::Bfloat), "gemm_bf16", "gemm_f16"),
+        kernels(&half)
+    );
+}
+
+#[test]
+fn models_of_sixteen_bits_are_multiplied_so() {
+    for (element, kernel) in [(10, "gemm_f16"), (16, "gemm_bf16")] {
+        let graph = || {
+            Made::default()
+                .input("x", element, &[4, 6])
+                .input("w", element, &[6, 6])
+                .node("y = MatMul(x, w)", vec![])
+                .output("y")
+        };
+        let plan = lowered(graph(), Math::Single, BY_KERNELS).unwrap();
+        assert_eq!(kernels(&plan), [kernel]);
+        let plan = lowered(graph(), Math::Tf32, BY_LIBRARY).unwrap();
+        assert!(plan.has_products(), "{plan}");
+    }
 }
 
 #[test]
