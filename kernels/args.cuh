@@ -351,9 +351,11 @@ struct CanaryArgs {
     X(cum_sum, CumSumArgs) X(softmax, SoftmaxArgs) X(layer_norm, LayerNormArgs) X(lp_normalize, LpNormalizeArgs)             \
     X(gemm_f32, GemmArgs) X(gemm_f64, GemmArgs) X(gemm_f16, GemmArgs) X(gemm_bf16, GemmArgs) X(gemm_tf32, GemmArgs)          \
     X(gemm_f16_large, GemmArgs) X(gemm_bf16_large, GemmArgs) X(gemm_tf32_large, GemmArgs) X(conv_f32, ConvArgs)              \
-    X(conv_direct_f32, ConvArgs) X(conv_transpose_f32, ConvArgs) X(pool_f32, PoolArgs) X(resample_f32, ResampleArgs) X(lstm_cell_f32, LstmCellArgs)       \
-    X(gru_cell_f32, GruCellArgs) X(trees_f32, TreesArgs) X(trees_f64, TreesArgs) X(class_scores, ClassScoresArgs)            \
-    X(map_i64, MapArgs) X(map_f32, MapArgs) X(nms_f32, NmsArgs)
+    X(conv_direct_f32, ConvArgs) X(conv_transpose_f32, ConvArgs) X(conv_f16, ConvArgs) X(conv_bf16, ConvArgs)                \
+    X(conv_tf32, ConvArgs) X(conv_f16_large, ConvArgs) X(conv_bf16_large, ConvArgs) X(conv_tf32_large, ConvArgs)             \
+    X(pool_f32, PoolArgs) X(resample_f32, ResampleArgs) X(lstm_cell_f32, LstmCellArgs) X(gru_cell_f32, GruCellArgs)          \
+    X(trees_f32, TreesArgs) X(trees_f64, TreesArgs) X(class_scores, ClassScoresArgs) X(map_i64, MapArgs)                     \
+    X(map_f32, MapArgs) X(nms_f32, NmsArgs)
 
 static_assert(sizeof(void *) == 8, "the engine writes addresses as 8 bytes");
 static_assert(sizeof(Instruction) == 24 && sizeof(Operand) == 40, "");

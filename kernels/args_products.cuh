@@ -26,11 +26,14 @@ struct GemmArgs {
 // ---- conv.cu: `conv_f32`: NCHW, 1 or 2 spatial dimensions (1-D: height = 1), groups, dilations. w is [filters, channels /
 // groups, kernel_h, kernel_w]. bias [filters] and add (of y's shape, before the activation) may be null.
 struct ConvArgs {
-    const float *x, *w, *bias, *add;
+    const float *x;
+    const void *w; // f32; what is multiplied for conv_f16 and conv_bf16
+    const float *bias, *add;
     float *y;
     int32_t n, channels, height, width, filters, out_height, out_width, kernel_h, kernel_w, stride_h, stride_w;
     int32_t pad_top, pad_left, dilation_h, dilation_w, groups, activation, pad;
     float slope, low, high, pad2;
 };
-// `conv_direct_f32`: the same, for few filters in a group (depthwise). `conv_transpose_f32`: the same fields; w is [channels,
+// `conv_f16`, `conv_bf16`, `conv_tf32` (conv_tensor.cu): the same on tensor cores, of one group; `..._large` in larger tiles.
+// `conv_direct_f32`: the same as conv_f32, for few filters in a group (depthwise). `conv_transpose_f32`: the same fields; w is [channels,
 // filters / groups, kernel_h, kernel_w].

@@ -1,8 +1,8 @@
 // gemm_f16, gemm_bf16, gemm_tf32: matrix products on tensor cores, summed in f32; any strides, batches, bias and activation in one
 // launch. gemm_f16_large and so on: the same in tiles of 128 x 128, for products with many of these.
 //
-// An operand whose rows (or columns) lie together, start at a multiple of 16 bytes and are multiples of 16 bytes apart is copied as
-// the tensor cores are at work; others take longer.
+// Operands are copied as the tensor cores are at work where each row of A lies together, and each row or each column of B, from a
+// multiple of 16 bytes on; others take longer.
 //
 // Launch: grid (ceil(m / 64), ceil(n / 64), batches up to 65535; more are walked through), block 128, 24576 bytes of dynamic shared
 // memory. The large ones: 128 in place of 64, block 256, 49152 bytes.
@@ -37,15 +37,15 @@ template <class T> struct ToColumn {
     }
 };
 
-template <class T, class D, bool A_ALONG_K, bool B_ALONG_K>
-__device__ __forceinline__ void gemm_tensor(const GemmArgs &args, unsigned char *shared) {
+template <class T, class D, bool B_ALONG_K>
+__device__ __forceinline__ void gemm_tensor_of(const GemmArgs &args, unsigned char *shared) {
     const int32_t row0 = int32_t(blockIdx.x) * D::ROWS, column0 = int32_t(blockIdx.y) * D::COLUMNS;
     const int64_t batches = int64_t(args.batch0) * args.batch1;
     for (int64_t batch = blockIdx.z; batch < batches; batch += gridDim.z) {
         const int64_t i1 = batch / args.batch0, i0 = batch % args.batch0;
         const T *a = static_cast<const T *>(args.a) + i1 * args.a_batch1 + i0 * args.a_batch0;
         const T *b = static_cast<const T *>(args.b) + i1 * args.b_batch1 + i0 * args.b_batch0;
-        const Strided<T, D, D::ROWS, A_ALONG_K> left(a, args.a_row, args.a_col, row0, args.m, args.k);
+        const Strided<T, D, D::ROWS, true> left(a, args.a_row, args.a_col, row0, args.m, args.k);
         const Strided<T, D, D::COLUMNS, B_ALONG_K> right(b, args.b_col, args.b_row, column0, args.n, args.k);
         float sum[D::MT][D::NT][4] = {};
         multiply_tensor<T, D>(sum, left, right, args.k, shared);
@@ -58,13 +58,9 @@ __device__ __forceinline__ void gemm_tensor(const GemmArgs &args, unsigned char 
         __syncthreads(); // before the next batch's tiles come there
     }
 }
-// A kernel for each way that the operands lie.
 template <class T, class D> __device__ __forceinline__ void gemm_tensor(const GemmArgs &args, unsigned char *shared) {
-    const bool a_along_k = args.a_col == 1 || args.a_row != 1, b_along_k = args.b_row == 1 || args.b_col != 1;
-    if (a_along_k && b_along_k) gemm_tensor<T, D, true, true>(args, shared);
-    else if (a_along_k) gemm_tensor<T, D, true, false>(args, shared);
-    else if (b_along_k) gemm_tensor<T, D, false, true>(args, shared);
-    else gemm_tensor<T, D, false, false>(args, shared);
+    if (args.b_row == 1 || args.b_col != 1) gemm_tensor_of<T, D, true>(args, shared);
+    else gemm_tensor_of<T, D, false>(args, shared);
 }
 
 extern "C" __global__ void __launch_bounds__(128, 4) gemm_f16(const __grid_constant__ GemmArgs args) {

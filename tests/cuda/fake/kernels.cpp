@@ -78,7 +78,7 @@ CUresult run(const Kernel &kernel, const std::vector<char> &args, unsigned grid[
 }
 // What `__launch_bounds__` says of a kernel, which the shim does not see.
 int most_threads(const Kernel &kernel) {
-    for (const char *name : {"gemm_f16", "gemm_bf16", "gemm_tf32"})
+    for (const char *name : {"gemm_f16", "gemm_bf16", "gemm_tf32", "conv_f16", "conv_bf16", "conv_tf32"})
         if (!strcmp(kernel.name, name)) return 128;
     return 256;
 }

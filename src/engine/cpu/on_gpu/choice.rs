@@ -52,7 +52,8 @@ impl Chooser<'_> {
     ) -> Result<Choice, String> {
         let rows = planner.most();
         let own = planner.plan(optimized, rows, Products::OWN)?;
-        let single = own.launches("gemm_f32");
+        let matrices = own.launches("gemm_f32");
+        let single = matrices || own.launches("conv_f32");
         let half = own.launches("gemm_f16") || own.launches("gemm_bf16");
         if !single && !half {
             // The library would be loaded for nothing.
@@ -62,11 +63,11 @@ impl Chooser<'_> {
                 said: None,
             });
         }
-        let library = self.gpu.has_library().is_ok();
+        let library = (matrices || half).then(|| self.gpu.has_library().is_ok());
         if !single {
             // The model's own precision is not for us to change.
             let products = Products {
-                library,
+                library: library == Some(true),
                 ..Products::OWN
             };
             return Ok(Choice {
@@ -77,7 +78,10 @@ impl Chooser<'_> {
         }
         match self.accuracy.precision {
             Precision::As(math) => {
-                let products = Products { math, library };
+                let products = Products {
+                    math,
+                    library: library == Some(true),
+                };
                 Ok(Choice {
                     products,
                     plan: planner.plan(optimized, rows, products)?,
@@ -88,20 +92,28 @@ impl Chooser<'_> {
         }
     }
 
-    /// The fastest of those that are near enough.
+    /// The fastest of those that are near enough. `library`: whether it is there, where it would have something to do.
     fn fastest(
         &mut self,
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
-        library: bool,
+        library: Option<bool>,
     ) -> Result<Choice, String> {
         let rows = planner.most();
         let path = self.model.source.path.display().to_string();
         let mut best: Option<(f32, Choice)> = None;
         let mut refused = Vec::new();
         for math in CANDIDATES {
-            let products = Products { math, library };
+            let products = Products {
+                math,
+                library: library == Some(true),
+            };
             let plan = planner.plan(optimized, rows, products)?;
+            // Whether nothing in it depends on the precision.
+            let same = |(_, tried): &(f32, Choice)| tried.plan.steps == plan.steps;
+            if best.as_ref().is_some_and(same) {
+                continue;
+            }
             let time = match self.tried(rows, &plan, math) {
                 Ok(time) => time,
                 Err(why) if math == Math::Single => return Err(why),
@@ -123,7 +135,10 @@ impl Chooser<'_> {
         }
         let (_, mut choice) = best.ok_or("none of the precisions could be tried")?;
         let chosen = choice.products.math.name();
-        let without = if library { "" } else { ", without cuBLASLt" };
+        let without = match library {
+            Some(false) => ", without cuBLASLt",
+            Some(true) | None => "",
+        };
         let said = format!("products in {chosen}, the fastest within the tolerance{without}");
         choice.said = Some(said + &refused.concat());
         Ok(choice)

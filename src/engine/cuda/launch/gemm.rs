@@ -158,7 +158,11 @@ impl Gemm {
         let (small, large) = (Kernel::small(small), Kernel::large(large));
         let wide = (self.m.min(self.n) as u64) > small.tile;
         let tiles: u64 = self.grid(large.tile).iter().product();
-        Some(if wide && tiles >= ENOUGH { large } else { small })
+        Some(if wide && tiles >= ENOUGH {
+            large
+        } else {
+            small
+        })
     }
 
     /// A block for each tile of the result; the kernels walk through batches beyond.

@@ -162,12 +162,15 @@ impl Emitter {
 
 impl Emitter {
     /// What runs for a piece of work.
-    fn steps_of(&self, work: Work, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
+    fn steps_of(&mut self, work: Work, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
         let launch = match work {
             Work::Launch(launch) => Ok(launch),
             Work::Program(program, _) => program.launch(),
             Work::Gemm(gemm) => return self.product(&gemm, node),
-            Work::Conv(conv) => conv.launch(),
+            Work::Conv(conv) => {
+                let (conv, math) = self.convolved_as(conv);
+                conv.launch(math)
+            }
         };
         Ok(vec![Step::Kernel(named(launch?, node))])
     }

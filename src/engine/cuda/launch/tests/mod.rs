@@ -258,7 +258,7 @@ fn samples_of_models() -> Vec<Result<Launch<Spot>, TooLarge>> {
     let [a, b, c, d, e, f, g] = [0, 1, 2, 3, 4, 5, 6].map(spot);
     let cell = cell([a, b, c, d, e]);
     vec![
-        convolution([a, b, c, d, e]).launch(),
+        convolution([a, b, c, d, e]).launch(Math::Single),
         conv::Pool {
             x: a,
             y: b,

@@ -1,8 +1,12 @@
 //! What is launched on tensor cores.
 
-use super::{listed, product, spot};
+use super::{convolution, listed, product, spot};
 use crate::{
-    engine::cuda::{launch::gemm::Gemm, plan::Launch, product::Math},
+    engine::cuda::{
+        launch::{conv::Conv, gemm::Gemm},
+        plan::Launch,
+        product::Math,
+    },
     graph::tensor::Element,
 };
 
@@ -56,9 +60,78 @@ fn large_tiles_are_for_what_fills_a_gpu_with_them() {
 #[test]
 fn single_precision_stays_so_where_it_is_asked_for() {
     for math in [Math::Single, Math::Half, Math::Bfloat] {
-        let launch = sized(Element::Float32, [4096, 4096], 1).launch(math).unwrap();
+        let launch = sized(Element::Float32, [4096, 4096], 1)
+            .launch(math)
+            .unwrap();
         assert_eq!(launched(&launch), ("gemm_f32", [64, 64, 1], 256, 0));
     }
-    let double = sized(Element::Float64, [64, 64], 1).launch(Math::Tf32).unwrap();
+    let double = sized(Element::Float64, [64, 64], 1)
+        .launch(Math::Tf32)
+        .unwrap();
     assert_eq!(double.kernel, "gemm_f64");
+}
+
+#[test]
+fn convolutions_of_one_group_are_multiplied_on_tensor_cores() {
+    let listed = listed();
+    let conv = || convolution([0, 1, 2, 3, 4].map(spot));
+    for (math, name) in [
+        (Math::Tf32, "conv_tf32"),
+        (Math::Half, "conv_f16"),
+        (Math::Bfloat, "conv_bf16"),
+    ] {
+        let small = conv().launch(math).unwrap();
+        assert_eq!(launched(&small), (name, [1, 1, 1], 128, 24_576));
+        let wide = Conv {
+            n: 8 * 54,
+            filters: 200,
+            ..conv()
+        };
+        let large = wide.launch(math).unwrap();
+        let name = format!("{name}_large");
+        assert_eq!(launched(&large), (&*name, [54, 2, 1], 256, 49_152));
+        for launch in [small, large] {
+            assert!(listed.contains_key(&format!("size:{}", launch.kernel)));
+        }
+        for (odd, kernel) in [
+            (
+                Conv {
+                    groups: 2,
+                    ..conv()
+                },
+                "conv_f32",
+            ),
+            (
+                Conv {
+                    groups: 4,
+                    ..conv()
+                },
+                "conv_direct_f32",
+            ),
+            (
+                Conv {
+                    filters: 7,
+                    ..conv()
+                },
+                "conv_direct_f32",
+            ),
+            (
+                Conv {
+                    transposed: true,
+                    ..conv()
+                },
+                "conv_transpose_f32",
+            ),
+            (
+                Conv {
+                    image: [1 << 15, 1 << 15],
+                    ..conv()
+                },
+                "conv_f32",
+            ),
+        ] {
+            assert_eq!(odd.launch(math).unwrap().kernel, kernel);
+        }
+    }
+    assert_eq!(conv().launch(Math::Single).unwrap().kernel, "conv_f32");
 }

@@ -59,7 +59,9 @@ fn the_kernels_multiply_in_every_precision_too() {
     let by_kernels = |math| lowered(mlp(), math, BY_KERNELS).unwrap();
     let renamed = |plan: &Plan, from: &str, to: &str| {
         let kernels = kernels(plan).into_iter();
-        kernels.map(|name| name.replace(from, to)).collect::<Vec<_>>()
+        kernels
+            .map(|name| name.replace(from, to))
+            .collect::<Vec<_>>()
     };
     let single = mlp().lower().unwrap();
     assert_eq!(by_kernels(Math::Single), single);
@@ -141,6 +143,32 @@ fn double_precision_stays_what_it_is() {
     };
     let plan = lowered(graph(), Math::Half, BY_LIBRARY).unwrap();
     assert_eq!(kernels(&plan), ["gemm_f64"]);
+}
+
+#[test]
+fn convolutions_are_multiplied_as_products_are_with_filters_of_that_type() {
+    let graph = || {
+        Made::default()
+            .input("x", FLOAT, &[2, 3, 8, 8])
+            .floats("w", &[16, 3, 3, 3])
+            .input("v", FLOAT, &[16, 16, 3, 3])
+            .node("a = Conv(x, w)", vec![])
+            .node("r = Relu(a)", vec![])
+            .node("y = Conv(r, v)", vec![])
+            .output("y")
+    };
+    let plan = |math| lowered(graph(), math, BY_LIBRARY).unwrap();
+    let single = plan(Math::Single);
+    assert_eq!(kernels(&single), ["conv_f32", "conv_f32"]);
+    let tf32 = plan(Math::Tf32);
+    assert_eq!(kernels(&tf32), ["conv_tf32", "conv_tf32"]);
+    assert_eq!(tf32.constants, single.constants);
+    // Filters that come from outside stay in single precision, and so does what is multiplied by them.
+    let half = plan(Math::Half);
+    assert_eq!(kernels(&half), ["conv_f16", "conv_f32"]);
+    assert_eq!(half.constants[0].bytes.len(), 16 * 27 * 2);
+    assert_eq!(half.constants.len(), 1, "what is not used is not uploaded");
+    assert_eq!(kernels(&plan(Math::Bfloat)), ["conv_bf16", "conv_f32"]);
 }
 
 #[test]
