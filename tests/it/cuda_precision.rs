@@ -238,8 +238,9 @@ fn a_kernel_that_is_faster_than_the_library_multiplies_in_its_place() {
         // That is kept, as the library's own are: nothing is measured, and it holds where the kernel has become slow.
         assert!(place.off(&[("FAKE_OWN", "300")]) < 2e-2, "{math}");
         assert_eq!(place.calls("cublasLtMatmulAlgoGetHeuristic"), 0, "{math}");
-        assert_eq!(place.products(math), 0, "{math}");
-        assert!(place.own_products(math) > 0, "{math}");
+        // Where both take no time to speak of it is the library.
+        let (own, library) = (place.own_products(math), place.products(math));
+        assert!(own > library, "{math}: {own} and {library}");
         let folder = place.at("cache/forebay/cublaslt");
         let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
         let kept = fs::read_to_string(file.path()).unwrap();
@@ -248,7 +249,7 @@ fn a_kernel_that_is_faster_than_the_library_multiplies_in_its_place() {
         let other = kept.replace("\"own ", "\"own 0");
         fs::write(file.path(), other).unwrap();
         assert!(place.off(&[]) < 2e-2, "{math}");
-        assert!(place.products(math) > 0, "{math}");
+        assert!(place.calls("cublasLtMatmulAlgoGetHeuristic") > 0, "{math}");
     }
 }
 

@@ -96,13 +96,13 @@ def faults_of(path: Path) -> List[Fault]:
     found = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         code = line.split("//")[0].rstrip()
-        if not code.strip() or code.lstrip().startswith("#") or re.match(r"static_assert|template|extern|constexpr|asm|\s*asm|\s*:", code):
+        if not code.strip() or code.lstrip().startswith("#") or re.match(r"\s*static_assert|template|extern|constexpr|asm|\s*asm|\s*:", code):
             continue
         for rule in RULES:
             for match in re.finditer(rule.pattern, code):
                 text = code[: match.start()] + rule.faulty + code[match.end():]
                 # A size that must be a constant cannot be chosen when the program runs.
-                both = None if "__shared__" in code or "constexpr" in code else rule.both
+                both = None if "__shared__" in code or "constexpr" in code or "copies_wait<" in code else rule.both
                 found.append(Fault(path.name, number, match.start(), match.end(), rule.faulty, both, text))
     return found
 
