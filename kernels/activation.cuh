@@ -2,7 +2,7 @@
 #pragma once
 #include "operators.cuh"
 
-// Not inlined: a thread of gemm.cu calls it for 16 elements, one of gemm_f16.cu for 32, and the code is long.
+// Not inlined: a thread of gemm.cu calls it for 16 elements, and the code is long.
 template <class C> __device__ __noinline__ C activate_by(C x, int32_t activation, C slope, C low, C high) {
     switch (activation) {
     case ACTIVATION_GELU: return gelu(x);

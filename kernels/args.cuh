@@ -239,39 +239,7 @@ struct LpNormalizeArgs {
     int32_t type, kind, zero, pad;
 };
 
-// ---- What may follow a product or a convolution.
-enum Activation : int32_t {
-    ACTIVATION_NONE = 0, ACTIVATION_RELU = 1, ACTIVATION_GELU = 2 /* erf */, ACTIVATION_GELU_TANH = 3, ACTIVATION_SIGMOID = 4,
-    ACTIVATION_TANH = 5, ACTIVATION_LEAKY_RELU = 6 /* slope */,
-    ACTIVATION_HARD_SIGMOID = 7 /* conv only: slope = alpha, low = beta */, ACTIVATION_CLIP = 8 /* conv only: low..high */
-};
-
-// ---- gemm.cu: `gemm_f32` (no TF32), gemm_f64.cu: `gemm_f64`, gemm_f16.cu: `gemm_f16` (f16 in and out, mma.sync, f32 accumulate).
-// D[i1, i0] = activation(alpha * A[i1, i0] B[i1, i0] + beta * C[i1, i0]): m x k by k x n. Every address of an element is
-// row * x_row + column * x_col + i1 * x_batch1 + i0 * x_batch0, so that transposition and attention heads need no copy;
-// D has columns side by side. C may be null; it is broadcast by strides of 0. There are batch0 * batch1 products.
-struct GemmArgs {
-    const void *a, *b, *c;
-    void *d;
-    int32_t m, n, k, batch0, batch1, activation;
-    int64_t a_row, a_col, b_row, b_col, c_row, c_col, d_row; // in elements
-    int64_t a_batch0, a_batch1, b_batch0, b_batch1, c_batch0, c_batch1, d_batch0, d_batch1;
-    float alpha, beta, slope;
-    int32_t pad;
-};
-
-// ---- conv.cu: `conv_f32`: NCHW, 1 or 2 spatial dimensions (1-D: height = 1), groups, dilations. w is [filters, channels /
-// groups, kernel_h, kernel_w]. bias [filters] and add (of y's shape, before the activation) may be null.
-struct ConvArgs {
-    const float *x, *w, *bias, *add;
-    float *y;
-    int32_t n, channels, height, width, filters, out_height, out_width, kernel_h, kernel_w, stride_h, stride_w;
-    int32_t pad_top, pad_left, dilation_h, dilation_w, groups, activation, pad;
-    float slope, low, high, pad2;
-};
-// `conv_direct_f32`: the same, for few filters in a group (depthwise). `conv_transpose_f32`: the same fields; w is [channels,
-// filters / groups, kernel_h, kernel_w].
-//
+#include "args_products.cuh"
 // ---- pool.cu: `pool_f32`: kind 0 = max, 1 = average (count_pad = 1: padding counts; cells beyond the padding, as with
 // ceil_mode, never do). NCHW; planes = N * C. `indices` (max only) may be null: offsets into the whole input.
 struct PoolArgs {
@@ -381,10 +349,13 @@ struct CanaryArgs {
     X(gather_elements, GatherElementsArgs) X(gather_nd, GatherNdArgs) X(one_hot, OneHotArgs) X(reduce_f32, ReduceArgs)       \
     X(reduce_f64, ReduceArgs) X(reduce_i64, ReduceArgs) X(arg_reduce, ArgReduceArgs) X(top_k, TopKArgs)                      \
     X(cum_sum, CumSumArgs) X(softmax, SoftmaxArgs) X(layer_norm, LayerNormArgs) X(lp_normalize, LpNormalizeArgs)             \
-    X(gemm_f32, GemmArgs) X(gemm_f64, GemmArgs) X(gemm_f16, GemmArgs) X(conv_f32, ConvArgs) X(conv_direct_f32, ConvArgs)     \
-    X(conv_transpose_f32, ConvArgs) X(pool_f32, PoolArgs) X(resample_f32, ResampleArgs) X(lstm_cell_f32, LstmCellArgs)       \
-    X(gru_cell_f32, GruCellArgs) X(trees_f32, TreesArgs) X(trees_f64, TreesArgs) X(class_scores, ClassScoresArgs)            \
-    X(map_i64, MapArgs) X(map_f32, MapArgs) X(nms_f32, NmsArgs)
+    X(gemm_f32, GemmArgs) X(gemm_f64, GemmArgs) X(gemm_f16, GemmArgs) X(gemm_bf16, GemmArgs) X(gemm_tf32, GemmArgs)          \
+    X(gemm_f16_large, GemmArgs) X(gemm_bf16_large, GemmArgs) X(gemm_tf32_large, GemmArgs) X(conv_f32, ConvArgs)              \
+    X(conv_direct_f32, ConvArgs) X(conv_transpose_f32, ConvArgs) X(conv_f16, ConvArgs) X(conv_bf16, ConvArgs)                \
+    X(conv_tf32, ConvArgs) X(conv_f16_large, ConvArgs) X(conv_bf16_large, ConvArgs) X(conv_tf32_large, ConvArgs)             \
+    X(pool_f32, PoolArgs) X(resample_f32, ResampleArgs) X(lstm_cell_f32, LstmCellArgs) X(gru_cell_f32, GruCellArgs)          \
+    X(trees_f32, TreesArgs) X(trees_f64, TreesArgs) X(class_scores, ClassScoresArgs) X(map_i64, MapArgs)                     \
+    X(map_f32, MapArgs) X(nms_f32, NmsArgs)
 
 static_assert(sizeof(void *) == 8, "the engine writes addresses as 8 bytes");
 static_assert(sizeof(Instruction) == 24 && sizeof(Operand) == 40, "");

@@ -6,7 +6,7 @@
 // Launch of conv_f32: grid (ceil(n * out_height * out_width / 64), ceil(filters / groups / 64), groups), block 256, no dynamic
 // shared memory.
 // Launch of conv_direct_f32, conv_transpose_f32: any grid, block 256; one dimension, grid-stride over the elements of y.
-#include "activation.cuh"
+#include "conv.cuh"
 #include "tile.cuh"
 
 // The patches as the right operand of a product: columns are places of y, k is (channel, row, column) of the kernel.
@@ -45,18 +45,13 @@ struct Patches {
         *reinterpret_cast<Four<float> *>(tile + threadIdx.x / 16 * TILE_ROW + threadIdx.x % 16 * 4) = four;
     }
 };
-__device__ __forceinline__ void write_result(const ConvArgs &args, int64_t at, int32_t filter, float sum) {
-    if (args.bias) sum += args.bias[filter];
-    if (args.add) sum += args.add[at];
-    args.y[at] = activate(sum, args.activation, args.slope, args.low, args.high);
-}
 
 extern "C" __global__ void __launch_bounds__(256) conv_f32(const __grid_constant__ ConvArgs args) {
     __shared__ __align__(16) float tiles[2 * TILE_SIZE];
     const int32_t group = int32_t(blockIdx.z), filters = args.filters / args.groups, plane = args.out_height * args.out_width;
     const int32_t row0 = int32_t(blockIdx.y) * TILE, column0 = int32_t(blockIdx.x) * TILE;
     const Patches patches(args, column0, group);
-    const Side<float> w(args.w + int64_t(group) * filters * patches.k_size, patches.k_size, 1, filters, patches.k_size);
+    const Side<float> w(static_cast<const float *>(args.w) + int64_t(group) * filters * patches.k_size, patches.k_size, 1, filters, patches.k_size);
     float sum[4][4] = {};
     multiply(sum, w, patches, row0, column0, patches.k_size, tiles, tiles + TILE_SIZE);
 #pragma unroll
@@ -82,7 +77,7 @@ extern "C" __global__ void __launch_bounds__(256) conv_direct_f32(const __grid_c
         float sum = 0.0f;
         for (int32_t c = 0; c < channels; c++) {
             const float *x = args.x + (first + c) * args.height * args.width;
-            const float *w = args.w + (int64_t(filter) * channels + c) * args.kernel_h * args.kernel_w;
+            const float *w = static_cast<const float *>(args.w) + (int64_t(filter) * channels + c) * args.kernel_h * args.kernel_w;
             for (int32_t kh = 0; kh < args.kernel_h; kh++) {
                 const int32_t h = oh * args.stride_h - args.pad_top + kh * args.dilation_h;
                 if (h < 0 || h >= args.height) continue;
@@ -117,7 +112,7 @@ extern "C" __global__ void __launch_bounds__(256) conv_transpose_f32(const __gri
                 if (at < 0) continue;
                 for (int32_t c = channel0; c < channel0 + channels; c++) {
                     const float x = args.x[((image * args.channels + c) * args.height + h) * args.width + at];
-                    sum += x * args.w[((int64_t(c) * filters + filter % filters) * args.kernel_h + kh) * args.kernel_w + kw];
+                    sum += x * static_cast<const float *>(args.w)[((int64_t(c) * filters + filter % filters) * args.kernel_h + kh) * args.kernel_w + kw];
                 }
             }
         }

@@ -16,4 +16,5 @@
 #include "rnn.cu"
 #include "pool.cu"
 #include "conv.cu"
-#include "gemm_f16.cu"
+#include "conv_tensor.cu"
+#include "gemm_tensor.cu"

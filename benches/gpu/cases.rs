@@ -55,6 +55,18 @@ pub(crate) fn all() -> Vec<Case> {
             rows: &[1, 64, 1024, 8192],
         },
         Case {
+            // Hardly anything but products: what tells kernels from cuBLASLt.
+            name: "dense",
+            model: || {
+                let mut widths = vec![64];
+                widths.extend([1024; 16]);
+                widths.push(64);
+                shapes::mlp(&widths)
+            },
+            inputs: vec![input("x", &[64], Kind::Numbers)],
+            rows: &[1, 128, 1024, 4096],
+        },
+        Case {
             name: "trees",
             model: || shapes::trees(500, 8, 32),
             inputs: vec![input("x", &[32], Kind::Numbers)],
@@ -91,8 +103,18 @@ pub(crate) fn all() -> Vec<Case> {
 }
 
 impl Case {
-    /// Writes the model and a pipeline file around it, from `rows.jsonl` to `results.jsonl`; gives the file's path.
-    pub(crate) fn write(&self, folder: &Path, device: &str, max_rows: usize) -> std::path::PathBuf {
+    /// Writes the model and a pipeline file around it, from `rows.jsonl` to `results.jsonl`; gives the file's path. With a precision
+    /// whatever comes of it will do: speed is what is asked for.
+    pub(crate) fn write(
+        &self,
+        folder: &Path,
+        device: &str,
+        precision: Option<&str>,
+        max_rows: usize,
+    ) -> std::path::PathBuf {
+        let precision = precision.map_or_else(String::new, |precision| {
+            format!(", precision: {precision}, tolerance: 0.99")
+        });
         fs::create_dir_all(folder).unwrap();
         graph::write(&(self.model)(), &folder.join("model.onnx")).unwrap();
         let fields: Vec<String> = (self.inputs.iter())
@@ -110,7 +132,7 @@ impl Case {
             .collect();
         let text = format!(
             "name: {}\nsource: {{ file: {{ path: rows.jsonl }} }}\nfields:\n{}batch: {{ max_rows: {max_rows} }}\n\
-             models: {{ model: {{ path: model.onnx, device: \"{device}\" }} }}\n\
+             models: {{ model: {{ path: model.onnx, device: \"{device}\"{precision} }} }}\n\
              sink: {{ file: {{ path: results.jsonl }} }}\n",
             self.name,
             fields.concat()

@@ -2,7 +2,8 @@
 //! them what the machine's copies can do at most.
 //!
 //! `cargo bench --bench gpu` where there is a GPU; `-- --device cpu` measures the CPU engine on the same work, `-- --json
-//! FILE` writes the results, `-- --only mlp,trees` takes some, `-- --seconds 0.2` is shorter. `-- --write DIR` writes a
+//! FILE` writes the results, `-- --only mlp,trees` takes some, `-- --precision fp16` says what products are multiplied as,
+//! `-- --seconds 0.2` is shorter. `-- --write DIR` writes a
 //! pipeline for each model, with rows, `-- --cases DIR` models with inputs and what the CPU gives for them, `-- --report DIR` one
 //! report of what `run.sh` left; these measure nothing. `make gpu-bundle` packs this program with all that it needs
 //! for a machine without Rust.
@@ -36,6 +37,7 @@ use serde_json::{Value, json};
 struct Options {
     device: String,
     seconds: f64,
+    precision: Option<String>,
     only: Vec<String>,
     json: Option<PathBuf>,
     write: Option<PathBuf>,
@@ -49,6 +51,7 @@ impl Options {
         let mut options = Self {
             device: "cuda".to_owned(),
             seconds: 1.0,
+            precision: None,
             only: Vec::new(),
             json: None,
             write: None,
@@ -65,6 +68,7 @@ impl Options {
             match arg.as_str() {
                 "--device" => options.device = value(),
                 "--seconds" => options.seconds = value().parse().expect("seconds"),
+                "--precision" => options.precision = Some(value()),
                 "--only" => options.only = value().split(',').map(str::to_owned).collect(),
                 "--json" => options.json = Some(value().into()),
                 "--write" => options.write = Some(value().into()),
@@ -91,7 +95,9 @@ fn main() {
     }
     if let Some(folder) = &options.write {
         for case in options.cases() {
-            case.write(&folder.join(case.name), &options.device, cases::SERVED_ROWS);
+            let folder = folder.join(case.name);
+            let precision = options.precision.as_deref();
+            case.write(&folder, &options.device, precision, cases::SERVED_ROWS);
         }
         return;
     }
@@ -118,7 +124,8 @@ fn main() {
     let mut results = Vec::new();
     for case in options.cases() {
         let time = Duration::from_secs_f64(options.seconds);
-        for measured in run::measure(&case, &options.device, time) {
+        let precision = options.precision.as_deref();
+        for measured in run::measure(&case, &options.device, precision, time) {
             println!("{}", measured.line(case.name));
             results.push(measured.json(case.name));
         }

@@ -24,8 +24,11 @@ pub(crate) fn write(folder: &Path) {
         "traffic-cuda",
         "traffic-cpu",
     ];
+    let kernels = multipliers().map(|(precision, by)| stage(precision, by));
     let mut all: Map<String, Value> = (stages.iter())
-        .map(|name| ((*name).to_owned(), read(name)))
+        .map(|name| (*name).to_owned())
+        .chain(kernels)
+        .map(|name| (name.clone(), read(&name)))
         .collect();
     let sanitize = fs::read_to_string(folder.join("sanitize.txt")).unwrap_or_default();
     let sanitize: Vec<&str> = (sanitize.lines())
@@ -80,6 +83,7 @@ fn markdown(all: &Value, verified: &Value, sanitize: &[&str]) -> String {
         let cells = ["rows", "workers", "rows_per_second", "p50_us", "p99_us"].map(figure);
         writeln!(text, "| {model} | {} |", cells.join(" | ")).unwrap();
     }
+    text += &kernels(all);
     if !all["torch"].is_null() {
         text += "\n## PyTorch\n\n| model | precision | rows in a batch | variant | clock | rows/s | p50 µs |\n|---|---|--:|---|---|--:|--:|\n";
         for one in list(&all["torch"]["results"]) {
@@ -97,6 +101,40 @@ fn markdown(all: &Value, verified: &Value, sanitize: &[&str]) -> String {
         writeln!(text, "\nCeilings: `{}`", all["torch"]["ceilings"]).unwrap();
     }
     text
+}
+
+/// What multiplies how fast, where that was measured.
+fn kernels(all: &Value) -> String {
+    let mut lines = String::new();
+    for (precision, by) in multipliers() {
+        for one in list(&all[stage(precision, by)]["results"]) {
+            let figure = |key: &str| number(one[key].as_f64().unwrap_or(f64::NAN));
+            let model = one["model"].as_str().unwrap_or("");
+            let cells = ["rows", "workers", "rows_per_second", "p50_us"].map(figure);
+            writeln!(
+                lines,
+                "| {model} | {precision} | {by} | {} |",
+                cells.join(" | ")
+            )
+            .unwrap();
+        }
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    "\n## Own kernels, and with cuBLASLt\n\n| model | precision | by | rows in a batch | workers | rows/s | batch p50 µs |\n|---|---|---|--:|--:|--:|--:|\n"
+        .to_owned()
+        + &lines
+}
+
+fn multipliers() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ["fp32", "tf32", "fp16", "bf16"]
+        .into_iter()
+        .flat_map(|precision| [(precision, "own"), (precision, "library")])
+}
+
+fn stage(precision: &str, by: &str) -> String {
+    format!("kernels-{precision}-{by}")
 }
 
 fn counts(verified: &Value) -> String {

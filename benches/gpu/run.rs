@@ -42,10 +42,15 @@ impl Measured {
 }
 
 /// Runs a model for so long in each batch size and number of workers.
-pub(crate) fn measure(case: &Case, device: &str, time: Duration) -> Vec<Measured> {
+pub(crate) fn measure(
+    case: &Case,
+    device: &str,
+    precision: Option<&str>,
+    time: Duration,
+) -> Vec<Measured> {
     let folder = tempfile::tempdir().unwrap();
     let most = *case.rows.last().unwrap();
-    let file = case.write(folder.path(), device, most);
+    let file = case.write(folder.path(), device, precision, most);
     let plan =
         config::load(&file, &mut CpuCatalog::new()).unwrap_or_else(|error| panic!("{error}"));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -2,7 +2,7 @@
 # Everything that only a GPU can show, on a Linux machine (x86-64) with an NVIDIA driver: what is there, whether the engine
 # computes there what ONNX Runtime computes on the CPU, whether its kernels stay inside their memory, and how fast it is.
 #
-#   ./run.sh [RESULTS] [STAGE...]     stages: doctor verify sanitize bench torch traffic report; all where none is named
+#   ./run.sh [RESULTS] [STAGE...]     stages: doctor verify sanitize bench kernels torch traffic report; all where none is named
 #
 # Results go to ./results, or to the folder named first: one JSON file for each stage, and report.json and report.md of all.
 # BENCH_ARGS is given to the benchmark (`--seconds 0.1`). The exit code is that of the worst stage: 0 only when everything ran and nothing differed.
@@ -10,7 +10,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 results=${1:-$here/results}
 [ $# -gt 0 ] && shift
-stages=${*:-doctor verify sanitize bench torch traffic report}
+stages=${*:-doctor verify sanitize bench kernels torch traffic report}
 mkdir -p "$results"
 results=$(cd "$results" && pwd)
 cd "$here" || exit 1
@@ -67,6 +67,19 @@ sanitize() {
 bench() {
 	gpu --device cuda ${BENCH_ARGS:-} --json "$results/engine.json" || return $?
 	gpu --device cpu --only encoder,mlp --json "$results/engine-cpu.json"
+}
+
+# What multiplies, in every precision: forebay's own kernels alone, and with cuBLASLt where that is there. Which of the two did each
+# product then stands in measured/ (`own`, or the library's words).
+kernels() {
+	code=0
+	for precision in fp32 tf32 fp16 bf16; do
+		FOREBAY_LIBCUBLASLT=/nowhere/libcublasLt.so.13 gpu --device cuda --only dense,encoder,resnet18,mobilenet --precision $precision \
+			${BENCH_ARGS:-} --json "$results/kernels-$precision-own.json" || code=$?
+		XDG_CACHE_HOME="$results/measured" gpu --device cuda --only dense,encoder --precision $precision \
+			${BENCH_ARGS:-} --json "$results/kernels-$precision-library.json" || code=$?
+	done
+	return $code
 }
 
 torch() {

@@ -114,6 +114,15 @@ impl Place {
         own.filter_map(|(_, count)| count.as_u64()).sum()
     }
 
+    /// How many of them forebay's own kernels did.
+    pub(crate) fn own_products(&self, math: &str) -> u64 {
+        let kernel = format!("gemm_{}", math.replace("fp", "f"));
+        let report = self.report();
+        let kernels = report["kernels"].as_object().unwrap().iter();
+        let own = kernels.filter(|(name, _)| name.starts_with(&kernel));
+        own.filter_map(|(_, count)| count.as_u64()).sum()
+    }
+
     pub(crate) fn calls(&self, name: &str) -> u64 {
         self.report()["calls"][name].as_u64().unwrap_or(0)
     }

@@ -56,12 +56,11 @@ fn results_are_as_exact_as_the_precision() {
             assert!(off < limit, "{math}: {off}");
             assert!(place.products(math) > 0, "{math}");
         }
-        if math == "fp16" {
-            // Forebay's own kernel for that.
-            let off = place.off(&[fake_cuda::NO_LIBRARY]);
-            assert!(off < limit, "{math}: {off}");
-            assert!(place.report()["kernels"]["gemm_f16"].as_u64() > Some(0));
-        }
+        // Forebay's own kernel for that.
+        let off = place.off(&[fake_cuda::NO_LIBRARY]);
+        assert!(off < limit, "{math}: {off}");
+        assert!(place.own_products(math) > 0, "{math}");
+        assert_eq!(place.products(math), 0, "{math}");
     }
 }
 
@@ -90,6 +89,34 @@ fn where_the_library_has_no_way_or_fails_the_kernels_multiply() {
             place.report()["kernels"]["gemm_f32"].as_u64() > Some(0),
             "{fail}"
         );
+    }
+}
+
+#[test]
+fn a_kernel_that_is_faster_than_the_library_multiplies_in_its_place() {
+    for math in ["fp32", "tf32", "fp16", "bf16"] {
+        let options = format!(", device: cuda, precision: {math}, tolerance: 0.05");
+        let place = Place::new("mlp30", &options);
+        let fast = ("FAKE_OWN", "50");
+        assert!(place.off(&[fast]) < 2e-2, "{math}");
+        // The library's ran when they were measured, nine times each at most.
+        let (own, library) = (place.own_products(math), place.products(math));
+        assert!(own > 9 && library > 0, "{math}: {own} and {library}");
+        // That is kept, as the library's own are: nothing is measured, and it holds where the kernel has become slow.
+        assert!(place.off(&[("FAKE_OWN", "300")]) < 2e-2, "{math}");
+        assert_eq!(place.calls("cublasLtMatmulAlgoGetHeuristic"), 0, "{math}");
+        // Where both take no time to speak of it is the library.
+        let (own, library) = (place.own_products(math), place.products(math));
+        assert!(own > library, "{math}: {own} and {library}");
+        let folder = place.at("cache/forebay/cublaslt");
+        let file = fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+        let kept = fs::read_to_string(file.path()).unwrap();
+        assert!(kept.contains("\"own "), "{kept}");
+        // Of other kernels: measured anew.
+        let other = kept.replace("\"own ", "\"own 0");
+        fs::write(file.path(), other).unwrap();
+        assert!(place.off(&[]) < 2e-2, "{math}");
+        assert!(place.calls("cublasLtMatmulAlgoGetHeuristic") > 0, "{math}");
     }
 }
 
@@ -205,6 +232,6 @@ fn doctor_says_what_multiplies() {
     assert!(doctor(fake_cuda::with_library()).contains("13.0.2"));
     let without = doctor(fake_cuda::NO_LIBRARY);
     assert!(without.contains("/nowhere/libcublasLt.so.13"), "{without}");
-    assert!(without.contains("fp32 or fp16"), "{without}");
+    assert!(without.contains("own kernels multiply"), "{without}");
     assert!(Path::new(fake_cuda::with_library().1).is_absolute());
 }

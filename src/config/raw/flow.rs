@@ -140,8 +140,8 @@ pub(in crate::config) struct Model {
     /// (`workers`) take them in turns.
     #[serde(default)]
     pub(in crate::config) device: Devices,
-    /// What products of matrices are multiplied as on a GPU: `fp32`, `tf32`, `fp16` or `bf16`. Sums, and all
-    /// else, stay as the model has them. `auto` takes the fastest that stays within `tolerance`.
+    /// What products of matrices and convolutions are multiplied as on a GPU: `fp32`, `tf32`, `fp16` or `bf16`. Sums,
+    /// and all else, stay as the model has them. `auto` takes the fastest that stays within `tolerance`.
     #[serde(default)]
     pub(in crate::config) precision: PrecisionName,
     /// How far a fraction may be off on a GPU from what the CPU gives for made-up rows, as a part of the

@@ -142,14 +142,9 @@ impl Bucket {
             stream.fill(&buffers.outputs, 0..ALIGNMENT, 0)?;
             for step in &steps {
                 match step {
-                    Ready::Kernel(launch, function, arguments) => stream.launch(&Launch {
-                        function,
-                        grid: launch.grid,
-                        block: launch.block,
-                        shared: launch.shared,
-                        params: &launch.params,
-                        arguments,
-                    })?,
+                    Ready::Kernel(launch, function, arguments) => {
+                        stream.launch(&queued(launch, function, arguments))?;
+                    }
                     Ready::Product(tuned) => {
                         let Tuned {
                             multiplication,
@@ -182,6 +177,22 @@ impl Bucket {
     }
 }
 
+/// A launch as the driver is asked for it.
+fn queued<'l>(
+    launch: &'l plan::Launch,
+    function: &'l Function,
+    arguments: &'l [Argument<'l>],
+) -> Launch<'l> {
+    Launch {
+        function,
+        grid: launch.grid,
+        block: launch.block,
+        shared: launch.shared,
+        params: &launch.params,
+        arguments,
+    }
+}
+
 /// The memory of a place, and how many bytes into it.
 type Found<'m> = Option<(&'m Memory, usize)>;
 
@@ -209,14 +220,13 @@ fn ready<'p>(
             })
         });
         let arguments = arguments.collect::<Result<Vec<_>, LoadError>>()?;
-        Ok(Ready::Kernel(
-            launch,
-            gpu.function(launch.kernel)?,
-            arguments,
-        ))
+        Ok::<_, LoadError>((launch, gpu.function(launch.kernel)?, arguments))
     };
     let product = match step {
-        Step::Kernel(launch) => return kernel(launch),
+        Step::Kernel(launch) => {
+            let (launch, function, arguments) = kernel(launch)?;
+            return Ok(Ready::Kernel(launch, function, arguments));
+        }
         Step::Product(product) => product,
     };
     let Product { operands, .. } = product;
@@ -227,12 +237,19 @@ fn ready<'p>(
     })?;
     let library = gpu.library();
     let mut library = library.map_err(|why| LoadError::Bug(format!("no cuBLASLt: {why}")))?;
+    let own = product.instead.as_ref().map(kernel).transpose()?;
+    let run = (own.as_ref()).map(|(launch, function, arguments)| {
+        |stream: &Stream| stream.launch(&queued(launch, function, arguments))
+    });
+    let run = run.as_ref().map(|run| run as &dyn Fn(&Stream) -> _);
     match (
-        library.tuned(product, operands, stream, workspace)?,
-        &product.instead,
+        library.tuned(product, operands, stream, workspace, run)?,
+        own,
     ) {
         (Some(tuned), _) => Ok(Ready::Product(Box::new(tuned))),
-        (None, Some(instead)) => kernel(instead),
+        (None, Some((launch, function, arguments))) => {
+            Ok(Ready::Kernel(launch, function, arguments))
+        }
         (None, None) => Err(LoadError::NoAlgorithm {
             node: product.node.clone(),
             shape: product.shape.to_string(),

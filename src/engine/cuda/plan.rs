@@ -224,10 +224,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether a kernel of this name is launched.
+    /// Whether a kernel whose name begins like this is launched.
     pub fn launches(&self, kernel: &str) -> bool {
         (self.steps.iter())
-            .any(|step| matches!(step, Step::Kernel(launch) if launch.kernel == kernel))
+            .any(|step| matches!(step, Step::Kernel(launch) if launch.kernel.starts_with(kernel)))
     }
 
     /// Whether cuBLASLt does anything in it.

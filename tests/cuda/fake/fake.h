@@ -18,6 +18,7 @@
 //   FAKE_INIT=code         what cuInit answers [0]
 //   FAKE_FAIL=call:n:code  the n-th call of a function fails with that code; several with commas. `run` is a piece of work
 //   FAKE_SKIP=call:n       the n-th call of a function does nothing and says that it did; n may be `*`. Several with commas
+//   FAKE_OWN=percent       how long the program's own products take, beside cuBLASLt's fastest [300]
 //   FAKE_REPORT=path       when the process ends, a JSON file with what was called, what was left, and what was wrong
 #pragma once
 

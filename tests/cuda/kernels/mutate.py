@@ -96,13 +96,13 @@ def faults_of(path: Path) -> List[Fault]:
     found = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         code = line.split("//")[0].rstrip()
-        if not code.strip() or code.lstrip().startswith("#") or re.match(r"static_assert|template|extern|constexpr|asm|\s*asm|\s*:", code):
+        if not code.strip() or code.lstrip().startswith("#") or re.match(r"\s*static_assert|template|extern|constexpr|asm|\s*asm|\s*:", code):
             continue
         for rule in RULES:
             for match in re.finditer(rule.pattern, code):
                 text = code[: match.start()] + rule.faulty + code[match.end():]
                 # A size that must be a constant cannot be chosen when the program runs.
-                both = None if "__shared__" in code or "constexpr" in code else rule.both
+                both = None if "__shared__" in code or "constexpr" in code or "copies_wait<" in code else rule.both
                 found.append(Fault(path.name, number, match.start(), match.end(), rule.faulty, both, text))
     return found
 
@@ -200,7 +200,7 @@ class Bench:
 
 
 def choose(names: List[str], quick: bool) -> List[Fault]:
-    files = sorted(path for path in KERNELS.iterdir() if path.suffix in (".cu", ".cuh") and path.name not in ("args.cuh", "args_boxes.cuh", "kernels.cu"))
+    files = sorted(path for path in KERNELS.iterdir() if path.suffix in (".cu", ".cuh") and path.name != "kernels.cu" and not path.name.startswith("args"))
     unknown = set(names) - {path.name for path in files}
     if unknown:
         sys.exit("mutate: there is no file %s in %s" % (", ".join(sorted(unknown)), KERNELS))

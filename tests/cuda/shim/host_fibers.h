@@ -14,7 +14,7 @@ extern "C" __attribute__((weak)) char __stop_cuda_shared[];
 namespace shim {
 enum State : uint8_t { RUNNING, AT_BARRIER, AT_WARP, DONE };
 // What lanes meet for; two lanes that meet for different things never meet.
-enum Meeting : uint8_t { SYNC, SHUFFLE, BALLOT };
+enum Meeting : uint8_t { SYNC, SHUFFLE, BALLOT, MATRIX_PRODUCT, MATRIX_LOAD };
 
 struct Index { unsigned x, y, z; };
 #if defined(__x86_64__)
@@ -22,6 +22,12 @@ using Context = void *;
 #else
 using Context = ucontext_t;
 #endif
+// A copy that has begun (host_mma.h).
+struct Copy {
+    char *to;
+    const void *from;
+    unsigned size, bytes;
+};
 struct Fiber {
     Context context;
     State state;
@@ -30,6 +36,10 @@ struct Fiber {
     Index index;
     unsigned mask;
     uint64_t value;
+    unsigned turn;               // counts matrix instructions
+    unsigned open;               // copies in no group yet
+    std::deque<unsigned> groups; // how many copies each has
+    std::deque<Copy> copies;     // not yet arrived, the oldest first
 };
 using Body = void (*)(const void *);
 
@@ -127,6 +137,9 @@ inline void start_block(unsigned threads, size_t shared) {
         Fiber &fiber = fibers[t];
         fiber.state = RUNNING;
         fiber.number = t;
+        fiber.turn = fiber.open = 0;
+        if (!fiber.copies.empty()) fiber.copies.clear();
+        if (!fiber.groups.empty()) fiber.groups.clear();
         fiber.index = {t % block_size.x, t / block_size.x % block_size.y, t / (block_size.x * block_size.y)};
         prepare(fiber, stacks[t]);
         order[t] = seed == 1 ? threads - 1 - t : t;

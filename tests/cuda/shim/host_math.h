@@ -36,29 +36,3 @@ static inline uint16_t shim_float_to_half(float f) {
     uint32_t odd = x >> 13 & 1;
     return uint16_t(sign | (x + 0xC8000FFF + odd) >> 13);
 }
-
-// ---- mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 as a meeting of the warp. Who holds which element is in the PTX ISA,
-// "Matrix Fragments for mma.m16n8k16": A row = lane / 4 (+ 8 in registers 1 and 3), column = lane % 4 * 2 (+ 8 in 2 and 3);
-// B column = lane / 4, row = lane % 4 * 2 (+ 8 in register 1); D as A's rows, columns lane % 4 * 2.
-static inline void shim_mma_m16n8k16(float *d, const uint32_t *a, const uint32_t *b) {
-    uint32_t as[32][4], bs[32][2];
-    auto exchange = [](uint32_t low, uint32_t high, auto &&keep) {
-        shim::meet(~0u, uint64_t(low) | uint64_t(high) << 32, shim::SHUFFLE);
-        for (unsigned l = 0; l < 32; l++) keep(l, uint32_t(shim::value_of(l)), uint32_t(shim::value_of(l) >> 32));
-    };
-    exchange(a[0], a[1], [&](unsigned l, uint32_t low, uint32_t high) { as[l][0] = low; as[l][1] = high; });
-    exchange(a[2], a[3], [&](unsigned l, uint32_t low, uint32_t high) { as[l][2] = low; as[l][3] = high; });
-    exchange(b[0], b[1], [&](unsigned l, uint32_t low, uint32_t high) { bs[l][0] = low; bs[l][1] = high; });
-    auto part = [](uint32_t pair, int which) { return shim_half_to_float(uint16_t(which ? pair >> 16 : pair)); };
-    int lane = int(shim::lane());
-    for (int i = 0; i < 4; i++) {
-        int row = lane / 4 + (i >= 2 ? 8 : 0), column = lane % 4 * 2 + i % 2;
-        float sum = d[i];
-        for (int k = 0; k < 16; k++) {
-            int pair = k % 8 / 2, upper = k / 8;
-            float x = part(as[row % 8 * 4 + pair][row / 8 + upper * 2], k % 2);
-            sum += x * part(bs[column * 4 + pair][upper], k % 2);
-        }
-        d[i] = sum;
-    }
-}

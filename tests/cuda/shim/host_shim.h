@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <utility>
 
 #define __device__
@@ -47,3 +48,4 @@ struct alignas(16) uint4 { unsigned x, y, z, w; };
 #include "host_fibers.h"
 #include "host_warp.h"
 #include "host_math.h"
+#include "host_mma.h"

@@ -1,4 +1,4 @@
-// Warp collectives, atomics and the tensor core's product, for host_shim.h.
+// Warp collectives and atomics, for host_shim.h.
 #pragma once
 
 namespace shim {

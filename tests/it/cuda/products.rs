@@ -31,9 +31,9 @@ fn an_encoder_gives_what_it_gives_on_the_cpu_in_every_precision() {
         let (_, kernels) = with(ENCODER, &[0, 3, 5], &environment);
         assert!(products(&kernels, math) > 20, "{math}: {kernels}");
     }
-    for math in ["fp32", "fp16"] {
+    for math in ["fp32", "tf32", "fp16", "bf16"] {
         let (_, kernels) = with(ENCODER, &[1], &[(MATH, math)]);
-        let own = format!("gemm_f{}", &math[2..]);
+        let own = format!("gemm_{}", math.replace("fp", "f"));
         assert!(kernels[&own].as_u64() > Some(20), "{math}: {kernels}");
     }
 }
@@ -47,8 +47,11 @@ fn models_give_nearly_what_they_give_on_the_cpu_in_other_precisions() {
         assert!(products(&kernels, math) > 100, "{math}: {kernels}");
         said += &format!("{math}\n{outcomes}\n\n");
     }
-    let (own, kernels) = with(MODELS, &[2], &[(MATH, "fp16")]);
-    assert!(kernels["gemm_f16"].as_u64() > Some(10), "{kernels}");
-    said += &format!("fp16 without the library\n{own}\n");
+    for math in ["tf32", "fp16", "bf16"] {
+        let (own, kernels) = with(MODELS, &[2], &[(MATH, math)]);
+        let kernel = format!("gemm_{}", math.replace("fp", "f"));
+        assert!(kernels[&kernel].as_u64() > Some(10), "{math}: {kernels}");
+        said += &format!("{math} without the library\n{own}\n\n");
+    }
     insta::assert_snapshot!(said);
 }

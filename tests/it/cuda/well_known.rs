@@ -11,7 +11,7 @@ use forebay::{
 
 use forebay::engine::cuda::product::Math;
 
-use super::conformance::{Outcome, outcome};
+use super::conformance::{MATH, Outcome, math_of_case, outcome};
 use crate::support::fake_cuda;
 
 #[allow(dead_code, reason = "the benchmark uses all of it")]
@@ -108,6 +108,35 @@ fn models_of_well_known_shapes_give_what_they_give_on_the_cpu() {
         assert!(outcome.passed, "seed {seed}: {outcome:?}");
         let violations = &outcome.report["violations"];
         assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
+    }
+}
+
+#[test]
+fn convolutional_networks_give_nearly_what_they_give_on_the_cpu_in_other_precisions() {
+    for (math, kernel) in [
+        ("tf32", "conv_tf32"),
+        ("fp16", "conv_f16"),
+        ("bf16", "conv_bf16"),
+    ] {
+        for seed in ["0", "1", "2"] {
+            let environment = [("FAKE_SEED", seed), (MATH, math)];
+            let outcome = fake_cuda::run("cuda::well_known::case_images", &environment);
+            assert!(outcome.passed, "{math}, seed {seed}: {outcome:?}");
+            assert_eq!(outcome.report["violations"], serde_json::json!([]));
+            let launched = outcome.report["kernels"][kernel].as_u64();
+            assert!(launched > Some(20), "{math}: {}", outcome.report["kernels"]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+fn case_images() {
+    for (name, model, inputs) in cases() {
+        if name == "resnet18" || name == "mobilenet" {
+            let math = math_of_case();
+            assert_eq!(outcome(&model, &inputs, math), Outcome::Equal, "{name}");
+        }
     }
 }
 

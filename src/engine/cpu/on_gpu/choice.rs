@@ -81,7 +81,9 @@ impl Chooser<'_> {
     ) -> Result<Choice, Refused> {
         let rows = planner.most();
         let own = planner.plan(optimized, rows, Products::OWN)?;
-        let (single, half) = (own.launches("gemm_f32"), own.launches("gemm_f16"));
+        let matrices = own.launches("gemm_f32");
+        let single = matrices || own.launches("conv_f32");
+        let half = own.launches("gemm_f16") || own.launches("gemm_bf16");
         if !single && !half {
             // The library would be loaded for nothing.
             return Ok(Choice {
@@ -90,11 +92,11 @@ impl Chooser<'_> {
                 said: None,
             });
         }
-        let library = self.gpu.has_library();
+        let library = (matrices || half).then(|| self.gpu.has_library().is_ok());
         if !single {
             // The model's own precision is not for us to change.
             let products = Products {
-                library: library.is_ok(),
+                library: library == Some(true),
                 ..Products::OWN
             };
             return Ok(Choice {
@@ -103,33 +105,28 @@ impl Chooser<'_> {
                 said: None,
             });
         }
-        let asked = |math| Products {
-            math,
-            library: library.is_ok(),
-        };
-        match (self.accuracy.precision, &library) {
-            (Precision::As(math @ (Math::Tf32 | Math::Bfloat)), Err(why)) => {
-                Err(format!("`precision: {}` needs cuBLASLt: {why}", math.name()).into())
+        match self.accuracy.precision {
+            Precision::As(math) => {
+                let products = Products {
+                    math,
+                    library: library == Some(true),
+                };
+                Ok(Choice {
+                    products,
+                    plan: planner.plan(optimized, rows, products)?,
+                    said: Some(format!("products in {}, as asked for", math.name())),
+                })
             }
-            (Precision::As(math), _) => Ok(Choice {
-                products: asked(math),
-                plan: planner.plan(optimized, rows, asked(math))?,
-                said: Some(format!("products in {}, as asked for", math.name())),
-            }),
-            (Precision::Auto, Err(_)) => Ok(Choice {
-                products: Products::OWN,
-                plan: own,
-                said: Some("products in fp32, without cuBLASLt".to_owned()),
-            }),
-            (Precision::Auto, Ok(())) => self.fastest(planner, optimized),
+            Precision::Auto => self.fastest(planner, optimized, library),
         }
     }
 
-    /// The fastest of those that are near enough.
+    /// The fastest of those that are near enough. `library`: whether it is there, where it would have something to do.
     fn fastest(
         &mut self,
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
+        library: Option<bool>,
     ) -> Result<Choice, Refused> {
         let rows = planner.most();
         let path = self.model.source.path.display().to_string();
@@ -138,9 +135,14 @@ impl Chooser<'_> {
         for math in CANDIDATES {
             let products = Products {
                 math,
-                library: true,
+                library: library == Some(true),
             };
             let plan = planner.plan(optimized, rows, products)?;
+            // Whether nothing in it depends on the precision.
+            let same = |(_, tried): &(f32, Choice)| tried.plan.steps == plan.steps;
+            if best.as_ref().is_some_and(same) {
+                continue;
+            }
             let time = match self.tried(rows, &plan, math) {
                 Ok(time) => time,
                 Err(why) if math == Math::Single => return Err(why),
@@ -165,7 +167,11 @@ impl Chooser<'_> {
         let (_, mut choice) =
             best.ok_or_else(|| "none of the precisions could be tried".to_owned())?;
         let chosen = choice.products.math.name();
-        let said = format!("products in {chosen}, the fastest within the tolerance");
+        let without = match library {
+            Some(false) => ", without cuBLASLt",
+            Some(true) | None => "",
+        };
+        let said = format!("products in {chosen}, the fastest within the tolerance{without}");
         choice.said = Some(said + &refused.concat());
         Ok(choice)
     }

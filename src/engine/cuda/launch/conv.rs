@@ -1,10 +1,11 @@
-//! `conv_f32`, `conv_transpose_f32`, `pool_f32`, `resample_f32`.
+//! `conv_f32`, on tensor cores `conv_f16`, `conv_bf16`, `conv_tf32`; `conv_transpose_f32`, `pool_f32`, `resample_f32`.
 
-use super::{Params, Spot, THREADS, TooLarge, blocks, gemm::Activation};
-use crate::engine::cuda::plan::Launch;
+use super::{
+    Params, Spot, THREADS, TooLarge, blocks,
+    gemm::{Activation, ENOUGH, Kernel},
+};
+use crate::engine::cuda::{plan::Launch, product::Math};
 
-/// Output pixels and filters that one block of `conv_f32` makes.
-const TILE: u64 = 64;
 /// With fewer filters in a group than this a thread for each output is quicker.
 const DIRECT: u64 = 8;
 
@@ -42,7 +43,49 @@ pub(crate) struct Conv {
 }
 
 impl Conv {
-    pub(crate) fn launch(&self) -> Result<Launch<Spot>, TooLarge> {
+    /// Whether tensor cores can do it: there are kernels for one group, and for pictures that 32 bits can count.
+    pub(crate) fn fits_tensor_cores(&self) -> bool {
+        let picture = [self.channels, self.image[0], self.image[1]];
+        let picture = (picture.iter()).try_fold(1_i32, |size, more| {
+            size.checked_mul(i32::try_from(*more).ok()?)
+        });
+        let many = self.filters as u64 >= DIRECT;
+        many && self.groups == 1 && !self.transposed && picture.is_some()
+    }
+
+    /// The kernel that is likely to be the fastest of those that multiply by tiles.
+    fn kernel(&self, math: Math) -> Kernel {
+        let [small, large] = match math {
+            Math::Single => return Kernel::plain("conv_f32"),
+            _ if !self.fits_tensor_cores() => return Kernel::plain("conv_f32"),
+            Math::Tf32 => ["conv_tf32", "conv_tf32_large"],
+            Math::Half => ["conv_f16", "conv_f16_large"],
+            Math::Bfloat => ["conv_bf16", "conv_bf16_large"],
+        };
+        let (small, large) = (Kernel::small(small), Kernel::large(large));
+        let wide = self.filters as u64 > small.tile;
+        let tiles: u64 = self.grid(large.tile).iter().product();
+        if wide && tiles >= ENOUGH {
+            large
+        } else {
+            small
+        }
+    }
+
+    /// A block for each tile of the result.
+    fn grid(&self, tile: u64) -> [u64; 3] {
+        let filters = (self.filters / self.groups.max(1)) as u64;
+        let pixels = (self.n * self.out[0] * self.out[1]) as u64;
+        [
+            pixels.div_ceil(tile),
+            filters.div_ceil(tile),
+            self.groups as u64,
+        ]
+    }
+
+    /// Multiplied as `math` where it [fits tensor cores](Self::fits_tensor_cores), else in single precision. `w` has elements
+    /// of that type.
+    pub(crate) fn launch(&self, math: Math) -> Result<Launch<Spot>, TooLarge> {
         let mut params = Params::default();
         params
             .at(self.x)
@@ -94,12 +137,9 @@ impl Conv {
             let grid = [blocks(pixels * self.filters), 1, 1];
             return params.launch("conv_direct_f32", grid, THREADS, 0);
         }
-        let grid = [
-            (pixels as u64).div_ceil(TILE),
-            filters.div_ceil(TILE),
-            self.groups as u64,
-        ];
-        params.launch("conv_f32", grid, THREADS, 0)
+        let kernel = self.kernel(math);
+        let grid = self.grid(kernel.tile);
+        params.launch(kernel.name, grid, kernel.threads, kernel.shared)
     }
 }
 

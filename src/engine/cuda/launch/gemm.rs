@@ -1,10 +1,57 @@
-//! `gemm_f32`, `gemm_f64`, `gemm_f16`.
+//! `gemm_f32`, `gemm_f64`, and on tensor cores `gemm_f16`, `gemm_bf16`, `gemm_tf32`.
 
 use super::{Params, Spot, THREADS, TooLarge};
-use crate::{engine::cuda::plan::Launch, graph::tensor::Element};
+use crate::{
+    engine::cuda::{plan::Launch, product::Math},
+    graph::tensor::Element,
+};
 
-/// Rows and columns of the result that one block of `gemm_*` makes.
-const TILE: u64 = 64;
+/// A kernel for products, with what a block of it makes and takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kernel {
+    pub(super) name: &'static str,
+    /// Rows and columns of the result.
+    pub(super) tile: u64,
+    pub(super) threads: u32,
+    /// Dynamic shared memory, in bytes.
+    pub(super) shared: u32,
+}
+
+impl Kernel {
+    /// 64 x 64 results, on the cores for all work.
+    pub(super) const fn plain(name: &'static str) -> Self {
+        Self {
+            name,
+            tile: 64,
+            threads: THREADS,
+            shared: 0,
+        }
+    }
+
+    /// 64 x 64 results, on tensor cores.
+    pub(super) const fn small(name: &'static str) -> Self {
+        Self {
+            name,
+            tile: 64,
+            threads: 128,
+            shared: 24 << 10,
+        }
+    }
+
+    /// 128 x 128 results, on tensor cores.
+    pub(super) const fn large(name: &'static str) -> Self {
+        Self {
+            name,
+            tile: 128,
+            threads: 256,
+            shared: 48 << 10,
+        }
+    }
+}
+
+/// Large tiles read each number half as often, and there are a quarter as many: with fewer of them than a large GPU has
+/// multiprocessors (108 on an A100, 132 on an H100), some of those have nothing to do.
+pub(super) const ENOUGH: u64 = 108;
 
 /// What is done to each number before it is stored, as `Activation` numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -80,19 +127,57 @@ pub(crate) struct Gemm {
 }
 
 impl Gemm {
-    /// The kernel for these elements, where there is one.
-    pub(crate) fn kernel(element: Element) -> Option<&'static str> {
-        match element {
-            Element::Float32 => Some("gemm_f32"),
-            Element::Float64 => Some("gemm_f64"),
-            Element::Float16 => Some("gemm_f16"),
-            _ => None,
+    /// Whether there is a kernel for these elements.
+    pub(crate) fn has_kernel(element: Element) -> bool {
+        matches!(
+            element,
+            Element::Float32 | Element::Float64 | Element::Float16 | Element::Bfloat16
+        )
+    }
+
+    /// What it is multiplied as, where single precision is multiplied as `asked`.
+    pub(crate) fn math(&self, asked: Math) -> Math {
+        match self.element {
+            Element::Float16 => Math::Half,
+            Element::Bfloat16 => Math::Bfloat,
+            element if element == asked.element() => asked,
+            _ => Math::Single,
         }
     }
 
-    /// A block for each tile of the result.
-    pub(crate) fn launch(&self) -> Result<Launch<Spot>, TooLarge> {
-        let kernel = Self::kernel(self.element).ok_or(TooLarge)?;
+    /// The kernel that is likely to be the fastest.
+    fn kernel(&self, math: Math) -> Option<Kernel> {
+        let [small, large] = match (self.element, math) {
+            (Element::Float32, Math::Tf32) => ["gemm_tf32", "gemm_tf32_large"],
+            (Element::Float32, _) => return Some(Kernel::plain("gemm_f32")),
+            (Element::Float64, _) => return Some(Kernel::plain("gemm_f64")),
+            (Element::Float16, _) => ["gemm_f16", "gemm_f16_large"],
+            (Element::Bfloat16, _) => ["gemm_bf16", "gemm_bf16_large"],
+            _ => return None,
+        };
+        let (small, large) = (Kernel::small(small), Kernel::large(large));
+        let wide = (self.m.min(self.n) as u64) > small.tile;
+        let tiles: u64 = self.grid(large.tile).iter().product();
+        Some(if wide && tiles >= ENOUGH {
+            large
+        } else {
+            small
+        })
+    }
+
+    /// A block for each tile of the result; the kernels walk through batches beyond.
+    fn grid(&self, tile: u64) -> [u64; 3] {
+        let [inner, outer] = self.batches;
+        [
+            (self.m as u64).div_ceil(tile),
+            (self.n as u64).div_ceil(tile),
+            ((inner * outer) as u64).min(65_535),
+        ]
+    }
+
+    /// By a kernel; single precision is multiplied as `math`, where that leaves it single precision in memory.
+    pub(crate) fn launch(&self, math: Math) -> Result<Launch<Spot>, TooLarge> {
+        let kernel = self.kernel(math).ok_or(TooLarge)?;
         let [inner, outer] = self.batches;
         let mut params = Params::default();
         params
@@ -124,17 +209,7 @@ impl Gemm {
             .float(self.beta)
             .float(slope)
             .int(0);
-        let grid = [
-            (self.m as u64).div_ceil(TILE),
-            (self.n as u64).div_ceil(TILE),
-            // The kernels walk through what is beyond.
-            ((inner * outer) as u64).min(65_535),
-        ];
-        let threads = if self.element == Element::Float16 {
-            128
-        } else {
-            THREADS
-        };
-        params.launch(kernel, grid, threads, 0)
+        let grid = self.grid(kernel.tile);
+        params.launch(kernel.name, grid, kernel.threads, kernel.shared)
     }
 }

@@ -148,7 +148,7 @@ impl Gemm {
                 d: self.d.at,
                 bias,
             },
-            instead: plain.launch().ok(),
+            instead: plain.launch(math).ok(),
             node: String::new(),
         };
         Some(ByLibrary { product, rest })
@@ -337,7 +337,7 @@ mod tests {
         let instead = made.product.instead.clone().unwrap();
         assert_eq!(
             instead,
-            plain().launch().unwrap(),
+            plain().launch(Math::Single).unwrap(),
             "without the activation, which follows"
         );
         let steps = made.steps().unwrap();
@@ -353,6 +353,6 @@ mod tests {
             ..plain()
         };
         let made = half.by_library(Math::Bfloat).unwrap();
-        assert_eq!(made.product.instead, None, "there is no such kernel");
+        assert_eq!(made.product.instead.unwrap().kernel, "gemm_bf16");
     }
 }

@@ -11,9 +11,7 @@ use super::{
 use crate::engine::cuda::{
     launch::{Base, Spot, gemm::Gemm},
     plan::{Launch, Place, Plan, Slot, Step},
-    product::Math,
 };
-use crate::graph::tensor::Element;
 
 /// Where the buffers of a plan are.
 #[derive(Debug)]
@@ -164,37 +162,29 @@ impl Emitter {
 
 impl Emitter {
     /// What runs for a piece of work.
-    fn steps_of(&self, work: Work, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
+    fn steps_of(&mut self, work: Work, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
         let launch = match work {
             Work::Launch(launch) => Ok(launch),
             Work::Program(program, _) => program.launch(),
             Work::Gemm(gemm) => return self.product(&gemm, node),
-            Work::Conv(conv) => conv.launch(),
+            Work::Conv(conv) => {
+                let (conv, math) = self.convolved_as(conv);
+                conv.launch(math)
+            }
         };
         Ok(vec![Step::Kernel(named(launch?, node))])
     }
 
     /// A product by the library where it can, else by a kernel.
     fn product(&self, gemm: &Gemm, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
-        let asked = self.products.math;
-        let math = match gemm.element {
-            Element::Float16 => Math::Half,
-            element if element == asked.element() => asked,
-            _ => Math::Single,
-        };
+        let math = gemm.math(self.products.math);
         if self.products.library
             && let Some(by_library) = gemm.by_library(math)
         {
             let steps = by_library.steps()?.into_iter();
             return Ok(steps.map(|step| step.named(node)).collect());
         }
-        if Gemm::kernel(gemm.element).is_none() {
-            let element = gemm.element.name();
-            return Err(Missing::new(format!(
-                "product of {element} in which rows and batches lie like this"
-            )));
-        }
-        Ok(vec![Step::Kernel(named(gemm.launch()?, node))])
+        Ok(vec![Step::Kernel(named(gemm.launch(math)?, node))])
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A product in sixteen bits gives its result as the graph has it: in single precision, by a program behind it that
 //! converts. Where another product reads that, the conversions there and back are left out, and what is in between is moved as
-//! it is.
+//! it is. A convolution takes and gives single precision; its filters are converted.
 
 use super::{
     Missing,
@@ -12,9 +12,13 @@ use super::{
     value::{Home, Value, dense_strides},
 };
 use crate::{
-    engine::cuda::launch::{
-        Base, Spot,
-        pointwise::{Operand, Program},
+    engine::cuda::{
+        launch::{
+            Base, Spot,
+            conv::Conv,
+            pointwise::{Operand, Program},
+        },
+        product::Math,
     },
     graph::tensor::{Element, shortened},
 };
@@ -146,6 +150,31 @@ impl Emitter {
         let moved = self.dense(&before)?;
         self.used_once(&moved);
         converted(self, &moved, value.element).map(Some)
+    }
+
+    /// A convolution as it is done, and what it is multiplied as: what products are, with filters of that type. In sixteen bits
+    /// only where they are known; pictures stay in single precision, and are rounded as they are read.
+    pub(super) fn convolved_as(&mut self, conv: Conv) -> (Conv, Math) {
+        if !conv.fits_tensor_cores() {
+            return (conv, Math::Single);
+        }
+        let math = self.products.math;
+        let Some(half) = self.half() else {
+            return (conv, math);
+        };
+        let known = match conv.w.base {
+            Base::Constant(index) => self.constants.get(index),
+            _ => None,
+        };
+        let Some(bytes) = known.map(|held| shortened(&held.bytes, half)) else {
+            return (conv, Math::Single);
+        };
+        let w = Spot {
+            // Half as wide, so half as far.
+            offset: conv.w.offset / 2,
+            ..self.upload(&bytes)
+        };
+        (Conv { w, ..conv }, math)
     }
 
     /// The operand in this type, where it has it or is a constant of single precision, which is then converted now.

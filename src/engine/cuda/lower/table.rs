@@ -56,7 +56,6 @@ const CHOSEN: &str = "all but uint64 and complex numbers";
 const SINGLE: &str = "float";
 const TRUTH: &str = "bool";
 const INTEGER: &str = "integers but uint64";
-const PRODUCT: &str = "float, float16, double";
 
 macro_rules! table {
     ($($domain:expr, $name:literal, $since:literal, $types:expr, $limits:literal, $lower:expr;)+) => {
@@ -146,15 +145,15 @@ table! {
     "", "BitwiseNot", 18, INTEGER, "", |e, c| bits::bitwise(e, c, Op::BitNot);
     "", "BitShift", 11, INTEGER, "", bits::shift;
 
-    "", "MatMul", 1, PRODUCT, "", matmul::matmul;
-    "", "Gemm", 7, PRODUCT, "", gemm::gemm;
-    MS, "FusedGemm", 1, PRODUCT, "", gemm::gemm;
-    MS, "FusedMatMul", 1, PRODUCT, "", matmul::fused;
-    MS, "TransposeMatMul", 1, PRODUCT, "", matmul::fused;
+    "", "MatMul", 1, FLOAT, "", matmul::matmul;
+    "", "Gemm", 7, FLOAT, "", gemm::gemm;
+    MS, "FusedGemm", 1, FLOAT, "", gemm::gemm;
+    MS, "FusedMatMul", 1, FLOAT, "", matmul::fused;
+    MS, "TransposeMatMul", 1, FLOAT, "", matmul::fused;
 
-    "", "Attention", 23, PRODUCT, "no past, cap, causal or boolean mask, or further outputs; as many heads for keys as for queries", attention::standard;
-    MS, "Attention", 1, PRODUCT, "no past; masks of ones and zeros", attention::packed;
-    MS, "MultiHeadAttention", 1, PRODUCT, "no past or packed inputs; masks of ones and zeros", attention::multi_head;
+    "", "Attention", 23, FLOAT, "no past, cap, causal or boolean mask, or further outputs; as many heads for keys as for queries", attention::standard;
+    MS, "Attention", 1, FLOAT, "no past; masks of ones and zeros", attention::packed;
+    MS, "MultiHeadAttention", 1, FLOAT, "no past or packed inputs; masks of ones and zeros", attention::multi_head;
     "", "Softmax", 1, FLOAT, "", |e, c| softmax::softmax(e, c, false);
     "", "LogSoftmax", 1, FLOAT, "", |e, c| softmax::softmax(e, c, true);
     "", "Hardmax", 13, SINGLE, "", features::hardmax;

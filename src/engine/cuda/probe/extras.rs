@@ -60,7 +60,7 @@ pub const NVRTC: Extra = &About {
 pub const CUBLASLT: Extra = &About {
     name: "cuBLASLt",
     purpose: "multiplies matrices",
-    without: "forebay's own kernels multiply, more slowly, and `precision` is fp32 or fp16",
+    without: "forebay's own kernels multiply, more slowly",
     files: &["libcublasLt.so.13", "libcublasLt.so.12"],
     first: &[],
     packages: &["nvidia/cu13/lib", "nvidia/cublas/lib"],

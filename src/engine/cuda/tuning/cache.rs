@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::cuda::device::Algorithm;
+use crate::engine::cuda::{device::Algorithm, kernels::HASH};
 
 /// The file.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,9 +22,21 @@ struct Kept {
     gpu: String,
     /// The library's version.
     cublaslt: String,
-    /// By key, in the library's words, as hexadecimal digits.
+    /// By key, in the library's words, as hexadecimal digits; or [`OWN`], and of which kernels.
     algorithms: BTreeMap<String, String>,
 }
+
+/// How a product is done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Way {
+    /// By the library.
+    Library(Algorithm),
+    /// By forebay's kernel.
+    Own,
+}
+
+/// What stands for forebay's kernel, before the digest of the kernels' sources: others may be slower or faster.
+const OWN: &str = "own ";
 
 /// What is kept, and where.
 #[derive(Debug)]
@@ -77,15 +89,25 @@ impl Cache {
         }
     }
 
-    /// The algorithm that was fastest then.
-    pub(super) fn algorithm(&self, key: &str) -> Option<Algorithm> {
-        words(self.kept.algorithms.get(key)?).map(Algorithm::of_words)
+    /// The way that was fastest then.
+    pub(super) fn way(&self, key: &str) -> Option<Way> {
+        let held = self.kept.algorithms.get(key)?;
+        match held.strip_prefix(OWN) {
+            Some(kernels) => (kernels == HASH).then_some(Way::Own),
+            None => words(held).map(|words| Way::Library(Algorithm::of_words(words))),
+        }
     }
 
-    /// Keeps an algorithm.
-    pub(super) fn keep(&mut self, key: &str, algorithm: &Algorithm) {
-        let digits = algorithm.words().map(|word| format!("{word:016x}"));
-        self.kept.algorithms.insert(key.to_owned(), digits.concat());
+    /// Keeps a way.
+    pub(super) fn keep(&mut self, key: &str, way: &Way) {
+        let held = match way {
+            Way::Own => format!("{OWN}{HASH}"),
+            Way::Library(algorithm) => {
+                let digits = algorithm.words().map(|word| format!("{word:016x}"));
+                digits.concat()
+            }
+        };
+        self.kept.algorithms.insert(key.to_owned(), held);
         self.changed = true;
     }
 
@@ -124,7 +146,8 @@ fn read(path: &Path, of: &Kept) -> Result<Kept, String> {
     if (&kept.gpu, &kept.cublaslt) != (&of.gpu, &of.cublaslt) {
         return Err(format!("is of {} and {}", kept.gpu, kept.cublaslt));
     }
-    match kept.algorithms.values().find(|held| words(held).is_none()) {
+    let odd = |held: &&String| !held.starts_with(OWN) && words(held).is_none();
+    match kept.algorithms.values().find(odd) {
         Some(odd) => Err(format!("is damaged: `{odd}` is no algorithm")),
         None => Ok(kept),
     }
@@ -155,8 +178,8 @@ fn words(digits: &str) -> Option<[u64; 8]> {
 mod tests {
     use super::*;
 
-    fn kept(words: [u64; 8]) -> Algorithm {
-        Algorithm::of_words(words)
+    fn kept(words: [u64; 8]) -> Way {
+        Way::Library(Algorithm::of_words(words))
     }
 
     #[test]
@@ -172,11 +195,25 @@ mod tests {
             .join("forebay/cublaslt/A-GPU---80GB-13.0.2.json");
         assert!(file.exists());
         let again = at("A GPU / 80GB", "13.0.2");
-        assert_eq!(again.algorithm("fp32 x"), Some(kept(words)));
-        assert_eq!(again.algorithm("fp32 y"), None);
-        assert_eq!(at("A GPU / 80GB", "13.1.0").algorithm("fp32 x"), None);
+        assert_eq!(again.way("fp32 x"), Some(kept(words)));
+        assert_eq!(again.way("fp32 y"), None);
+        assert_eq!(at("A GPU / 80GB", "13.1.0").way("fp32 x"), None);
         // Another name that gives the same file is another GPU all the same.
-        assert_eq!(at("A GPU - 80GB", "13.0.2").algorithm("fp32 x"), None);
+        assert_eq!(at("A GPU - 80GB", "13.0.2").way("fp32 x"), None);
+    }
+
+    #[test]
+    fn forebays_own_kernel_is_kept_as_long_as_the_kernels_are_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        let at = || Cache::at(Some(place.path()), "gpu", "1");
+        let mut cache = at();
+        cache.keep("one", &Way::Own);
+        cache.save();
+        assert_eq!(at().way("one"), Some(Way::Own));
+        let file = place.path().join("forebay/cublaslt/gpu-1.json");
+        let other = fs::read_to_string(&file).unwrap().replace(HASH, "0123");
+        fs::write(&file, other).unwrap();
+        assert_eq!(at().way("one"), None, "it is measured anew");
     }
 
     #[test]
@@ -189,7 +226,7 @@ mod tests {
         one.save();
         other.save();
         let both = at();
-        assert!(both.algorithm("one").is_some() && both.algorithm("other").is_some());
+        assert!(both.way("one").is_some() && both.way("other").is_some());
     }
 
     #[test]
@@ -205,10 +242,10 @@ mod tests {
         for damaged in ["", "{}", &whole[..whole.len() / 2], odd_digit.as_str()] {
             fs::write(&file, damaged).unwrap();
             let mut cache = at();
-            assert_eq!(cache.algorithm("one"), None, "{damaged}");
+            assert_eq!(cache.way("one"), None, "{damaged}");
             cache.keep("two", &kept([2; 8]));
             cache.save();
-            assert!(at().algorithm("two").is_some(), "{damaged}");
+            assert!(at().way("two").is_some(), "{damaged}");
         }
         // A folder in its place can be neither read nor written, and stops nothing.
         fs::remove_file(&file).unwrap();
@@ -216,6 +253,6 @@ mod tests {
         let mut cache = at();
         cache.keep("two", &kept([2; 8]));
         cache.save();
-        assert!(cache.algorithm("two").is_some());
+        assert!(cache.way("two").is_some());
     }
 }

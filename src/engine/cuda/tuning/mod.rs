@@ -1,4 +1,4 @@
-//! Which of cuBLASLt's algorithms does a product fastest: measured on the device, once for each shape, and kept on disk.
+//! Which of cuBLASLt's algorithms does a product fastest, or whether forebay's own kernel does: measured on the device, once for each shape, and kept on disk.
 //!
 //! What the library guesses to be best seldom is, so every way it has (up to [`CANDIDATES`]) is run on the memory that the plan
 //! will use, before the plan's graph is recorded, when nothing of worth is there yet.
@@ -7,7 +7,7 @@ mod cache;
 
 use std::collections::HashMap;
 
-use cache::Cache;
+use cache::{Cache, Way};
 
 use super::device::{
     Algorithm, Cublaslt, CudaError, Device, Memory, Multiplication, Piece, Stream,
@@ -26,12 +26,15 @@ pub(super) const WORKSPACE: usize = 32 << 20;
 pub(super) struct Library {
     device: Device,
     cublaslt: Cublaslt,
-    /// By the shape's key and how the addresses are aligned; none where the library has no way.
+    /// By the shape's key and how the addresses are aligned; none where the kernel is faster, or the library has no way.
     known: HashMap<String, Option<Algorithm>>,
     cache: Cache,
 }
 
-/// A product and the way to do it.
+/// Queues forebay's own kernel for a product.
+pub(super) type Own<'a> = Option<&'a dyn Fn(&Stream) -> Result<(), CudaError>>;
+
+/// A product and the way that the library does it.
 #[derive(Debug)]
 pub(super) struct Tuned {
     pub(super) multiplication: Multiplication,
@@ -52,7 +55,7 @@ impl Library {
         })
     }
 
-    /// The product with the fastest algorithm, which has run once; none where the library has no way to do it.
+    /// The product with the fastest algorithm, which has run once; none where the library has no way to do it, or `own` is faster.
     ///
     /// # Errors
     /// The driver's, or the library's where it cannot even be asked.
@@ -62,6 +65,7 @@ impl Library {
         operands: Operands<Piece>,
         stream: &Stream,
         workspace: &Memory,
+        own: Own<'_>,
     ) -> Result<Option<Tuned>, CudaError> {
         let scales = [product.alpha, product.beta];
         let multiplication = (self.cublaslt).multiplication(&product.shape, scales, operands)?;
@@ -70,7 +74,7 @@ impl Library {
         let known = self.known.get(&key).copied();
         let known = match known {
             Some(known) => known,
-            None => self.found(key, &multiplication, stream, workspace)?,
+            None => self.found(key, &multiplication, stream, workspace, own)?,
         };
         let Some(algorithm) = known else {
             return Ok(None);
@@ -90,51 +94,79 @@ impl Library {
         multiplication: &Multiplication,
         stream: &Stream,
         workspace: &Memory,
+        own: Own<'_>,
     ) -> Result<Option<Algorithm>, CudaError> {
-        let kept = self.cache.algorithm(&key);
-        let kept = kept.and_then(|kept| multiplication.check(&kept, workspace.len()));
-        let found = match kept {
-            Some(kept) => Some(kept),
-            None => self.fastest(multiplication, stream, workspace)?,
+        let kept = match self.cache.way(&key) {
+            Some(Way::Library(kept)) => {
+                let kept = multiplication.check(&kept, workspace.len());
+                kept.map(Way::Library)
+            }
+            Some(Way::Own) if own.is_none() => None,
+            other => other,
         };
-        if let (Some(found), None) = (found, kept) {
-            self.cache.keep(&key, &found);
+        let found = match kept {
+            Some(_) => kept,
+            None => self.fastest(multiplication, stream, workspace, own)?,
+        };
+        if let (Some(found), None) = (&found, &kept) {
+            self.cache.keep(&key, found);
         }
+        let found = match found {
+            Some(Way::Library(algorithm)) => Some(algorithm),
+            Some(Way::Own) | None => None,
+        };
         self.known.insert(key, found);
         Ok(found)
     }
 
-    /// Runs every algorithm and takes the one that took least time; of equal ones the library's first.
+    /// Runs every algorithm, then the kernel, and takes what took least time; of equal ones the first. Nothing where the library
+    /// has no way.
     fn fastest(
         &self,
         multiplication: &Multiplication,
         stream: &Stream,
         workspace: &Memory,
-    ) -> Result<Option<Algorithm>, CudaError> {
-        let (start, end) = (self.device.timed_event()?, self.device.timed_event()?);
-        let mut best: Option<(f32, Algorithm)> = None;
+        own: Own<'_>,
+    ) -> Result<Option<Way>, CudaError> {
+        let mut best: Option<(f32, Way)> = None;
         for algorithm in multiplication.candidates(workspace.len(), CANDIDATES)? {
-            let run = |times: u8| {
-                (0..times).try_for_each(|_| stream.multiply(multiplication, &algorithm, workspace))
-            };
+            let run = || stream.multiply(multiplication, &algorithm, workspace);
             // What cannot be queued after all is left out. What breaks the device shows when it is waited for.
-            if let Err(error) = run(1) {
+            if let Err(error) = run() {
                 if self.device.lost().is_some() {
                     return Err(error);
                 }
                 tracing::debug!(%error, "an algorithm that cuBLASLt names does not run");
                 continue;
             }
-            start.record(stream)?;
-            run(RUNS)?;
-            end.record(stream)?;
-            end.synchronize()?;
-            let time = start.milliseconds_until(&end)?;
+            let time = self.milliseconds(stream, &run)?;
             if best.is_none_or(|(least, _)| time < least) {
-                best = Some((time, algorithm));
+                best = Some((time, Way::Library(algorithm)));
             }
         }
-        Ok(best.map(|(_, algorithm)| algorithm))
+        if let (Some((least, _)), Some(own)) = (best, own) {
+            // The driver loads a kernel when that is first used.
+            own(stream)?;
+            let time = self.milliseconds(stream, &|| own(stream))?;
+            if time < least {
+                best = Some((time, Way::Own));
+            }
+        }
+        Ok(best.map(|(_, way)| way))
+    }
+
+    /// What [`RUNS`] runs take by the device's clock.
+    fn milliseconds(
+        &self,
+        stream: &Stream,
+        run: &dyn Fn() -> Result<(), CudaError>,
+    ) -> Result<f32, CudaError> {
+        let (start, end) = (self.device.timed_event()?, self.device.timed_event()?);
+        start.record(stream)?;
+        (0..RUNS).try_for_each(|_| run())?;
+        end.record(stream)?;
+        end.synchronize()?;
+        start.milliseconds_until(&end)
     }
 
     /// Writes what was measured, for the next start.

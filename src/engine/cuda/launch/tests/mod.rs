@@ -1,6 +1,7 @@
 //! Lengths and places of addresses against `kernels/args.cuh`.
 
 mod registers;
+mod tensor;
 
 use std::{collections::HashMap, path::Path, process::Command};
 
@@ -12,7 +13,8 @@ use super::{
     reduce::{self, Dims, Kind},
     rnn, trees,
 };
-use crate::{engine::cuda::plan::Launch, graph::tensor::Element};
+use crate::engine::cuda::{plan::Launch, product::Math};
+use crate::graph::tensor::Element;
 
 fn spot(at: usize) -> Spot {
     Spot {
@@ -247,7 +249,7 @@ fn samples_of_tensors() -> Vec<Result<Launch<Spot>, TooLarge>> {
         }
         .launch(),
         norm::lp(a, b, [1, 2, 3], 0, 1, false),
-        product([a, b, c, d]).launch(),
+        product([a, b, c, d]).launch(Math::Single),
     ]
 }
 
@@ -256,7 +258,7 @@ fn samples_of_models() -> Vec<Result<Launch<Spot>, TooLarge>> {
     let [a, b, c, d, e, f, g] = [0, 1, 2, 3, 4, 5, 6].map(spot);
     let cell = cell([a, b, c, d, e]);
     vec![
-        convolution([a, b, c, d, e]).launch(),
+        convolution([a, b, c, d, e]).launch(Math::Single),
         conv::Pool {
             x: a,
             y: b,
@@ -342,7 +344,6 @@ fn every_launch_names_a_kernel_that_is_there() {
         "reduce_f64",
         "reduce_i64",
         "gemm_f64",
-        "gemm_f16",
         "conv_direct_f32",
         "conv_transpose_f32",
         "trees_f64",

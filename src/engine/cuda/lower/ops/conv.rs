@@ -8,9 +8,12 @@ use super::{
     value::Value,
 };
 use crate::{
-    engine::cuda::launch::{
-        conv::{Conv, Pair, Window},
-        gemm::Activation,
+    engine::cuda::{
+        launch::{
+            conv::{Conv, Pair, Window},
+            gemm::Activation,
+        },
+        product::Math,
     },
     graph::tensor::Element,
 };
@@ -224,7 +227,7 @@ pub(in super::super) fn transposed(emitter: &mut Emitter, call: &Call<'_>) -> Lo
 }
 
 fn finished(emitter: &mut Emitter, call: &Call<'_>, work: Conv, made: Value) -> Lowered {
-    work.launch()?;
+    work.launch(Math::Single)?;
     if made.len() > 0 {
         emitter.push_work(Work::Conv(work), Some(&made));
     }

@@ -1,7 +1,7 @@
 //! Products of matrices.
 
 use super::{
-    Lowered, Missing, Products,
+    Lowered, Missing,
     call::{Call, signed},
     elementwise::converted,
     emit::{Emitter, Work},
@@ -114,7 +114,7 @@ impl Product {
             b.dims.get(..outer(&b)).unwrap_or_default(),
         ])?;
         let element = a.element;
-        if !can_multiply(emitter, element) || b.element != element {
+        if !Gemm::has_kernel(element) || b.element != element {
             return Err(Missing::new(format!(
                 "product of {} and {}",
                 element.name(),
@@ -233,18 +233,10 @@ impl Product {
             beta: 0.0,
             activation: Activation::None,
         };
-        if Gemm::kernel(gemm.element).is_some() {
-            gemm.launch()?;
-        }
+        gemm.launch(emitter.products.math)?;
         emitter.push_work(Work::Gemm(gemm), Some(made));
         Ok(())
     }
-}
-
-/// Whether there is a kernel for these elements, or the library for those that only it multiplies.
-fn can_multiply(emitter: &Emitter, element: Element) -> bool {
-    let Products { math, library } = emitter.products;
-    Gemm::kernel(element).is_some() || library && element == math.element()
 }
 
 /// The value with matrices of its own for every batch.

@@ -23,4 +23,4 @@ pub(super) mod tree_tables;
 pub(super) mod trees;
 pub(super) mod views;
 
-use super::{Lowered, Missing, Products, call, emit, fuse, texts, value};
+use super::{Lowered, Missing, call, emit, fuse, texts, value};

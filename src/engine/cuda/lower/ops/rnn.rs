@@ -12,11 +12,14 @@ use super::{
     views::{cut, reshaped},
 };
 use crate::{
-    engine::cuda::launch::{
-        Spot,
-        gemm::{Activation, Gemm, Matrix},
-        pointwise::Op,
-        rnn::{self, Cell},
+    engine::cuda::{
+        launch::{
+            Spot,
+            gemm::{Activation, Gemm, Matrix},
+            pointwise::Op,
+            rnn::{self, Cell},
+        },
+        product::Math,
     },
     graph::tensor::Element,
 };
@@ -259,7 +262,7 @@ impl Direction {
                 let c = Some((x_gates, width));
                 let to =
                     self.product(emitter, &parts.h, &parts.r, [0, width], c, (y, self.hidden))?;
-                emitter.push(to.launch(), self.batch)?;
+                emitter.push(to.launch(Math::Single), self.batch)?;
                 self.keep(emitter, parts, place)?;
                 continue;
             }
@@ -295,7 +298,7 @@ impl Direction {
         let rows = if whole { width } else { 2 * hidden };
         let to = (cell.h_gates, width);
         let product = self.product(emitter, &parts.h, &parts.r, [0, rows], None, to)?;
-        emitter.push(product.launch(), self.batch)?;
+        emitter.push(product.launch(Math::Single), self.batch)?;
         if self.kind == Kind::Lstm {
             let c = emitter.view(&parts.c)?.0;
             return emitter.push(rnn::lstm(cell, parts.peephole, c), self.batch);
@@ -306,7 +309,7 @@ impl Direction {
             emitter.push(rnn::gru(cell, of, false, 0), self.batch)?;
             let to = (Emitter::further(cell.h_gates, signed(rows), 4), width);
             let product = self.product(emitter, rh, &parts.r, [rows, width], None, to)?;
-            emitter.push(product.launch(), self.batch)?;
+            emitter.push(product.launch(Math::Single), self.batch)?;
         }
         emitter.push(rnn::gru(cell, of, whole, 1), self.batch)
     }

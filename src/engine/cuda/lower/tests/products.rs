@@ -55,15 +55,45 @@ fn an_mlp_stays_in_sixteen_bits_from_its_first_product_to_its_last() {
 }
 
 #[test]
-fn what_only_the_library_multiplies_is_refused_without_it() {
-    let refused = lowered(mlp(), Math::Bfloat, BY_KERNELS).unwrap_err();
+fn the_kernels_multiply_in_every_precision_too() {
+    let by_kernels = |math| lowered(mlp(), math, BY_KERNELS).unwrap();
+    let renamed = |plan: &Plan, from: &str, to: &str| {
+        let kernels = kernels(plan).into_iter();
+        kernels
+            .map(|name| name.replace(from, to))
+            .collect::<Vec<_>>()
+    };
+    let single = mlp().lower().unwrap();
+    assert_eq!(by_kernels(Math::Single), single);
+    let tf32 = by_kernels(Math::Tf32);
     assert_eq!(
-        refused.to_string(),
-        "node `h` (Gemm): the CUDA engine has no product of bfloat16 and bfloat16"
+        renamed(&tf32, "gemm_tf32", "gemm_f32"),
+        kernels(&single),
+        "nothing else changes"
     );
-    // The kernels have no tf32, which is a freedom and no demand.
-    let plan = lowered(mlp(), Math::Tf32, BY_KERNELS).unwrap();
-    assert_eq!(plan, mlp().lower().unwrap());
+    assert_eq!(tf32.constants, single.constants);
+    let half = by_kernels(Math::Half);
+    assert_eq!(
+        renamed(&by_kernels(Math::Bfloat), "gemm_bf16", "gemm_f16"),
+        kernels(&half)
+    );
+}
+
+#[test]
+fn models_of_sixteen_bits_are_multiplied_so() {
+    for (element, kernel) in [(10, "gemm_f16"), (16, "gemm_bf16")] {
+        let graph = || {
+            Made::default()
+                .input("x", element, &[4, 6])
+                .input("w", element, &[6, 6])
+                .node("y = MatMul(x, w)", vec![])
+                .output("y")
+        };
+        let plan = lowered(graph(), Math::Single, BY_KERNELS).unwrap();
+        assert_eq!(kernels(&plan), [kernel]);
+        let plan = lowered(graph(), Math::Tf32, BY_LIBRARY).unwrap();
+        assert!(plan.has_products(), "{plan}");
+    }
 }
 
 #[test]
@@ -113,6 +143,32 @@ fn double_precision_stays_what_it_is() {
     };
     let plan = lowered(graph(), Math::Half, BY_LIBRARY).unwrap();
     assert_eq!(kernels(&plan), ["gemm_f64"]);
+}
+
+#[test]
+fn convolutions_are_multiplied_as_products_are_with_filters_of_that_type() {
+    let graph = || {
+        Made::default()
+            .input("x", FLOAT, &[2, 3, 8, 8])
+            .floats("w", &[16, 3, 3, 3])
+            .input("v", FLOAT, &[16, 16, 3, 3])
+            .node("a = Conv(x, w)", vec![])
+            .node("r = Relu(a)", vec![])
+            .node("y = Conv(r, v)", vec![])
+            .output("y")
+    };
+    let plan = |math| lowered(graph(), math, BY_LIBRARY).unwrap();
+    let single = plan(Math::Single);
+    assert_eq!(kernels(&single), ["conv_f32", "conv_f32"]);
+    let tf32 = plan(Math::Tf32);
+    assert_eq!(kernels(&tf32), ["conv_tf32", "conv_tf32"]);
+    assert_eq!(tf32.constants, single.constants);
+    // Filters that come from outside stay in single precision, and so does what is multiplied by them.
+    let half = plan(Math::Half);
+    assert_eq!(kernels(&half), ["conv_f16", "conv_f32"]);
+    assert_eq!(half.constants[0].bytes.len(), 16 * 27 * 2);
+    assert_eq!(half.constants.len(), 1, "what is not used is not uploaded");
+    assert_eq!(kernels(&plan(Math::Bfloat)), ["conv_bf16", "conv_f32"]);
 }
 
 #[test]
