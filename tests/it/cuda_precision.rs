@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// A pipeline with one model of the test data, written as the test wants it, and a folder for the cache of what is measured.
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
     case: &'static str,
 }
 
 impl Place {
-    fn new(case: &'static str, options: &str) -> Self {
+    pub(crate) fn new(case: &'static str, options: &str) -> Self {
         let place = Self {
             folder: tempfile::tempdir().unwrap(),
             case,
@@ -44,23 +44,23 @@ impl Place {
         folder("tests/data/models").join(self.case)
     }
 
-    fn at(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn at(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
-    fn ran(&self, command: &str, environment: &[(&str, &str)]) -> Output {
+    pub(crate) fn ran(&self, command: &str, environment: &[(&str, &str)]) -> Output {
         forebay(&[command, self.at("pipeline.yaml").to_str().unwrap()])
             .env("FOREBAY_LIBCUDA", fake_cuda::library())
             .env("XDG_CACHE_HOME", self.at("cache"))
             .env("FAKE_REPORT", self.at("report"))
-            .envs([fake_cuda::with_library()])
+            .envs([fake_cuda::with_library(), fake_cuda::NO_COMPILER])
             .envs(environment.iter().copied())
             .output()
             .unwrap()
     }
 
     /// What `check` says of where the model runs, or why it does not.
-    fn checked(&self, environment: &[(&str, &str)]) -> String {
+    pub(crate) fn checked(&self, environment: &[(&str, &str)]) -> String {
         let output = self.ran("check", environment);
         let said = format!("{}{}", out(&output), err(&output));
         let model = self.case_folder().join("model.onnx");
@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// How far the results are off, as a part of the largest, of a run that succeeded.
-    fn off(&self, environment: &[(&str, &str)]) -> f64 {
+    pub(crate) fn off(&self, environment: &[(&str, &str)]) -> f64 {
         let output = self.ran("run", environment);
         assert!(output.status.success(), "{}", err(&output));
         assert_eq!(
@@ -98,7 +98,7 @@ impl Place {
         off.fold(0.0, f64::max) / largest
     }
 
-    fn report(&self) -> serde_json::Value {
+    pub(crate) fn report(&self) -> serde_json::Value {
         serde_json::from_slice(&fs::read(self.at("report")).unwrap()).unwrap()
     }
 
@@ -110,7 +110,7 @@ impl Place {
         own.filter_map(|(_, count)| count.as_u64()).sum()
     }
 
-    fn calls(&self, name: &str) -> u64 {
+    pub(crate) fn calls(&self, name: &str) -> u64 {
         self.report()["calls"][name].as_u64().unwrap_or(0)
     }
 }

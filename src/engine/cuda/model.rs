@@ -51,6 +51,9 @@ pub enum LoadError {
         /// What was asked for.
         shape: String,
     },
+    /// Kernels for the model cannot be compiled, or loaded.
+    #[error("the kernels that are compiled for the model are not there: {0}")]
+    Fused(String),
     /// Something of ours.
     #[error("{0}; this is a bug in forebay")]
     Bug(String),
@@ -92,6 +95,7 @@ impl Model {
     /// The device has not enough memory, or the driver's.
     pub fn load(gpu: &Arc<Gpu>, plans: &[(usize, Plan)]) -> Result<Self, LoadError> {
         admit(gpu, plans)?;
+        gpu.fuse(plans.iter().flat_map(|(_, plan)| plan.codes()))?;
         let stream = gpu.stream()?;
         let buffers = Buffers::for_plans(gpu, plans.iter().map(|(_, plan)| plan))?;
         let buckets = plans

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use super::{
     gpu::Gpu,
     lower::{Products, lower},
-    model::Model,
-    model::RunError,
+    model::{LoadError, Model, RunError},
     plan::Slot,
     product::Math,
     texts::Texts,
@@ -69,6 +68,36 @@ impl CudaRaw {
     }
 }
 
+impl CudaRaw {
+    /// The model for these shapes, with kernels of its own where they can be compiled. The whole is one row.
+    fn loaded(&self, optimized: &proto::Model) -> Result<Model, RawError> {
+        let products = |fused| Products {
+            math: self.math,
+            library: self.gpu.has_library().is_ok(),
+            fused,
+        };
+        let load = |products| {
+            let plan = lower(optimized, products);
+            let plan = plan.map_err(|why| RawError::NotSupported(why.to_string()))?;
+            match Model::load(&self.gpu, &[(1, plan)]) {
+                Err(LoadError::Fused(why)) => {
+                    tracing::warn!("general kernels run it: {why}");
+                    Ok(None)
+                }
+                Err(error) => Err(RawError::Failed(error.to_string())),
+                Ok(model) => Ok(Some(model)),
+            }
+        };
+        if self.gpu.can_fuse().is_ok()
+            && let Some(model) = load(products(true))?
+        {
+            return Ok(model);
+        }
+        let general = load(products(false))?;
+        general.ok_or_else(|| RawError::Failed("its kernels are not there".to_owned()))
+    }
+}
+
 fn port(value: &ValueInfo) -> Port {
     let declared = value.r#type.as_ref().and_then(|ty| ty.value.as_ref());
     Port {
@@ -113,15 +142,7 @@ impl RawModel for CudaRaw {
             .collect();
         let optimized = self.model.optimized(&shapes, None);
         let optimized = optimized.map_err(|error| RawError::Failed(error.to_string()))?;
-        let products = Products {
-            math: self.math,
-            library: self.gpu.has_library().is_ok(),
-        };
-        let plan =
-            lower(&optimized, products).map_err(|why| RawError::NotSupported(why.to_string()))?;
-        // The whole is one row here.
-        let mut model = Model::load(&self.gpu, &[(1, plan)])
-            .map_err(|error| RawError::Failed(error.to_string()))?;
+        let mut model = self.loaded(&optimized)?;
         let mut given = Vec::with_capacity(self.outputs.len());
         let names: Vec<String> = model
             .inputs()

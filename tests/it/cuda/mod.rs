@@ -5,6 +5,7 @@ mod cublaslt;
 mod device;
 mod fake;
 mod faults;
+mod fused;
 mod operators;
 mod optimized;
 mod products;

@@ -11,12 +11,12 @@ use forebay::{
 
 use forebay::engine::cuda::product::Math;
 
-use super::conformance::{Outcome, outcome};
+use super::conformance::{Outcome, outcome, with};
 use crate::support::fake_cuda;
 
 #[allow(dead_code, reason = "the benchmark uses all of it")]
 #[path = "../../../benches/support/shapes.rs"]
-mod shapes;
+pub(super) mod shapes;
 
 use shapes::{Encoder, Random};
 
@@ -108,6 +108,22 @@ fn models_of_well_known_shapes_give_what_they_give_on_the_cpu() {
         assert!(outcome.passed, "seed {seed}: {outcome:?}");
         let violations = &outcome.report["violations"];
         assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
+    }
+}
+
+#[test]
+fn they_do_with_kernels_of_their_own() {
+    let cache = tempfile::tempdir().unwrap();
+    let environment = [
+        fake_cuda::with_compiler(),
+        ("XDG_CACHE_HOME", cache.path().to_str().unwrap()),
+    ];
+    let (_, kernels) = with("cuda::well_known::case_shapes", &[0, 1, 2, 3, 7], &environment);
+    for (kernel, least) in [("fused_mlp", 1), ("fused_chain", 10)] {
+        assert!(kernels[kernel].as_u64() >= Some(least), "{kernels}");
+    }
+    for general in ["pointwise_f32", "pointwise_i64"] {
+        assert_eq!(kernels[general], serde_json::Value::Null, "{kernels}");
     }
 }
 

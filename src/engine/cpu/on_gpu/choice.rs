@@ -20,8 +20,18 @@ pub(super) struct Choice {
     pub(super) products: Products,
     /// The plan for the most rows.
     pub(super) plan: Plan,
-    /// Why, behind "it runs there: "; nothing to say where the model has no products.
+    /// Why, behind "it runs there: "; nothing to say where the model has no products, and no kernel would be compiled for it.
     pub(super) said: Option<String>,
+}
+
+impl Choice {
+    /// Says one more thing.
+    pub(super) fn adds(&mut self, more: String) {
+        self.said = Some(match self.said.take() {
+            Some(said) => format!("{said}; {more}"),
+            None => more,
+        });
+    }
 }
 
 /// From the most exact to the least. A shorter one must take less than this part of the time to be worth
@@ -46,6 +56,75 @@ impl Chooser<'_> {
     /// # Errors
     /// What cannot be lowered, or what the file asks for and cannot be had; in words.
     pub(super) fn choose(
+        &mut self,
+        planner: &mut Planner<'_>,
+        optimized: &proto::Model,
+    ) -> Result<Choice, String> {
+        let choice = self.precision(planner, optimized)?;
+        self.fused(planner, optimized, choice)
+    }
+
+    /// The same with kernels that are compiled for the model, where there is anything to compile, it can be, and a batch then
+    /// takes less time.
+    fn fused(
+        &self,
+        planner: &mut Planner<'_>,
+        optimized: &proto::Model,
+        mut general: Choice,
+    ) -> Result<Choice, String> {
+        let rows = planner.most();
+        let products = Products {
+            fused: true,
+            ..general.products
+        };
+        let plan = planner.plan(optimized, rows, products)?;
+        let count = plan.fused();
+        if count == 0 {
+            return Ok(general);
+        }
+        if self.gpu.can_fuse().is_err() {
+            general.adds("general kernels, without NVRTC".to_owned());
+            return Ok(general);
+        }
+        let path = self.model.source.path.display();
+        let time = match self.timed(rows, &plan) {
+            Ok(time) => time,
+            Err(why) => {
+                tracing::warn!(model = %path, "general kernels run it: {why}");
+                general.adds(format!("general kernels, since {why}"));
+                return Ok(general);
+            }
+        };
+        let before = self.timed(rows, &general.plan)?;
+        let kernels = if count == 1 {
+            "1 kernel of its own".to_owned()
+        } else {
+            format!("{count} kernels of its own")
+        };
+        tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with {kernels}, and {before} ms with general ones");
+        if time > before {
+            general.adds(format!("general kernels, faster than {kernels}"));
+            return Ok(general);
+        }
+        let mut fused = Choice {
+            products,
+            plan,
+            said: general.said,
+        };
+        fused.adds(kernels);
+        Ok(fused)
+    }
+
+    /// How many milliseconds a full batch takes by this plan.
+    fn timed(&self, rows: usize, plan: &Plan) -> Result<f32, String> {
+        let plans = [(rows, plan.clone())];
+        let model = CudaModel::load(self.gpu, &plans);
+        let time = model.map_err(|error| error.to_string())?.milliseconds(self.gpu);
+        time.map_err(|error| error.to_string())
+    }
+
+    /// What products are multiplied as.
+    fn precision(
         &mut self,
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
@@ -77,6 +156,7 @@ impl Chooser<'_> {
         let asked = |math| Products {
             math,
             library: library.is_ok(),
+            fused: false,
         };
         match (self.accuracy.precision, &library) {
             (Precision::As(math @ (Math::Tf32 | Math::Bfloat)), Err(why)) => Err(format!(
@@ -111,6 +191,7 @@ impl Chooser<'_> {
             let products = Products {
                 math,
                 library: true,
+                fused: false,
             };
             let plan = planner.plan(optimized, rows, products)?;
             let time = match self.tried(rows, &plan, math) {

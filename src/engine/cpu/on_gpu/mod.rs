@@ -213,9 +213,27 @@ fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Plan
         plan,
         said,
     } = chooser.choose(&mut planner, &optimized)?;
-    Ok(Planned {
-        plans: planner.all(plan, products)?,
-        products,
-        said,
-    })
+    let plans = planner.all(plan, products)?;
+    // Those of few rows may need kernels that those of many have not.
+    match gpu.fuse(plans.iter().flat_map(|(_, plan)| plan.codes())) {
+        Ok(()) => Ok(Planned {
+            plans,
+            products,
+            said,
+        }),
+        Err(why) => {
+            let path = model.source.path.display();
+            tracing::warn!(model = %path, "general kernels run it: {why}");
+            let products = Products {
+                fused: false,
+                ..products
+            };
+            let largest = planner.plan(&optimized, planner.most(), products)?;
+            Ok(Planned {
+                plans: planner.all(largest, products)?,
+                products,
+                said: Some(format!("general kernels, since {why}")),
+            })
+        }
+    }
 }

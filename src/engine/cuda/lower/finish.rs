@@ -5,15 +5,14 @@ use std::collections::HashMap;
 use super::{
     Missing, Uncovered,
     arena::{self, Life},
-    emit::{Draft, Emitter, Work, buffer_of},
+    emit::{Emitter, buffer_of},
+    pieces,
     value::{Home, Value},
 };
 use crate::engine::cuda::{
-    launch::{Base, Spot, gemm::Gemm},
-    plan::{Launch, Place, Plan, Slot, Step},
-    product::Math,
+    launch::{Base, Spot},
+    plan::{Place, Plan, Slot, Step},
 };
-use crate::graph::tensor::Element;
 
 /// Where the buffers of a plan are.
 #[derive(Debug)]
@@ -129,11 +128,9 @@ impl Emitter {
         outputs: Vec<Slot>,
         given: HashMap<usize, usize>,
     ) -> Result<Plan, Uncovered> {
-        let mut steps = Vec::with_capacity(self.drafts.len());
-        for Draft { work, node } in std::mem::take(&mut self.drafts).into_iter().flatten() {
-            let made = self.steps_of(work, &node);
-            steps.extend(made.map_err(|missing| about(&node, missing))?);
-        }
+        let drafts = std::mem::take(&mut self.drafts);
+        let given_out = |buffer: usize| given.contains_key(&buffer);
+        let steps = pieces::steps(drafts, self.products, given_out)?;
         let lives = self.lives(&steps, &given);
         let only: Vec<Life> = lives.iter().map(|(_, life)| *life).collect();
         let (offsets, arena) = arena::arrange(&only);
@@ -162,49 +159,6 @@ impl Emitter {
     }
 }
 
-impl Emitter {
-    /// What runs for a piece of work.
-    fn steps_of(&self, work: Work, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
-        let launch = match work {
-            Work::Launch(launch) => Ok(launch),
-            Work::Program(program, _) => program.launch(),
-            Work::Gemm(gemm) => return self.product(&gemm, node),
-            Work::Conv(conv) => conv.launch(),
-        };
-        Ok(vec![Step::Kernel(named(launch?, node))])
-    }
-
-    /// A product by the library where it can, else by a kernel.
-    fn product(&self, gemm: &Gemm, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
-        let asked = self.products.math;
-        let math = match gemm.element {
-            Element::Float16 => Math::Half,
-            element if element == asked.element() => asked,
-            _ => Math::Single,
-        };
-        if self.products.library
-            && let Some(by_library) = gemm.by_library(math)
-        {
-            let steps = by_library.steps()?.into_iter();
-            return Ok(steps.map(|step| step.named(node)).collect());
-        }
-        if Gemm::kernel(gemm.element).is_none() {
-            let element = gemm.element.name();
-            return Err(Missing::new(format!(
-                "product of {element} in which rows and batches lie like this"
-            )));
-        }
-        Ok(vec![Step::Kernel(named(gemm.launch()?, node))])
-    }
-}
-
-fn named(launch: Launch<Spot>, node: &str) -> Launch<Spot> {
-    Launch {
-        node: node.to_owned(),
-        ..launch
-    }
-}
-
 /// The constants that steps really read, in the order of their first use.
 #[derive(Debug, Default)]
 struct Used {
@@ -226,7 +180,7 @@ impl Used {
     }
 }
 
-fn about(node: &str, missing: Missing) -> Uncovered {
+pub(super) fn about(node: &str, missing: Missing) -> Uncovered {
     let (name, op) = node.rsplit_once(" (").unwrap_or((node, ""));
     Uncovered {
         node: name.to_owned(),

@@ -243,7 +243,7 @@ impl Product {
 
 /// Whether there is a kernel for these elements, or the library for those that only it multiplies.
 fn can_multiply(emitter: &Emitter, element: Element) -> bool {
-    let Products { math, library } = emitter.products;
+    let Products { math, library, .. } = emitter.products;
     Gemm::kernel(element).is_some() || library && element == math.element()
 }
 
