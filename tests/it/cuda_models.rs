@@ -13,11 +13,7 @@ use crate::{
 fn on_gpu(samples: &[Sample]) -> String {
     let [library, compiler] = [fake_cuda::NO_LIBRARY, fake_cuda::NO_COMPILER]
         .map(|(variable, nowhere)| (variable, Path::new(nowhere)));
-    let environment = [
-        ("FOREBAY_LIBCUDA", fake_cuda::library()),
-        library,
-        compiler,
-    ];
+    let environment = [("FOREBAY_LIBCUDA", fake_cuda::library()), library, compiler];
     let checked = serve_with(samples, &environment);
     let lines = checked.lines().filter(|line| line.contains(" runs on "));
     lines.map(|line| format!("{}\n", line.trim())).collect()

@@ -52,7 +52,7 @@ pub enum LoadError {
         shape: String,
     },
     /// Kernels for the model cannot be compiled, or loaded.
-    #[error("the kernels that are compiled for the model are not there: {0}")]
+    #[error("its own kernels are not there: {0}")]
     Fused(String),
     /// Something of ours.
     #[error("{0}; this is a bug in forebay")]

@@ -1,5 +1,7 @@
 //! Kernels that are compiled for a model, by the NVRTC that stands for the real one: they give what the general ones give.
 
+use std::{collections::HashSet, sync::Arc};
+
 use forebay::{
     engine::cuda::{
         device::Nvrtc,
@@ -44,10 +46,43 @@ const TYPES: [i32; 7] = [FLOAT, UINT8, INT32, INT64, BOOL, HALF, DOUBLE];
 fn ones(of: i32) -> &'static [&'static str] {
     match of {
         FLOAT => &[
-            "Neg", "Abs", "Sqrt", "Exp", "Log", "Sigmoid", "Tanh", "Relu", "Erf", "Softplus", "Floor", "Ceil", "Round",
-            "Sign", "Sin", "Elu", "LeakyRelu", "HardSigmoid", "HardSwish", "Reciprocal", "Softsign", "Mish", "Selu",
+            "Neg",
+            "Abs",
+            "Sqrt",
+            "Exp",
+            "Log",
+            "Sigmoid",
+            "Tanh",
+            "Relu",
+            "Erf",
+            "Softplus",
+            "Floor",
+            "Ceil",
+            "Round",
+            "Sign",
+            "Sin",
+            "Elu",
+            "LeakyRelu",
+            "HardSigmoid",
+            "HardSwish",
+            "Reciprocal",
+            "Softsign",
+            "Mish",
+            "Selu",
         ],
-        DOUBLE => &["Neg", "Abs", "Sqrt", "Exp", "Sigmoid", "Tanh", "Relu", "Floor", "Sign", "Cos", "Reciprocal"],
+        DOUBLE => &[
+            "Neg",
+            "Abs",
+            "Sqrt",
+            "Exp",
+            "Sigmoid",
+            "Tanh",
+            "Relu",
+            "Floor",
+            "Sign",
+            "Cos",
+            "Reciprocal",
+        ],
         HALF => &["Neg", "Abs", "Sqrt", "Sigmoid", "Tanh", "Relu"],
         INT64 | INT32 => &["Neg", "Abs", "Sign"],
         BOOL => &["Not"],
@@ -71,6 +106,8 @@ struct Growing {
     random: Random,
     /// Name and type of each value.
     values: Vec<(String, i32)>,
+    /// Those that have all rows and columns, as far as that is known.
+    whole: HashSet<String>,
 }
 
 fn port(name: &str, element: i32, dims: &[usize]) -> ValueInfo {
@@ -97,6 +134,7 @@ impl Growing {
             graph: Graph::default(),
             random: Random::new(seed),
             values: Vec::new(),
+            whole: TYPES.iter().map(|of| format!("whole{of}")).collect(),
         };
         for element in TYPES {
             // One that goes over the columns as well.
@@ -141,6 +179,9 @@ impl Growing {
 
     fn node(&mut self, op: &str, inputs: &[String], element: i32, to: Option<i32>) {
         let name = format!("v{}", self.graph.node.len());
+        if inputs.iter().any(|input| self.whole.contains(input)) {
+            self.whole.insert(name.clone());
+        }
         self.graph.node.push(Node {
             input: inputs.to_vec(),
             output: vec![name.clone()],
@@ -155,6 +196,12 @@ impl Growing {
             ..Node::default()
         });
         self.values.push((name, element));
+    }
+
+    /// A node whose result only the next ones use.
+    fn hidden(&mut self, op: &str, inputs: &[String]) -> String {
+        self.node(op, inputs, 0, None);
+        self.values.pop().unwrap().0
     }
 
     fn grow(&mut self) {
@@ -183,6 +230,16 @@ impl Growing {
                 let (choice, _) = self.value(Some(BOOL));
                 self.node("Where", &[choice, x, y], element, None);
             }
+            8 => {
+                // In another order: what is read so was written by other threads.
+                let (y, _) = self.value(Some(element));
+                let whole = [&x, &y].map(|name| self.whole.contains(name));
+                if let (Some(op), [true, true]) = (self.some(twos(element)), whole) {
+                    let turned = [x, y].map(|name| self.hidden("Transpose", &[name]));
+                    let made = self.hidden(op, &turned);
+                    self.node("Transpose", &[made], element, None);
+                }
+            }
             _ => {
                 let to = self.some(&TYPES).unwrap();
                 self.node("Cast", &[x], to, Some(to));
@@ -195,9 +252,8 @@ impl Growing {
         while self.graph.node.len() < NODES {
             self.grow();
         }
-        let made: Vec<String> = (self.graph.node.iter())
-            .map(|node| node.output[0].clone())
-            .collect();
+        let made = self.values.iter().map(|(name, _)| name);
+        let made: Vec<String> = made.filter(|name| name.starts_with('v')).cloned().collect();
         for (at, name) in made.iter().enumerate() {
             if at + 1 == made.len() || self.random.below(8) == 0 {
                 self.graph.output.push(port(name, FLOAT, &[]));
@@ -215,7 +271,7 @@ impl Growing {
 }
 
 /// What a plan gives for numbers that look random, with the type of each output.
-fn results(gpu: &std::sync::Arc<Gpu>, plan: &Plan) -> Vec<(Element, Vec<u8>)> {
+fn results(gpu: &Arc<Gpu>, plan: &Plan) -> Vec<(Element, Vec<u8>)> {
     let elements: Vec<Element> = plan.inputs.iter().map(|slot| slot.element).collect();
     let mut model = OnDevice::load(gpu, &[(1, plan.clone())]).unwrap();
     let mut random = Random::new(5);
@@ -299,7 +355,10 @@ fn case_chains() {
             lower(&model, products).unwrap_or_else(|why| panic!("{why}: {model:?}"))
         };
         let (general, fused) = (plan(false), plan(true));
-        assert!(fused.steps.len() * 2 < general.steps.len(), "{general}\n{fused}");
+        assert!(
+            fused.steps.len() * 2 < general.steps.len(),
+            "{general}\n{fused}"
+        );
         assert!(fused.arena <= general.arena);
         let (wanted, found) = (results(&gpu, &general), results(&gpu, &fused));
         assert_eq!(wanted.len(), found.len());
@@ -311,7 +370,11 @@ fn case_chains() {
                 fused.outputs[at].name
             );
         }
-        println!("- {NODES} nodes: {} steps, {} fused", general.steps.len(), fused.steps.len());
+        println!(
+            "- {NODES} nodes: {} steps, {} fused",
+            general.steps.len(),
+            fused.steps.len()
+        );
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Choice {
     pub(super) plan: Plan,
     /// Why, behind "it runs there: "; nothing to say where the model has no products, and no kernel would be compiled for it.
     pub(super) said: Option<String>,
+    /// Whether kernels of its own were thought of.
+    settled: bool,
 }
 
 impl Choice {
@@ -61,17 +63,22 @@ impl Chooser<'_> {
         optimized: &proto::Model,
     ) -> Result<Choice, String> {
         let choice = self.precision(planner, optimized)?;
-        self.fused(planner, optimized, choice)
+        Ok(self.fused(planner, optimized, choice, None)?.0)
     }
 
     /// The same with kernels that are compiled for the model, where there is anything to compile, it can be, and a batch then
-    /// takes less time.
+    /// takes no more time than with general ones (`before`, where that is known); and that time.
     fn fused(
         &self,
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
         mut general: Choice,
-    ) -> Result<Choice, String> {
+        before: Option<f32>,
+    ) -> Result<(Choice, Option<f32>), String> {
+        if general.settled {
+            return Ok((general, before));
+        }
+        general.settled = true;
         let rows = planner.most();
         let products = Products {
             fused: true,
@@ -80,11 +87,11 @@ impl Chooser<'_> {
         let plan = planner.plan(optimized, rows, products)?;
         let count = plan.fused();
         if count == 0 {
-            return Ok(general);
+            return Ok((general, before));
         }
         if self.gpu.can_fuse().is_err() {
             general.adds("general kernels, without NVRTC".to_owned());
-            return Ok(general);
+            return Ok((general, before));
         }
         let path = self.model.source.path.display();
         let time = match self.timed(rows, &plan) {
@@ -92,10 +99,13 @@ impl Chooser<'_> {
             Err(why) => {
                 tracing::warn!(model = %path, "general kernels run it: {why}");
                 general.adds(format!("general kernels, since {why}"));
-                return Ok(general);
+                return Ok((general, before));
             }
         };
-        let before = self.timed(rows, &general.plan)?;
+        let before = match before {
+            Some(before) => before,
+            None => self.timed(rows, &general.plan)?,
+        };
         let kernels = if count == 1 {
             "1 kernel of its own".to_owned()
         } else {
@@ -104,22 +114,25 @@ impl Chooser<'_> {
         tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with {kernels}, and {before} ms with general ones");
         if time > before {
             general.adds(format!("general kernels, faster than {kernels}"));
-            return Ok(general);
+            return Ok((general, Some(before)));
         }
         let mut fused = Choice {
             products,
             plan,
             said: general.said,
+            settled: true,
         };
         fused.adds(kernels);
-        Ok(fused)
+        Ok((fused, Some(time)))
     }
 
     /// How many milliseconds a full batch takes by this plan.
     fn timed(&self, rows: usize, plan: &Plan) -> Result<f32, String> {
         let plans = [(rows, plan.clone())];
         let model = CudaModel::load(self.gpu, &plans);
-        let time = model.map_err(|error| error.to_string())?.milliseconds(self.gpu);
+        let time = model
+            .map_err(|error| error.to_string())?
+            .milliseconds(self.gpu);
         time.map_err(|error| error.to_string())
     }
 
@@ -138,6 +151,7 @@ impl Chooser<'_> {
                 products: Products::OWN,
                 plan: own,
                 said: None,
+                settled: false,
             });
         }
         let library = self.gpu.has_library();
@@ -151,6 +165,7 @@ impl Chooser<'_> {
                 products,
                 plan: planner.plan(optimized, rows, products)?,
                 said: None,
+                settled: false,
             });
         }
         let asked = |math| Products {
@@ -167,11 +182,13 @@ impl Chooser<'_> {
                 products: asked(math),
                 plan: planner.plan(optimized, rows, asked(math))?,
                 said: Some(format!("products in {}, as asked for", math.name())),
+                settled: false,
             }),
             (Precision::Auto, Err(_)) => Ok(Choice {
                 products: Products::OWN,
                 plan: own,
                 said: Some("products in fp32, without cuBLASLt".to_owned()),
+                settled: false,
             }),
             (Precision::Auto, Ok(())) => self.fastest(planner, optimized),
         }
@@ -204,19 +221,23 @@ impl Chooser<'_> {
                 }
             };
             tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with products in {}", math.name());
+            let choice = Choice {
+                products,
+                plan,
+                said: None,
+                settled: false,
+            };
+            let (choice, least) = self.fused(planner, optimized, choice, Some(time))?;
+            let time = least.unwrap_or(time);
             if best.as_ref().is_none_or(|(least, _)| time < least * WORTH) {
-                let choice = Choice {
-                    products,
-                    plan,
-                    said: None,
-                };
                 best = Some((time, choice));
             }
         }
         let (_, mut choice) = best.ok_or("none of the precisions could be tried")?;
         let chosen = choice.products.math.name();
         let said = format!("products in {chosen}, the fastest within the tolerance");
-        choice.said = Some(said + &refused.concat());
+        let kernels = choice.said.map(|kernels| format!("; {kernels}"));
+        choice.said = Some(said + &refused.concat() + &kernels.unwrap_or_default());
         Ok(choice)
     }
 

@@ -212,6 +212,7 @@ fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Plan
         products,
         plan,
         said,
+        ..
     } = chooser.choose(&mut planner, &optimized)?;
     let plans = planner.all(plan, products)?;
     // Those of few rows may need kernels that those of many have not.

@@ -73,7 +73,7 @@ pub enum CompileError {
         words: &'static str,
     },
     /// The compiler does not take the source, or the options.
-    #[error("NVRTC {version} does not compile it: {log}")]
+    #[error("NVRTC {version} does not compile them: {log}")]
     Source {
         /// The library's.
         version: String,
@@ -238,7 +238,9 @@ fn check(call: &'static str, status: c_int) -> Result<(), CompileError> {
         1 => "there is not enough memory",
         2 => "it cannot make a program of the source",
         3 | 4 => "it does not take the arguments",
-        7 => "its library of built-in operations (libnvrtc-builtins) is not beside it, or of another version",
+        7 => {
+            "its library of built-in operations (libnvrtc-builtins) is not beside it, or of another version"
+        }
         _ => "something in the library failed",
     };
     Err(CompileError::Call {

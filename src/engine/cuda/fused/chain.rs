@@ -32,10 +32,7 @@ pub(in crate::engine::cuda) struct Chain {
 /// Whether the element that is computed is where it lies: one after another, from the beginning on.
 fn is_plain(program: &Program, operand: &Operand) -> bool {
     let (_, strides) = joined(&program.dims, &[&operand.stride]);
-    matches!(
-        strides.first().map(Vec::as_slice),
-        None | Some([] | [1])
-    )
+    matches!(strides.first().map(Vec::as_slice), None | Some([] | [1]))
 }
 
 fn buffer(operand: &Operand) -> Option<usize> {
@@ -218,7 +215,11 @@ impl Writer {
             found.cloned().ok_or(TooLarge)
         };
         for step in &program.instructions {
-            let mut args = step.args.iter().map(|arg| named(arg, &made)).collect::<Result<Vec<_>, _>>()?;
+            let mut args = step
+                .args
+                .iter()
+                .map(|arg| named(arg, &made))
+                .collect::<Result<Vec<_>, _>>()?;
             let [Bits(first), Bits(second)] = step.constants;
             if first != 0 || second != 0 {
                 args.resize(3, "0".to_owned());

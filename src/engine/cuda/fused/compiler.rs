@@ -13,10 +13,7 @@ use crate::engine::cuda::{
 /// A file of `kernels/`.
 macro_rules! header {
     ($name:literal) => {
-        (
-            $name,
-            include_str!(concat!("../../../../kernels/", $name)),
-        )
+        ($name, include_str!(concat!("../../../../kernels/", $name)))
     };
 }
 /// What the texts may include: those of the kernels that are built in, so that both compute the same.
@@ -146,7 +143,10 @@ fn text(codes: &Codes<'_>) -> String {
 /// What the code depends on beside NVRTC.
 fn key(source: &Source<'_>) -> String {
     let mut digest = Context::new(&SHA256);
-    let headers = source.headers.iter().flat_map(|(name, text)| [*name, *text]);
+    let headers = source
+        .headers
+        .iter()
+        .flat_map(|(name, text)| [*name, *text]);
     let parts = headers
         .chain(source.options.iter().map(String::as_str))
         .chain([source.text]);

@@ -112,9 +112,7 @@ impl Mlp {
                 .int(0);
         }
         let code = Code::new("mlp", &self.text(first, last));
-        let blocks = (first.m as u64)
-            .div_ceil(self.rows as u64)
-            .min(MOST_BLOCKS);
+        let blocks = (first.m as u64).div_ceil(self.rows as u64).min(MOST_BLOCKS);
         let shared = u32::try_from(self.shared).map_err(|_| TooLarge)?;
         let launch = params.launch("fused_mlp", [blocks, 1, 1], 256, shared)?;
         Ok(Launch {
@@ -133,7 +131,11 @@ impl Mlp {
             let (activation, bias) = (layer.activation.number(), layer.c.is_some());
             let bias_stride = layer.c.map_or(0, |c| c.col);
             let (row, column) = (b.row, b.col);
-            let (input, output) = if at % 2 == 0 { ("even", "odd") } else { ("odd", "even") };
+            let (input, output) = if at % 2 == 0 {
+                ("even", "odd")
+            } else {
+                ("odd", "even")
+            };
             let keep = if at + 1 == count {
                 format!(
                     "if (first + row < args.rows) args.y[(first + row) * {}LL + column] = value;",

@@ -30,7 +30,10 @@ pub struct Code {
 impl Code {
     /// Names a kernel by its kind and its text, which has [`NAME`] where the name goes.
     fn new(kind: &str, text: &str) -> Self {
-        let name = format!("{kind}_{}", &hexadecimal(&digest(&SHA256, text.as_bytes()))[..16]);
+        let name = format!(
+            "{kind}_{}",
+            &hexadecimal(&digest(&SHA256, text.as_bytes()))[..16]
+        );
         Self {
             text: text.replace(NAME, &name),
             name,
@@ -49,9 +52,12 @@ impl Code {
 }
 
 fn hexadecimal(digest: &Digest) -> String {
-    digest.as_ref().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
+    digest
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _written = write!(text, "{byte:02x}");
+            text
+        })
 }

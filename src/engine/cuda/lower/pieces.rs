@@ -116,7 +116,11 @@ fn touched(piece: &Piece) -> [Vec<usize>; 2] {
         Piece::Program(program) => {
             let outputs = program.outputs.iter().map(|(_, operand)| operand);
             [
-                program.inputs.iter().filter_map(|held| buffer(&held.at)).collect(),
+                program
+                    .inputs
+                    .iter()
+                    .filter_map(|held| buffer(&held.at))
+                    .collect(),
                 outputs.filter_map(|held| buffer(&held.at)).collect(),
             ]
         }
@@ -136,10 +140,7 @@ fn users(pieces: &[Named]) -> HashMap<usize, Vec<usize>> {
 }
 
 /// Small layers that follow each other are one kernel.
-fn with_mlps(
-    pieces: Vec<Named>,
-    given: &impl Fn(usize) -> bool,
-) -> Result<Vec<Named>, Uncovered> {
+fn with_mlps(pieces: Vec<Named>, given: &impl Fn(usize) -> bool) -> Result<Vec<Named>, Uncovered> {
     let users = users(&pieces);
     let mut done = Vec::with_capacity(pieces.len());
     let mut at = 0;
@@ -257,7 +258,9 @@ fn joinable(done: &[Named], program: &Program, [reads, writes]: &[Vec<usize>; 2]
         }
         let [other_reads, other_writes] = touched(piece);
         let meets = |one: &[usize], other: &[usize]| one.iter().any(|held| other.contains(held));
-        if meets(&other_writes, reads) || meets(&other_writes, writes) || meets(&other_reads, writes)
+        if meets(&other_writes, reads)
+            || meets(&other_writes, writes)
+            || meets(&other_reads, writes)
         {
             return None;
         }

@@ -148,9 +148,7 @@ mod tests {
         let words = [1, u64::MAX, 0, 4, 5, 6, 7, 8];
         cache.keep("fp32 x", &kept(words));
         cache.save();
-        let file = place
-            .path()
-            .join("cublaslt/A-GPU---80GB-13.0.2.json");
+        let file = place.path().join("cublaslt/A-GPU---80GB-13.0.2.json");
         assert!(file.exists());
         let again = at("A GPU / 80GB", "13.0.2");
         assert_eq!(again.algorithm("fp32 x"), Some(kept(words)));

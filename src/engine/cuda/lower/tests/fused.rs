@@ -67,7 +67,10 @@ fn what_is_asked_for_is_written() {
         Step::Product(_) => unreachable!(),
     };
     for index in 0..3 {
-        assert!(written.contains(&&Place::Output { index, offset: 0 }), "{plan}");
+        assert!(
+            written.contains(&&Place::Output { index, offset: 0 }),
+            "{plan}"
+        );
     }
 }
 
@@ -85,7 +88,11 @@ fn what_others_write_is_there_for_all_threads() {
             .output("c"),
     );
     let names = kernels(&plan);
-    assert_eq!(names.iter().filter(|name| **name == "fused_chain").count(), 2, "{plan}");
+    assert_eq!(
+        names.iter().filter(|name| **name == "fused_chain").count(),
+        2,
+        "{plan}"
+    );
     // A product between reads what the first writes, and is read by the last, which cannot go before it.
     let plan = fused(
         Made::default()
@@ -98,7 +105,11 @@ fn what_others_write_is_there_for_all_threads() {
             .output("b")
             .output("c"),
     );
-    assert_eq!(kernels(&plan), ["fused_chain", "softmax", "fused_chain"], "{plan}");
+    assert_eq!(
+        kernels(&plan),
+        ["fused_chain", "softmax", "fused_chain"],
+        "{plan}"
+    );
 }
 
 #[test]
