@@ -6,6 +6,7 @@ mod device;
 mod fake;
 mod faults;
 mod fused;
+mod growing;
 mod operators;
 mod optimized;
 mod products;

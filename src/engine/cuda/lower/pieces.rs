@@ -78,6 +78,8 @@ pub(super) fn steps(
                 continue;
             }
             Piece::Program(program) => program.launch(),
+            // What nobody asks for.
+            Piece::Chain(chain) if !chain.writes().any(&wanted) => continue,
             Piece::Chain(chain) => chain.launch(wanted),
             // There are none left.
             Piece::Gemm(gemm) => gemm.launch(),

@@ -75,6 +75,17 @@ fn what_is_asked_for_is_written() {
 }
 
 #[test]
+fn what_nobody_asks_for_is_not_done() {
+    let made = diamond(4).number("k", 2.0);
+    let plan = fused(
+        made.node("i = Neg(k)", vec![])
+            .node("j = Exp(n2)", vec![])
+            .input("n2", FLOAT, &[7]),
+    );
+    assert_eq!(kernels(&plan), ["fused_chain"], "{plan}");
+}
+
+#[test]
 fn what_others_write_is_there_for_all_threads() {
     // What a program reads in another order was written by other threads: that is another launch.
     let plan = fused(
