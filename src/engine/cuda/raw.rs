@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     gpu::Gpu,
     lower::{Products, lower},
-    model::{LoadError, Model, RunError},
+    model::{Model, RunError},
     plan::Slot,
     product::Math,
     texts::Texts,
@@ -79,22 +79,17 @@ impl CudaRaw {
         let load = |products| {
             let plan = lower(optimized, products);
             let plan = plan.map_err(|why| RawError::NotSupported(why.to_string()))?;
-            match Model::load(&self.gpu, &[(1, plan)]) {
-                Err(LoadError::Fused(why)) => {
-                    tracing::warn!("general kernels run it: {why}");
-                    Ok(None)
-                }
-                Err(error) => Err(RawError::Failed(error.to_string())),
-                Ok(model) => Ok(Some(model)),
-            }
+            let model = Model::load(&self.gpu, &[(1, plan)]);
+            model.map_err(|error| RawError::Failed(error.to_string()))
         };
-        if self.gpu.can_fuse().is_ok()
-            && let Some(model) = load(products(true))?
-        {
-            return Ok(model);
+        if self.gpu.can_fuse().is_ok() {
+            match load(products(true)) {
+                Ok(model) => return Ok(model),
+                // Where that is the reason, the next says so, too.
+                Err(why) => tracing::debug!("general kernels run it: {why}"),
+            }
         }
-        let general = load(products(false))?;
-        general.ok_or_else(|| RawError::Failed("its kernels are not there".to_owned()))
+        load(products(false))
     }
 }
 

@@ -21,6 +21,9 @@ use crate::{
 /// What a chain may have: what is beyond makes no launch cheaper.
 const MOST_ADDRESSES: usize = 32;
 const MOST_INSTRUCTIONS: usize = 200;
+/// Programs that have no value in common are joined up to so many elements: a launch is what costs then. All that a chain
+/// writes needs memory at the same time, so larger ones would take more of that, and no less time.
+const SMALL: usize = 1 << 16;
 
 /// Programs that go over as many elements each, in their order. Each reads what those before it write only
 /// where it writes itself: at its own element.
@@ -90,7 +93,12 @@ impl Chain {
         let written = |operand: &Operand| {
             buffer(operand).is_some_and(|buffer| self.writes().any(|held| held == buffer))
         };
+        let shared = |operand: &Operand| {
+            let touched = self.reads().chain(self.writes());
+            buffer(operand).is_some_and(|buffer| touched.into_iter().any(|held| held == buffer))
+        };
         fits && count(first) == count(next)
+            && (count(next) <= SMALL || next.inputs.iter().any(shared))
             && (next.inputs.iter()).all(|operand| !written(operand) || same(operand))
             && next.outputs.iter().all(|(_, operand)| same(operand))
     }

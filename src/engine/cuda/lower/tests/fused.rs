@@ -146,6 +146,19 @@ fn long_chains_are_several_kernels_and_those_of_other_sizes_too() {
 }
 
 #[test]
+fn large_programs_that_have_nothing_in_common_stay_alone() {
+    let pair = |rows| {
+        let made = Made::default()
+            .input("x", FLOAT, &[rows, 64])
+            .input("y", FLOAT, &[rows, 64])
+            .node("a = Exp(x)", vec![])
+            .node("b = Neg(y)", vec![]);
+        fused(made.output("a").output("b")).steps.len()
+    };
+    assert_eq!((pair(1024), pair(1025)), (1, 2));
+}
+
+#[test]
 fn small_layers_are_one_kernel() {
     let plan = fused(mlp());
     assert_eq!(kernels(&plan), ["fused_mlp", "softmax"]);
