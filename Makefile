@@ -16,7 +16,7 @@ COMPILED_PYTHON := $(CARGO_TARGET_DIR)/compiled-python-$(ONNX)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup models build demo gpu-bundle test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate soak lint bench bench-check bench-check-update bench-peers schema clean-runtime check-rust check-python
+.PHONY: help setup models build demo gpu-bundle test test-scripts verify-onnx test-compiled kernels kernels-check kernels-mutate kernels-fused soak lint bench bench-check bench-check-update bench-peers schema clean-runtime check-rust check-python
 # Targets share one cargo lock and one terminal.
 .NOTPARALLEL:
 
@@ -73,6 +73,10 @@ kernels-check: check-python ## compile kernels/*.cu, and compare with kernels/pr
 
 kernels-mutate: check-python ## plant small faults in kernels/*.cu, and count how many the tests notice (an hour)
 	@$(PYTHON) tests/cuda/kernels/mutate.py
+
+kernels-fused: check-rust check-python ## compile kernels that are written for models with NVIDIA's NVRTC; no GPU is needed
+	@FOREBAY_LIBNVRTC=$$($(PYTHON) scripts/kernels.py nvrtc) && export FOREBAY_LIBNVRTC && \
+		$(CARGO) test --locked --test it -- --exact cuda::fused::the_real_compiler_takes_what_is_written --ignored --nocapture
 
 soak: check-rust setup ## kill, freeze and cut off real processes for ten minutes, and count; writes docs/soak.md
 	@$(CARGO) test --release --locked --test faults -- --ignored --exact --nocapture soak::soak

@@ -5,6 +5,7 @@
   kernels.py check    compile, and see that the checked-in fatbin is, byte for byte, what the sources give
   kernels.py verify   see that MANIFEST is of these sources, these flags and this fatbin; compiles nothing
   kernels.py spills   compile for every architecture and print what each kernel needs: registers, shared memory, spills
+  kernels.py nvrtc    print the path of NVRTC, the library that compiles kernels at run time (90 MB), for tests
 
 The compiler comes out of five pinned Python wheels (104 MB), which `pip` fetches once into target/cuda-toolkit/, so that your
 pip configuration (index, mirror, proxy) holds here too. No GPU is needed. Linux on x86-64 only.
@@ -46,6 +47,7 @@ nvidia-cuda-crt==13.0.88 --hash=sha256:2c8043c7c9e02492716426e9919fc78d2c5b3b2a7
 nvidia-cuda-runtime==13.0.96 --hash=sha256:7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548
 nvidia-cuda-cccl==13.0.85 --hash=sha256:e0da7ad981f3a8aff08241b5bfc1af868742a63e2762f53a5171c492ef242649
 """
+NVRTC = "nvidia-cuda-nvrtc==13.0.88 --hash=sha256:ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575\n"
 # A100, consumer Ampere, Ada, Hopper; and PTX, which drivers compile for whatever comes after.
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90")
 PTX = "compute_80"
@@ -112,33 +114,33 @@ def release_of(nvcc: str) -> str:
     return found.group(2) if found else "an unknown release"
 
 
-def fetched() -> str:
-    """The path of the pinned wheels' nvcc; fetches them where they are not yet there."""
+def fetched(wheels: str = WHEELS, what: str = "the CUDA compiler %s (104 MB)" % TOOLKIT, path: str = "bin/nvcc") -> str:
+    """The path of a file of pinned wheels; fetches them where they are not yet there."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise Problem(
             "The pinned CUDA compiler is for Linux on x86-64 and this is %s on %s: install CUDA %s and set FOREBAY_NVCC to its nvcc."
             % (platform.machine(), platform.system(), RELEASE)
         )
     target = Path(os.environ.get("CARGO_TARGET_DIR", str(PROJECT / "target")))
-    folder = target / "cuda-toolkit" / hashlib.sha256(WHEELS.encode()).hexdigest()[:16]
+    folder = target / "cuda-toolkit" / hashlib.sha256(wheels.encode()).hexdigest()[:16]
     if not (folder / "complete").exists():
-        say("fetching the CUDA compiler %s (104 MB)" % TOOLKIT)
+        say("fetching " + what)
         shutil.rmtree(str(folder), ignore_errors=True)
         venv.create(str(folder), with_pip=True)
-        (folder / "wheels.txt").write_text(WHEELS)
+        (folder / "wheels.txt").write_text(wheels)
         done = subprocess.run(
             [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
              "--only-binary=:all:", "--require-hashes", "-r", str(folder / "wheels.txt")],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
         if done.returncode != 0:
             raise Problem(
-                "pip could not install the CUDA compiler:\n%s\nCheck the network and pip's configuration (`pip config list`), or set "
+                "pip could not install it:\n%s\nCheck the network and pip's configuration (`pip config list`), or set "
                 "FOREBAY_NVCC to the nvcc of a CUDA %s toolkit, and run this again." % (done.stdout.strip(), RELEASE)
             )
         (folder / "complete").write_text("")
-    found = sorted(folder.glob("lib/python3*/site-packages/nvidia/cu13/bin/nvcc"))
+    found = sorted(folder.glob("lib/python3*/site-packages/nvidia/cu13/" + path))
     if not found:
-        raise Problem("The wheels hold no nvcc where it was: remove %s, and run this again." % folder)
+        raise Problem("The wheels hold no %s where it was: remove %s, and run this again." % (path, folder))
     return str(found[0])
 
 
@@ -198,7 +200,11 @@ def spills() -> None:
                 print("%s %-20s %3s registers, %5s B shared, %4s B stack, %4s B spilled" % (name, kernel, registers, shared[0], stack, stores))
 
 
-COMMANDS = {"build": build, "check": check, "verify": verify, "spills": spills}
+def nvrtc() -> None:
+    print(fetched(NVRTC, "NVRTC %s (90 MB)" % TOOLKIT, "lib/libnvrtc.so.13"))
+
+
+COMMANDS = {"build": build, "check": check, "verify": verify, "spills": spills, "nvrtc": nvrtc}
 
 
 def main() -> int:

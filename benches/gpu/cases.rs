@@ -67,6 +67,13 @@ pub(crate) fn all() -> Vec<Case> {
             rows: &[1, 128, 1024, 4096],
         },
         Case {
+            // Small enough for one kernel of its own.
+            name: "small-mlp",
+            model: || shapes::mlp(&[32, 64, 64, 32, 3]),
+            inputs: vec![input("x", &[32], Kind::Numbers)],
+            rows: &[1, 64, 1024, 8192],
+        },
+        Case {
             name: "trees",
             model: || shapes::trees(500, 8, 32),
             inputs: vec![input("x", &[32], Kind::Numbers)],

@@ -35,6 +35,7 @@ pub(crate) fn write(folder: &Path, models: Option<&Path>) {
     };
     for (name, model) in [
         ("shape_mlp", shapes::mlp(&[64, 512, 512, 256, 3])),
+        ("shape_small_mlp", shapes::mlp(&[32, 64, 64, 32, 3])),
         ("shape_encoder", shapes::encoder(encoder)),
         ("shape_resnet18", shapes::resnet18(64, 16, 10)),
         ("shape_mobilenet", shapes::mobilenet(64, 8, 10)),

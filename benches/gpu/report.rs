@@ -19,6 +19,7 @@ pub(crate) fn write(folder: &Path) {
         "doctor",
         "verify",
         "engine",
+        "engine-general",
         "engine-cpu",
         "torch",
         "traffic-cuda",
@@ -76,13 +77,7 @@ fn markdown(all: &Value, verified: &Value, sanitize: &[&str]) -> String {
         let measured = measured.map_or_else(|| "not measured".to_owned(), number);
         writeln!(text, "| {what} | {} | {measured} |", number(aim)).unwrap();
     }
-    text += "\n## The engine\n\n| model | rows in a batch | workers | rows/s | batch p50 µs | p99 µs |\n|---|--:|--:|--:|--:|--:|\n";
-    for one in list(&all["engine"]["results"]) {
-        let figure = |key: &str| number(one[key].as_f64().unwrap_or(f64::NAN));
-        let model = one["model"].as_str().unwrap_or("");
-        let cells = ["rows", "workers", "rows_per_second", "p50_us", "p99_us"].map(figure);
-        writeln!(text, "| {model} | {} |", cells.join(" | ")).unwrap();
-    }
+    text += &engine(all);
     text += &kernels(all);
     if !all["torch"].is_null() {
         text += "\n## PyTorch\n\n| model | precision | rows in a batch | variant | clock | rows/s | p50 µs |\n|---|---|--:|---|---|--:|--:|\n";
@@ -135,6 +130,28 @@ fn multipliers() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 fn stage(precision: &str, by: &str) -> String {
     format!("kernels-{precision}-{by}")
+/// What was measured, and how it is with general kernels alone.
+fn engine(all: &Value) -> String {
+    let mut text = String::from(
+        "\n## The engine\n\n| model | rows in a batch | workers | rows/s | batch p50 µs | p99 µs | p50 µs without NVRTC |\n\
+         |---|--:|--:|--:|--:|--:|--:|\n",
+    );
+    let general = list(&all["engine-general"]["results"]);
+    for one in list(&all["engine"]["results"]) {
+        let figure = |key: &str| number(one[key].as_f64().unwrap_or(f64::NAN));
+        let model = one["model"].as_str().unwrap_or("");
+        let cells = ["rows", "workers", "rows_per_second", "p50_us", "p99_us"].map(figure);
+        let same = |other: &&Value| {
+            ["model", "rows", "workers"]
+                .iter()
+                .all(|key| other[key] == one[key])
+        };
+        let without = general.iter().find(same);
+        let without = without.and_then(|other| other["p50_us"].as_f64());
+        let without = without.map_or_else(|| "not measured".to_owned(), number);
+        writeln!(text, "| {model} | {} | {without} |", cells.join(" | ")).unwrap();
+    }
+    text
 }
 
 fn counts(verified: &Value) -> String {

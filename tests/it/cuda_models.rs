@@ -11,11 +11,9 @@ use crate::{
 
 /// Serves the models on the GPU, and says where each of them ran.
 fn on_gpu(samples: &[Sample]) -> String {
-    let (variable, nowhere) = fake_cuda::NO_LIBRARY;
-    let environment = [
-        ("FOREBAY_LIBCUDA", fake_cuda::library()),
-        (variable, Path::new(nowhere)),
-    ];
+    let [library, compiler] = [fake_cuda::NO_LIBRARY, fake_cuda::NO_COMPILER]
+        .map(|(variable, nowhere)| (variable, Path::new(nowhere)));
+    let environment = [("FOREBAY_LIBCUDA", fake_cuda::library()), library, compiler];
     let checked = serve_with(samples, &environment);
     let lines = checked.lines().filter(|line| line.contains(" runs on "));
     lines.map(|line| format!("{}\n", line.trim())).collect()
@@ -59,7 +57,7 @@ fn demanded(device: &str, command: &str, environment: &[(&str, &Path)]) -> Strin
     std::fs::write(&file, text).expect("written");
     std::fs::write(place.path().join("rows.jsonl"), "").expect("written");
     let ran = forebay(&[command, file.to_str().expect("UTF-8")])
-        .envs([fake_cuda::NO_LIBRARY])
+        .envs([fake_cuda::NO_LIBRARY, fake_cuda::NO_COMPILER])
         .envs(environment.iter().copied())
         .output()
         .expect("it runs");
@@ -103,7 +101,7 @@ fn on_a_device_that_dies(device: &str) -> (Option<i32>, usize, String) {
     rows.expect("copied");
     let ran = forebay(&["run", file.to_str().expect("UTF-8")])
         .env("FOREBAY_LIBCUDA", fake_cuda::library())
-        .envs([fake_cuda::NO_LIBRARY])
+        .envs([fake_cuda::NO_LIBRARY, fake_cuda::NO_COMPILER])
         .env("FAKE_FAIL", "cuGraphLaunch:6:700")
         .output()
         .expect("it runs");

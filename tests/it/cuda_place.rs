@@ -57,7 +57,7 @@ impl Place {
             .env("FOREBAY_LIBCUDA", fake_cuda::library())
             .env("XDG_CACHE_HOME", self.at("cache"))
             .env("FAKE_REPORT", self.at("report"))
-            .envs([fake_cuda::with_library()])
+            .envs([fake_cuda::with_library(), fake_cuda::NO_COMPILER])
             .envs(environment.iter().copied())
             .output()
             .unwrap()

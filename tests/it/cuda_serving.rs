@@ -28,6 +28,7 @@ impl Serving {
         let mut command = forebay(&["run", file.to_str().expect("UTF-8")]);
         command
             .env("FOREBAY_LIBCUDA", fake_cuda::library())
+            .envs([fake_cuda::NO_COMPILER])
             .envs(environment.iter().copied());
         Self {
             program: Program::start(&mut command),

@@ -30,6 +30,8 @@ mod create_streams;
 // There is no CUDA elsewhere.
 #[cfg(target_os = "linux")]
 mod cuda;
+#[cfg(target_os = "linux")]
+mod cuda_fused;
 mod cuda_kernels;
 #[cfg(target_os = "linux")]
 mod cuda_memory;

@@ -220,7 +220,13 @@ fn ready<'p>(
             })
         });
         let arguments = arguments.collect::<Result<Vec<_>, LoadError>>()?;
-        Ok::<_, LoadError>((launch, gpu.function(launch.kernel)?, arguments))
+        let function = match &launch.code {
+            None => gpu.function(launch.kernel)?,
+            Some(code) => gpu.fused(code.name()).ok_or_else(|| {
+                LoadError::Bug(format!("the kernel {} was not compiled", code.name()))
+            })?,
+        };
+        Ok::<_, LoadError>((launch, function, arguments))
     };
     let product = match step {
         Step::Kernel(launch) => {

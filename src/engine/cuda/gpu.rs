@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::Instant,
 };
 
 use ring::digest::{SHA256, digest};
@@ -12,7 +13,9 @@ use super::{
     device::{
         Caching, CudaError, Device, Event, Function, Memory, Module, Pinned, Priority, Stream,
     },
+    fused::{Code, Codes, Compiler, FuseError},
     kernels,
+    model::LoadError,
     tuning::Library,
 };
 
@@ -23,6 +26,9 @@ pub struct Gpu {
     functions: Mutex<HashMap<&'static str, Arc<Function>>>,
     constants: Mutex<HashMap<Vec<u8>, Weak<Constant>>>,
     library: OnceLock<Result<Mutex<Library>, String>>,
+    compiler: OnceLock<Result<Compiler, String>>,
+    /// Kernels that were compiled for models, by name.
+    fused: Mutex<HashMap<String, Arc<Function>>>,
 }
 
 /// Bytes on the device that models read and nobody writes.
@@ -61,6 +67,8 @@ impl Gpu {
             functions: Mutex::default(),
             constants: Mutex::default(),
             library: OnceLock::new(),
+            compiler: OnceLock::new(),
+            fused: Mutex::default(),
         });
         opened.insert(number, Arc::clone(&gpu));
         Ok(gpu)
@@ -91,6 +99,64 @@ impl Gpu {
     /// Why it does not, in words.
     pub fn has_library(&self) -> Result<(), String> {
         self.library().map(|_| ()).map_err(str::to_owned)
+    }
+
+    /// Whether kernels can be compiled for a model. NVRTC is loaded when this is first asked.
+    ///
+    /// # Errors
+    /// Why they cannot, in words.
+    pub fn can_fuse(&self) -> Result<(), String> {
+        self.compiler().map(|_| ()).map_err(str::to_owned)
+    }
+
+    fn compiler(&self) -> Result<&Compiler, &str> {
+        let open = || {
+            let opened = Compiler::open(&self.device).map_err(|missing| missing.to_string());
+            opened.inspect_err(|why| tracing::info!("{self:?} has no kernels for one model: {why}"))
+        };
+        let compiler = self.compiler.get_or_init(open);
+        compiler.as_ref().map_err(String::as_str)
+    }
+
+    /// Compiles those of these kernels that are not there yet, together.
+    ///
+    /// # Errors
+    /// NVRTC is not there, does not compile them, or the device does not take them.
+    pub fn fuse<'c>(&self, codes: impl Iterator<Item = &'c Arc<Code>>) -> Result<(), LoadError> {
+        // One at a time: whoever comes meanwhile may want the same.
+        let mut fused = lock(&self.fused);
+        let new: Codes<'_> = codes
+            .map(|code| (code.name(), &**code))
+            .filter(|(name, _)| !fused.contains_key(*name))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let because = |why: String| LoadError::Fused(why);
+        let compiler = self.compiler().map_err(|why| because(why.to_owned()))?;
+        let began = Instant::now();
+        let module = compiler.module(&new).map_err(|error| match error {
+            FuseError::Device(lost) if lost.is_lost() => LoadError::Device(lost),
+            other => because(other.to_string()),
+        })?;
+        for name in new.keys() {
+            let function = module
+                .function(name)
+                .map_err(|error| because(error.to_string()))?;
+            fused.insert((*name).to_owned(), Arc::new(function));
+        }
+        tracing::info!(
+            "{self:?} has {} more kernels for one model, by NVRTC {} in {} ms",
+            new.len(),
+            compiler.version(),
+            began.elapsed().as_millis()
+        );
+        Ok(())
+    }
+
+    /// A kernel of [`Gpu::fuse`].
+    pub(super) fn fused(&self, name: &str) -> Option<Arc<Function>> {
+        lock(&self.fused).get(name).cloned()
     }
 
     pub(super) fn free(&self) -> Result<usize, CudaError> {

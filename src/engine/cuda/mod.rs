@@ -9,6 +9,8 @@
 //! - [`operators`] is the page about what can be lowered
 //! - [`raw`] runs any model as it is, for `forebay verify`
 //! - `tuning` finds the fastest of cuBLASLt's algorithms for each product
+//! - [`fused`] writes kernels for one model, and has NVRTC compile them
+//! - `kept` is where both keep what they found
 //! - [`kernels`] are those that are built in
 //! - `texts` has the numbers of texts that go to a device and come back
 //! - `cells` turns columns into the bytes of a device's memory, and back
@@ -17,7 +19,9 @@ mod bucket;
 pub mod canary;
 pub(super) mod cells;
 pub mod device;
+pub mod fused;
 pub mod gpu;
+mod kept;
 pub mod kernels;
 mod launch;
 pub mod lower;

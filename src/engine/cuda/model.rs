@@ -51,6 +51,9 @@ pub enum LoadError {
         /// What was asked for.
         shape: String,
     },
+    /// Kernels for the model cannot be compiled, or loaded.
+    #[error("its own kernels are not there: {0}")]
+    Fused(String),
     /// Something of ours.
     #[error("{0}; this is a bug in forebay")]
     Bug(String),
@@ -62,7 +65,7 @@ impl LoadError {
         match self {
             Self::Memory { .. } => true,
             Self::Device(error) => error.is_out_of_memory(),
-            Self::Uncovered(_) | Self::NoAlgorithm { .. } | Self::Bug(_) => false,
+            Self::Uncovered(_) | Self::NoAlgorithm { .. } | Self::Fused(_) | Self::Bug(_) => false,
         }
     }
 }
@@ -103,6 +106,7 @@ impl Model {
     /// The device has not enough memory, or the driver's.
     pub fn load(gpu: &Arc<Gpu>, plans: &[(usize, Plan)]) -> Result<Self, LoadError> {
         admit(gpu, plans)?;
+        gpu.fuse(plans.iter().flat_map(|(_, plan)| plan.codes()))?;
         let stream = gpu.stream()?;
         let buffers = Buffers::for_plans(gpu, plans.iter().map(|(_, plan)| plan))?;
         let buckets = plans

@@ -3,13 +3,14 @@
 //! A plan knows nothing of a driver. It can be written down, compared and tested on any machine.
 
 use std::{
+    collections::HashSet,
     fmt::{self, Write as _},
     sync::Arc,
 };
 
 use bytes::Bytes;
 
-use super::product::Product;
+use super::{fused::Code, product::Product};
 use crate::graph::tensor::Element;
 
 /// Every buffer in an arena and every constant begins at a multiple of this many bytes.
@@ -65,8 +66,10 @@ impl fmt::Display for Place {
 /// One kernel, launched once. `P` is how addresses are named; only lowering has another than [`Place`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Launch<P = Place> {
-    /// The kernel's name in the module.
+    /// The kernel's name in the module; of one that is compiled for the model, what kind it is.
     pub kernel: &'static str,
+    /// What is compiled for the model, where it is no kernel that is built in.
+    pub code: Option<Arc<Code>>,
     /// Blocks along x, y and z.
     pub grid: [u32; 3],
     /// Threads of a block along x, y and z.
@@ -93,6 +96,7 @@ impl<P: Copy> Launch<P> {
         let addresses = self.addresses.iter();
         Ok(Launch {
             kernel: self.kernel,
+            code: self.code.clone(),
             grid: self.grid,
             block: self.block,
             shared: self.shared,
@@ -228,6 +232,20 @@ impl Plan {
     pub fn launches(&self, kernel: &str) -> bool {
         (self.steps.iter())
             .any(|step| matches!(step, Step::Kernel(launch) if launch.kernel.starts_with(kernel)))
+    }
+
+    /// The kernels that are compiled for the model, one for each launch.
+    pub fn codes(&self) -> impl Iterator<Item = &Arc<Code>> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Kernel(launch) => launch.code.as_ref(),
+            Step::Product(_) => None,
+        })
+    }
+
+    /// How many kernels are compiled for the model.
+    pub fn fused(&self) -> usize {
+        let names: HashSet<&str> = self.codes().map(|code| code.name()).collect();
+        names.len()
     }
 
     /// Whether cuBLASLt does anything in it.

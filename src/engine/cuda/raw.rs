@@ -7,8 +7,7 @@ use bytes::Bytes;
 use super::{
     gpu::Gpu,
     lower::{Products, lower},
-    model::Model,
-    model::RunError,
+    model::{Model, RunError},
     plan::Slot,
     product::Math,
     texts::Texts,
@@ -69,6 +68,31 @@ impl CudaRaw {
     }
 }
 
+impl CudaRaw {
+    /// The model for these shapes, with kernels of its own where they can be compiled. The whole is one row.
+    fn loaded(&self, optimized: &proto::Model) -> Result<Model, RawError> {
+        let products = |fused| Products {
+            math: self.math,
+            library: self.gpu.has_library().is_ok(),
+            fused,
+        };
+        let load = |products| {
+            let plan = lower(optimized, products);
+            let plan = plan.map_err(|why| RawError::NotSupported(why.to_string()))?;
+            let model = Model::load(&self.gpu, &[(1, plan)]);
+            model.map_err(|error| RawError::Failed(error.to_string()))
+        };
+        if self.gpu.can_fuse().is_ok() {
+            match load(products(true)) {
+                Ok(model) => return Ok(model),
+                // Where that is the reason, the next says so, too.
+                Err(why) => tracing::debug!("general kernels run it: {why}"),
+            }
+        }
+        load(products(false))
+    }
+}
+
 fn port(value: &ValueInfo) -> Port {
     let declared = value.r#type.as_ref().and_then(|ty| ty.value.as_ref());
     Port {
@@ -113,15 +137,7 @@ impl RawModel for CudaRaw {
             .collect();
         let optimized = self.model.optimized(&shapes, None);
         let optimized = optimized.map_err(|error| RawError::Failed(error.to_string()))?;
-        let products = Products {
-            math: self.math,
-            library: self.gpu.has_library().is_ok(),
-        };
-        let plan =
-            lower(&optimized, products).map_err(|why| RawError::NotSupported(why.to_string()))?;
-        // The whole is one row here.
-        let mut model = Model::load(&self.gpu, &[(1, plan)])
-            .map_err(|error| RawError::Failed(error.to_string()))?;
+        let mut model = self.loaded(&optimized)?;
         let mut given = Vec::with_capacity(self.outputs.len());
         let names: Vec<String> = model
             .inputs()

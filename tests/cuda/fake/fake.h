@@ -7,7 +7,7 @@
 //
 // What no program may do is a violation: it is printed, counted, and every later call fails (CUDA_ERROR_UNKNOWN).
 //
-// The same file is a libcublasLt.so.13 (blas.cpp), for programs that are told so.
+// The same file is a libcublasLt.so.13 (blas.cpp) and a libnvrtc.so.13 (nvrtc.cpp), for programs that are told so.
 //
 // Environment variables, read when the library is loaded:
 //   FAKE_SEED=n            the order of things [1]
@@ -130,6 +130,7 @@ struct Kernel {
     size_t bytes; // of its arguments
     size_t shared_limit;
     const char *(*run)(const void *args, unsigned grid[3], unsigned block[3], size_t shared);
+    void (*seed)(uint64_t seed); // of the order of threads
 };
 Kernel *find_kernel(const char *name);
 void seed_kernels(uint64_t seed);

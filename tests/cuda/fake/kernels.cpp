@@ -1,4 +1,5 @@
-// Modules and kernels. Every kernel of kernels/ is compiled in, through the shim, and found by its name.
+// Modules and kernels. Every kernel of kernels/ is compiled in, through the shim, and found by its name. Those that nvrtc.cpp has
+// compiled are in libraries of their own.
 #define GPU_HOST_SHIM 1
 #include "fake.h"
 
@@ -6,6 +7,9 @@
 
 #include <csetjmp>
 #include <csignal>
+#include <dlfcn.h>
+#include <elf.h>
+#include <unistd.h>
 
 namespace {
 template <class Args, void (*KERNEL)(const Args)>
@@ -14,7 +18,8 @@ const char *run_kernel(const void *args, unsigned grid[3], unsigned block[3], si
     memcpy(&copy, args, sizeof copy);
     return shim::launch(KERNEL, dim3(grid[0], grid[1], grid[2]), dim3(block[0], block[1], block[2]), shared, copy);
 }
-#define ENTRY(name, Args) {#name, sizeof(Args), 48 * 1024, run_kernel<Args, name>},
+void seed_shim(uint64_t seed) { shim::seed = seed; }
+#define ENTRY(name, Args) {#name, sizeof(Args), 48 * 1024, run_kernel<Args, name>, seed_shim},
 Kernel table[] = {FOREBAY_KERNELS(ENTRY)};
 
 // A kernel that touches what it must not ends there, and the device is lost, as on a real one.
@@ -61,7 +66,7 @@ uint64_t duration(const Kernel &kernel, const char *args) {
 }
 CUresult run(const Kernel &kernel, const std::vector<char> &args, unsigned grid[3], unsigned block[3], size_t shared) {
     watch();
-    shim::seed = random_bits() % 1000;
+    kernel.seed(random_bits() % 1000);
     note_kernel(kernel.name);
     if (sigsetjmp(way_out, 1)) {
         running = 0;
@@ -82,7 +87,45 @@ int most_threads(const Kernel &kernel) {
         if (!strcmp(kernel.name, name)) return 128;
     return 256;
 }
-char module; // its address is the only module
+// A library that nvrtc.cpp has made; the one without a library has the kernels that are compiled in.
+struct Module {
+    void *library = nullptr;
+    std::map<std::string, std::unique_ptr<Kernel>> kernels;
+};
+std::vector<std::unique_ptr<Module>> modules;
+Module *module_of(void *handle) {
+    for (auto &module : modules)
+        if (module.get() == handle) return module.get();
+    return nullptr;
+}
+// An image says its own length: the table of sections is at its end.
+CUresult load(Module &module, const void *image) {
+    auto header = static_cast<const Elf64_Ehdr *>(image);
+    size_t bytes = header->e_shoff + size_t(header->e_shentsize) * header->e_shnum;
+    char path[] = "/tmp/fake-module-XXXXXX";
+    int file = mkstemp(path);
+    if (file < 0) return UNKNOWN;
+    bool whole = write(file, image, bytes) == ssize_t(bytes);
+    close(file);
+    if (whole) module.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    unlink(path);
+    return module.library ? SUCCESS : INVALID_IMAGE;
+}
+template <class F> F *entry(Module &module, const char *what, const char *name) {
+    return reinterpret_cast<F *>(dlsym(module.library, (std::string(what) + name).c_str()));
+}
+Kernel *find_in(Module &module, const char *name) {
+    auto &known = module.kernels[name];
+    if (known) return known.get();
+    auto bytes = entry<size_t()>(module, "forebay_bytes_", name);
+    auto run = entry<const char *(const void *, unsigned *, unsigned *, size_t)>(module, "forebay_run_", name);
+    auto seed = entry<void(uint64_t)>(module, "forebay_seed", "");
+    if (!bytes || !run || !seed) return nullptr;
+    // Counted by its kind: the rest of the name is of its text.
+    std::string kind(name, strcspn(name, "_"));
+    known.reset(new Kernel{strdup(("fused_" + kind).c_str()), bytes(), 48 * 1024, run, seed});
+    return known.get();
+}
 } // namespace
 
 Kernel *find_kernel(const char *name) {
@@ -101,19 +144,34 @@ extern "C" __attribute__((visibility("default"))) size_t forebay_args_size(const
 API cuModuleLoadData(void **handle, const void *image) {
     ENTER_NOT_RECORDING;
     const unsigned char fat_binary[] = {0x50, 0xED, 0x55, 0xBA}; // what is in it does not matter here
-    if (memcmp(image, fat_binary, 4)) return INVALID_IMAGE;
+    const bool fused = !memcmp(image, ELFMAG, SELFMAG);
+    if (!fused && memcmp(image, fat_binary, 4)) return INVALID_IMAGE;
     if (reinterpret_cast<uintptr_t>(image) % 8) return violation("cuModuleLoadData of an image that is not aligned");
-    *handle = &module;
+    std::unique_ptr<Module> module(new Module);
+    if (fused)
+        if (CUresult failed = load(*module, image)) return failed;
+    *handle = module.get();
+    modules.push_back(std::move(module));
     return SUCCESS;
 }
 API cuModuleUnload(void *handle) {
     ENTER_NOT_RECORDING;
-    return handle == &module ? SUCCESS : violation("cuModuleUnload of no module");
+    Module *module = module_of(handle);
+    if (!module) return violation("cuModuleUnload of no module");
+    if (module->library) dlclose(module->library);
+    for (auto &one : modules)
+        if (one.get() == module) {
+            std::swap(one, modules.back());
+            modules.pop_back();
+            break;
+        }
+    return SUCCESS;
 }
 API cuModuleGetFunction(void **function, void *handle, const char *name) {
     ENTER;
-    if (handle != &module) return violation("cuModuleGetFunction of no module");
-    *function = find_kernel(name);
+    Module *module = module_of(handle);
+    if (!module) return violation("cuModuleGetFunction of no module");
+    *function = module->library ? find_in(*module, name) : find_kernel(name);
     return *function ? SUCCESS : NOT_FOUND;
 }
 API cuFuncGetParamInfo(void *function, size_t index, size_t *offset, size_t *bytes) {

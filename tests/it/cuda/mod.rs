@@ -5,6 +5,8 @@ mod cublaslt;
 mod device;
 mod fake;
 mod faults;
+mod fused;
+mod growing;
 mod operators;
 mod optimized;
 mod products;

@@ -11,12 +11,12 @@ use forebay::{
 
 use forebay::engine::cuda::product::Math;
 
-use super::conformance::{MATH, Outcome, math_of_case, outcome};
+use super::conformance::{MATH, Outcome, math_of_case, outcome, with};
 use crate::support::fake_cuda;
 
 #[allow(dead_code, reason = "the benchmark uses all of it")]
 #[path = "../../../benches/support/shapes.rs"]
-mod shapes;
+pub(super) mod shapes;
 
 use shapes::{Encoder, Random};
 
@@ -137,6 +137,26 @@ fn case_images() {
             let math = math_of_case();
             assert_eq!(outcome(&model, &inputs, math), Outcome::Equal, "{name}");
         }
+    }
+}
+
+#[test]
+fn they_do_with_kernels_of_their_own() {
+    let cache = tempfile::tempdir().unwrap();
+    let environment = [
+        fake_cuda::with_compiler(),
+        ("XDG_CACHE_HOME", cache.path().to_str().unwrap()),
+    ];
+    let (_, kernels) = with(
+        "cuda::well_known::case_shapes",
+        &[0, 1, 2, 3, 7],
+        &environment,
+    );
+    for (kernel, least) in [("fused_mlp", 1), ("fused_chain", 6)] {
+        assert!(kernels[kernel].as_u64() >= Some(least), "{kernels}");
+    }
+    for general in ["pointwise_f32", "pointwise_i64"] {
+        assert_eq!(kernels[general], serde_json::Value::Null, "{kernels}");
     }
 }
 

@@ -24,12 +24,22 @@ const FLAGS: &[&str] = &[
     "-Wno-unknown-pragmas",
 ];
 /// cudarc asks for this name first, and finds the library that is loaded already.
-const LINK_FLAGS: &[&str] = &["-shared", "-Wl,-soname,libcuda.so"];
+const LINK_FLAGS: &[&str] = &["-shared", "-Wl,-soname,libcuda.so", "-ldl"];
 
 /// What says which file cuBLASLt is. The fake is that, too.
 pub(crate) const LIBRARY: &str = "FOREBAY_LIBCUBLASLT";
 /// For processes that are to have no cuBLASLt, whatever the machine has.
 pub(crate) const NO_LIBRARY: (&str, &str) = (LIBRARY, "/nowhere/libcublasLt.so.13");
+
+/// What says which file NVRTC is. The fake is that, too: it has g++ compile.
+pub(crate) const COMPILER: &str = "FOREBAY_LIBNVRTC";
+/// For processes that are to have no NVRTC, whatever the machine has.
+pub(crate) const NO_COMPILER: (&str, &str) = (COMPILER, "/nowhere/libnvrtc.so.13");
+
+/// For processes whose NVRTC is the fake.
+pub(crate) fn with_compiler() -> (&'static str, &'static str) {
+    (COMPILER, library().to_str().unwrap())
+}
 
 /// For processes whose cuBLASLt is the fake.
 pub(crate) fn with_library() -> (&'static str, &'static str) {
@@ -69,6 +79,12 @@ fn build() -> PathBuf {
         if stem == "kernels" {
             hash ^= kernels;
         }
+        if stem == "nvrtc" {
+            // It looks for the shim here.
+            let mut place = DefaultHasher::new();
+            root.hash(&mut place);
+            hash ^= place.finish();
+        }
         let object = built.join(format!("{stem}-{hash:016x}.o"));
         if !object.exists() {
             let being_made = object.with_extension("new");
@@ -79,6 +95,8 @@ fn build() -> PathBuf {
                 .arg(&source)
                 .arg("-o")
                 .arg(&being_made);
+            let shim = root.join("tests/cuda");
+            compiler.arg(format!("-DFAKE_SHIM=\"{}\"", shim.display()));
             for folder in ["tests/cuda/fake", "tests/cuda/shim", "kernels"] {
                 compiler.arg("-I").arg(root.join(folder));
             }
@@ -203,8 +221,8 @@ impl Outcome {
     }
 }
 
-/// Runs an ignored test of this binary in a process of its own, whose driver is the fake; without cuBLASLt, unless the environment
-/// says otherwise.
+/// Runs an ignored test of this binary in a process of its own, whose driver is the fake; without cuBLASLt and NVRTC, unless the
+/// environment says otherwise.
 pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
     let report = tempfile::NamedTempFile::new().unwrap();
     let cache = tempfile::tempdir().unwrap();
@@ -217,7 +235,7 @@ pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
             "--test-threads=1",
         ])
         .env("FOREBAY_LIBCUDA", library())
-        .envs([NO_LIBRARY])
+        .envs([NO_LIBRARY, NO_COMPILER])
         .env("XDG_CACHE_HOME", cache.path())
         .env("FAKE_REPORT", report.path())
         .envs(environment.iter().copied())

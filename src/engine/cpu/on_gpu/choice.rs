@@ -49,8 +49,20 @@ pub(super) struct Choice {
     pub(super) products: Products,
     /// The plan for the most rows.
     pub(super) plan: Plan,
-    /// Why, behind "it runs there: "; nothing to say where the model has no products.
+    /// Why, behind "it runs there: "; nothing to say where the model has no products, and no kernel would be compiled for it.
     pub(super) said: Option<String>,
+    /// Whether kernels of its own were thought of.
+    settled: bool,
+}
+
+impl Choice {
+    /// Says one more thing.
+    pub(super) fn adds(&mut self, more: String) {
+        self.said = Some(match self.said.take() {
+            Some(said) => format!("{said}; {more}"),
+            None => more,
+        });
+    }
 }
 
 /// From the most exact to the least. A shorter one must take less than this part of the time to be worth
@@ -79,6 +91,84 @@ impl Chooser<'_> {
         planner: &mut Planner<'_>,
         optimized: &proto::Model,
     ) -> Result<Choice, Refused> {
+        let choice = self.precision(planner, optimized)?;
+        Ok(self.fused(planner, optimized, choice, None)?.0)
+    }
+
+    /// The same with kernels that are compiled for the model, where there is anything to compile, it can be, and a batch then
+    /// takes no more time than with general ones (`before`, where that is known); and that time.
+    fn fused(
+        &self,
+        planner: &mut Planner<'_>,
+        optimized: &proto::Model,
+        mut general: Choice,
+        before: Option<f32>,
+    ) -> Result<(Choice, Option<f32>), Refused> {
+        if general.settled {
+            return Ok((general, before));
+        }
+        general.settled = true;
+        let rows = planner.most();
+        let products = Products {
+            fused: true,
+            ..general.products
+        };
+        let plan = planner.plan(optimized, rows, products)?;
+        let count = plan.fused();
+        if count == 0 {
+            return Ok((general, before));
+        }
+        if self.gpu.can_fuse().is_err() {
+            general.adds("general kernels, without NVRTC".to_owned());
+            return Ok((general, before));
+        }
+        let path = self.model.source.path.display();
+        let time = match self.timed(rows, &plan) {
+            Ok(time) => time,
+            Err(refused) if refused.memory => return Err(refused),
+            Err(Refused { why, .. }) => {
+                tracing::warn!(model = %path, "general kernels run it: {why}");
+                general.adds(format!("general kernels, since {why}"));
+                return Ok((general, before));
+            }
+        };
+        let before = match before {
+            Some(before) => before,
+            None => self.timed(rows, &general.plan)?,
+        };
+        let kernels = if count == 1 {
+            "1 kernel of its own".to_owned()
+        } else {
+            format!("{count} kernels of its own")
+        };
+        tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with {kernels}, and {before} ms with general ones");
+        if time > before {
+            general.adds(format!("general kernels, faster than {kernels}"));
+            return Ok((general, Some(before)));
+        }
+        let mut fused = Choice {
+            products,
+            plan,
+            said: general.said,
+            settled: true,
+        };
+        fused.adds(kernels);
+        Ok((fused, Some(time)))
+    }
+
+    /// How many milliseconds a full batch takes by this plan.
+    fn timed(&self, rows: usize, plan: &Plan) -> Result<f32, Refused> {
+        let plans = [(rows, plan.clone())];
+        let mut model = CudaModel::load(self.gpu, &plans)?;
+        Ok(model.milliseconds(self.gpu).map_err(LoadError::from)?)
+    }
+
+    /// What products are multiplied as.
+    fn precision(
+        &mut self,
+        planner: &mut Planner<'_>,
+        optimized: &proto::Model,
+    ) -> Result<Choice, Refused> {
         let rows = planner.most();
         let own = planner.plan(optimized, rows, Products::OWN)?;
         let matrices = own.launches("gemm_f32");
@@ -90,6 +180,7 @@ impl Chooser<'_> {
                 products: Products::OWN,
                 plan: own,
                 said: None,
+                settled: false,
             });
         }
         let library = (matrices || half).then(|| self.gpu.has_library().is_ok());
@@ -103,6 +194,7 @@ impl Chooser<'_> {
                 products,
                 plan: planner.plan(optimized, rows, products)?,
                 said: None,
+                settled: false,
             });
         }
         match self.accuracy.precision {
@@ -110,11 +202,13 @@ impl Chooser<'_> {
                 let products = Products {
                     math,
                     library: library == Some(true),
+                    fused: false,
                 };
                 Ok(Choice {
                     products,
                     plan: planner.plan(optimized, rows, products)?,
                     said: Some(format!("products in {}, as asked for", math.name())),
+                    settled: false,
                 })
             }
             Precision::Auto => self.fastest(planner, optimized, library),
@@ -131,18 +225,20 @@ impl Chooser<'_> {
         let rows = planner.most();
         let path = self.model.source.path.display().to_string();
         let mut best: Option<(f32, Choice)> = None;
+        let mut exact = None;
         let mut refused = Vec::new();
         for math in CANDIDATES {
             let products = Products {
                 math,
                 library: library == Some(true),
+                fused: false,
             };
             let plan = planner.plan(optimized, rows, products)?;
-            // Whether nothing in it depends on the precision.
-            let same = |(_, tried): &(f32, Choice)| tried.plan.steps == plan.steps;
-            if best.as_ref().is_some_and(same) {
+            // Where nothing depends on the precision there is nothing to choose.
+            if exact.as_ref().is_some_and(|steps| *steps == plan.steps) {
                 continue;
             }
+            exact.get_or_insert_with(|| plan.steps.clone());
             let time = match self.tried(rows, &plan, math) {
                 Ok(time) => time,
                 Err(why) if math == Math::Single => return Err(why),
@@ -155,12 +251,15 @@ impl Chooser<'_> {
                 }
             };
             tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with products in {}", math.name());
+            let choice = Choice {
+                products,
+                plan,
+                said: None,
+                settled: false,
+            };
+            let (choice, least) = self.fused(planner, optimized, choice, Some(time))?;
+            let time = least.unwrap_or(time);
             if best.as_ref().is_none_or(|(least, _)| time < least * WORTH) {
-                let choice = Choice {
-                    products,
-                    plan,
-                    said: None,
-                };
                 best = Some((time, choice));
             }
         }
@@ -172,7 +271,8 @@ impl Chooser<'_> {
             Some(true) | None => "",
         };
         let said = format!("products in {chosen}, the fastest within the tolerance{without}");
-        choice.said = Some(said + &refused.concat());
+        let kernels = choice.said.map(|kernels| format!("; {kernels}"));
+        choice.said = Some(said + &refused.concat() + &kernels.unwrap_or_default());
         Ok(choice)
     }
 

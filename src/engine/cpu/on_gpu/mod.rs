@@ -266,11 +266,32 @@ fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Plan
         products,
         plan,
         said,
+        ..
     } = choice;
-    Ok(Planned {
-        plans: planner.all(plan, products)?,
-        products,
-        said,
-        memory,
-    })
+    let plans = planner.all(plan, products)?;
+    // Those of few rows may need kernels that those of many have not.
+    match gpu.fuse(plans.iter().flat_map(|(_, plan)| plan.codes())) {
+        Ok(()) => Ok(Planned {
+            plans,
+            products,
+            said,
+            memory,
+        }),
+        Err(why) => {
+            let path = model.source.path.display();
+            tracing::warn!(model = %path, "general kernels run it: {why}");
+            let products = Products {
+                fused: false,
+                ..products
+            };
+            let optimized = planner.optimized(planner.most())?;
+            let largest = planner.plan(&optimized, planner.most(), products)?;
+            Ok(Planned {
+                plans: planner.all(largest, products)?,
+                products,
+                said: Some(format!("general kernels, since {why}")),
+                memory,
+            })
+        }
+    }
 }

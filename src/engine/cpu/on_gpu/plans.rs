@@ -117,7 +117,7 @@ impl<'m> Planner<'m> {
     /// # Errors
     /// As [`Planner::plan`].
     pub(super) fn all(
-        mut self,
+        &mut self,
         largest: Plan,
         products: Products,
     ) -> Result<Vec<(usize, Plan)>, String> {

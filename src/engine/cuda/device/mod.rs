@@ -1,5 +1,5 @@
 //! The one door to a GPU: devices, streams, events, memory, kernels and graphs, over the CUDA driver; and products of
-//! matrices by cuBLASLt, where that is there.
+//! matrices by cuBLASLt and compiling by NVRTC, where these are there.
 //!
 //! Work is queued on a [`Stream`] and runs later, so what must not happen meanwhile is made hard:
 //!
@@ -30,6 +30,7 @@ mod graph;
 mod host;
 mod memory;
 mod module;
+mod nvrtc;
 mod stream;
 
 use std::{
@@ -46,6 +47,7 @@ pub use graph::Graph;
 pub use host::{Caching, Pinned, Read, Write};
 pub use memory::Memory;
 pub use module::{Argument, Function, Launch, Module};
+pub use nvrtc::{CompileError, Nvrtc, Source};
 pub use stream::{Priority, Stream};
 
 use super::probe;

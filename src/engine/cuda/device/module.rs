@@ -126,12 +126,41 @@ fn check_image(image: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     if image.starts_with(b"\x7fELF") {
-        return Ok(());
+        return check_elf(image);
     }
     if image.last() == Some(&0) && image.is_ascii() && !image.starts_with(b"\0") {
         return Ok(());
     }
     Err("this is no fat binary, no cubin, and no PTX with a zero at its end".to_owned())
+}
+
+/// Whether a cubin (an ELF file of 64 bits) holds its sections: the driver is not told how long it is.
+fn check_elf(image: &[u8]) -> Result<(), String> {
+    let number = |at: usize, bytes: usize| -> Option<u64> {
+        let held = image.get(at..at.checked_add(bytes)?)?;
+        let mut all = [0; 8];
+        all.get_mut(..bytes)?.copy_from_slice(held);
+        Some(u64::from_le_bytes(all))
+    };
+    let place = |value: u64| usize::try_from(value).ok();
+    let length = image.len() as u64;
+    // e_shoff, e_shentsize, e_shnum; of each section sh_type (8 is one without bytes), sh_offset, sh_size.
+    let whole = || {
+        let (table, size, count) = (number(40, 8)?, number(58, 2)?, number(60, 2)?);
+        if table.checked_add(size * count)? > length || size < 64 {
+            return None;
+        }
+        (0..count).try_for_each(|at| {
+            let section = place(table + at * size)?;
+            let (kind, from, bytes) = (
+                number(section + 4, 4)?,
+                number(section + 24, 8)?,
+                number(section + 32, 8)?,
+            );
+            (kind == 8 || from.checked_add(bytes)? <= length).then_some(())
+        })
+    };
+    whole().ok_or_else(|| "the cubin is cut off, or no file of this kind".to_owned())
 }
 
 impl Drop for Inner {
@@ -310,5 +339,30 @@ impl Launch<'_> {
             .call(|| unsafe { driver::cuFuncSetAttribute(function.raw, limit, bytes) })?;
         function.shared.fetch_max(self.shared, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cubin_that_is_cut_off_is_refused() {
+        // A header, a table of one section behind it, and the section's 16 bytes.
+        let mut whole = vec![0; 144];
+        let mut put = |at: usize, bytes: &[u8]| whole[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"\x7fELF");
+        put(40, &64_u64.to_le_bytes());
+        put(58, &64_u16.to_le_bytes());
+        put(60, &1_u16.to_le_bytes());
+        put(64 + 4, &1_u32.to_le_bytes());
+        put(64 + 24, &128_u64.to_le_bytes());
+        put(64 + 32, &16_u64.to_le_bytes());
+        assert_eq!(check_image(&whole), Ok(()));
+        for end in [4, 40, 63, 100, 127, 143] {
+            assert!(check_image(&whole[..end]).is_err(), "{end}");
+        }
+        whole[64 + 24..64 + 32].fill(0xFF);
+        assert!(check_image(&whole).is_err());
     }
 }

@@ -73,7 +73,7 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    pub(super) fn number(self) -> i32 {
+    pub(crate) fn number(self) -> i32 {
         match self {
             Self::None => 0,
             Self::Relu => 1,
@@ -88,7 +88,7 @@ impl Activation {
     }
 
     /// `slope`, `low`, `high` of the kernels.
-    pub(super) fn constants(self) -> [f32; 3] {
+    pub(crate) fn constants(self) -> [f32; 3] {
         match self {
             Self::LeakyRelu(slope) => [slope, 0.0, 0.0],
             Self::HardSigmoid(alpha, beta) => [alpha, beta, 0.0],

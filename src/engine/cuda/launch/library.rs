@@ -1,14 +1,11 @@
 //! Products of `gemm_*` as cuBLASLt does them, where it can.
 
 use super::{
-    Spot, TooLarge,
+    Spot,
     gemm::{Activation, Gemm, Matrix},
     pointwise::{Arg, Bits, Class, Instruction, Op, Operand, Program},
 };
-use crate::engine::cuda::{
-    plan::Step,
-    product::{Layout, Math, Operands, Product, Shape, Tail},
-};
+use crate::engine::cuda::product::{Layout, Math, Operands, Product, Shape, Tail};
 
 /// What the library does, and what is left to do with the result.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,17 +13,6 @@ pub(crate) struct ByLibrary {
     pub(crate) product: Product<Spot>,
     /// On every number of the result, where it lies.
     pub(crate) rest: Option<Program>,
-}
-
-impl ByLibrary {
-    /// As steps, in their order.
-    pub(crate) fn steps(self) -> Result<Vec<Step<Spot>>, TooLarge> {
-        let mut steps = vec![Step::Product(self.product)];
-        if let Some(rest) = self.rest {
-            steps.push(Step::Kernel(rest.launch()?));
-        }
-        Ok(steps)
-    }
 }
 
 /// A matrix of `rows` by `columns` that lies by rows, as one by columns: the same memory, transposed. `None` where
@@ -340,11 +326,7 @@ mod tests {
             plain().launch(Math::Single).unwrap(),
             "without the activation, which follows"
         );
-        let steps = made.steps().unwrap();
-        assert_eq!(steps.len(), 2);
-        let Some(Step::Kernel(rest)) = steps.last() else {
-            panic!("{steps:?}")
-        };
+        let rest = made.rest.unwrap().launch().unwrap();
         assert_eq!(rest.kernel, "pointwise_f32");
         // One in its own precision, and none that is of another type.
         assert_eq!(key(&plain(), Math::Half), "no");

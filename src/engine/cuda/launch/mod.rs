@@ -167,6 +167,7 @@ impl Params {
         }
         Ok(Launch {
             kernel,
+            code: None,
             grid: grid.map(|size| u32::try_from(size.max(1)).unwrap_or(1)),
             block: [block, 1, 1],
             shared,

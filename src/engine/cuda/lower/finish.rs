@@ -6,11 +6,12 @@ use super::{
     Missing, Uncovered,
     arena::{self, Life},
     emit::{Draft, Emitter, Work, buffer_of},
+    pieces,
     value::{Home, Value},
 };
 use crate::engine::cuda::{
-    launch::{Base, Spot, gemm::Gemm},
-    plan::{Launch, Place, Plan, Slot, Step},
+    launch::{Base, Spot},
+    plan::{Place, Plan, Slot, Step},
 };
 
 /// Where the buffers of a plan are.
@@ -121,17 +122,31 @@ impl Emitter {
         lives
     }
 
+    /// A convolution as it will be launched; all else as it is.
+    fn convolved(&mut self, Draft { work, node }: Draft) -> Result<Draft, Uncovered> {
+        let work = match work {
+            Work::Conv(conv) => {
+                let (conv, math) = self.convolved_as(conv);
+                let launch = conv.launch(math).map_err(|why| about(&node, why.into()))?;
+                Work::Launch(launch)
+            }
+            work => work,
+        };
+        Ok(Draft { work, node })
+    }
+
     fn laid_out(
         mut self,
         inputs: Vec<Slot>,
         outputs: Vec<Slot>,
         given: HashMap<usize, usize>,
     ) -> Result<Plan, Uncovered> {
-        let mut steps = Vec::with_capacity(self.drafts.len());
-        for Draft { work, node } in std::mem::take(&mut self.drafts).into_iter().flatten() {
-            let made = self.steps_of(work, &node);
-            steps.extend(made.map_err(|missing| about(&node, missing))?);
-        }
+        let drafts = std::mem::take(&mut self.drafts);
+        let drafts = (drafts.into_iter().flatten())
+            .map(|draft| Ok(Some(self.convolved(draft)?)))
+            .collect::<Result<Vec<_>, Uncovered>>()?;
+        let given_out = |buffer: usize| given.contains_key(&buffer);
+        let steps = pieces::steps(drafts, self.products, given_out)?;
         let lives = self.lives(&steps, &given);
         let only: Vec<Life> = lives.iter().map(|(_, life)| *life).collect();
         let (offsets, arena) = arena::arrange(&only);
@@ -160,41 +175,6 @@ impl Emitter {
     }
 }
 
-impl Emitter {
-    /// What runs for a piece of work.
-    fn steps_of(&mut self, work: Work, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
-        let launch = match work {
-            Work::Launch(launch) => Ok(launch),
-            Work::Program(program, _) => program.launch(),
-            Work::Gemm(gemm) => return self.product(&gemm, node),
-            Work::Conv(conv) => {
-                let (conv, math) = self.convolved_as(conv);
-                conv.launch(math)
-            }
-        };
-        Ok(vec![Step::Kernel(named(launch?, node))])
-    }
-
-    /// A product by the library where it can, else by a kernel.
-    fn product(&self, gemm: &Gemm, node: &str) -> Result<Vec<Step<Spot>>, Missing> {
-        let math = gemm.math(self.products.math);
-        if self.products.library
-            && let Some(by_library) = gemm.by_library(math)
-        {
-            let steps = by_library.steps()?.into_iter();
-            return Ok(steps.map(|step| step.named(node)).collect());
-        }
-        Ok(vec![Step::Kernel(named(gemm.launch(math)?, node))])
-    }
-}
-
-fn named(launch: Launch<Spot>, node: &str) -> Launch<Spot> {
-    Launch {
-        node: node.to_owned(),
-        ..launch
-    }
-}
-
 /// The constants that steps really read, in the order of their first use.
 #[derive(Debug, Default)]
 struct Used {
@@ -216,7 +196,7 @@ impl Used {
     }
 }
 
-fn about(node: &str, missing: Missing) -> Uncovered {
+pub(super) fn about(node: &str, missing: Missing) -> Uncovered {
     let (name, op) = node.rsplit_once(" (").unwrap_or((node, ""));
     Uncovered {
         node: name.to_owned(),

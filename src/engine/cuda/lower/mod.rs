@@ -10,6 +10,7 @@
 //! - `emit` collects the steps; `fuse` joins elementwise chains and puts them behind products; `half` converts what is
 //!   multiplied in sixteen bits
 //! - `table` has every covered operator, `ops/` a file for each family
+//! - `pieces` makes steps of what was emitted: by the library, by a kernel, or by one that is compiled for the model
 //! - `finish` gives outputs their places and lays out the arena (`arena`)
 
 mod arena;
@@ -20,6 +21,7 @@ mod fuse;
 mod half;
 mod ops;
 mod patterns;
+mod pieces;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -70,13 +72,15 @@ impl From<TooLarge> for Missing {
 /// What a lowering gives: a value for each output of the node, or as many as are asked for.
 type Lowered = Result<Vec<Value>, Missing>;
 
-/// How products of matrices are done.
+/// How products of matrices are done, and by which kernels the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Products {
     /// What those of single precision are multiplied as.
     pub math: Math,
     /// Whether cuBLASLt does what it can; else forebay's own kernels do.
     pub library: bool,
+    /// Whether chains of elementwise operators and small MLPs become kernels that NVRTC compiles for this model.
+    pub fused: bool,
 }
 
 impl Products {
@@ -84,6 +88,7 @@ impl Products {
     pub const OWN: Self = Self {
         math: Math::Single,
         library: false,
+        fused: false,
     };
 }
 

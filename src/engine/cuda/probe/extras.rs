@@ -11,7 +11,7 @@ use libloading::os::unix::Library;
 use serde::Serialize;
 
 use super::{
-    CUBLASLT_VARIABLE, Missing, Surroundings,
+    CUBLASLT_VARIABLE, Missing, NVRTC_VARIABLE, Surroundings,
     library::{function, open, path_of},
 };
 
@@ -48,7 +48,7 @@ enum VersionCall {
 pub const NVRTC: Extra = &About {
     name: "NVRTC",
     purpose: "compiles kernels for one model",
-    without: "the general kernels serve",
+    without: "the general kernels serve, more slowly in elementwise chains, and with a kernel for each layer of a small MLP",
     files: &["libnvrtc.so.13", "libnvrtc.so.12"],
     // It looks for this one by itself, in the loader's path only.
     first: &["libnvrtc-builtins.so."],
@@ -98,13 +98,16 @@ pub(super) fn look(surroundings: &Surroundings) -> Vec<(Extra, Result<Found, Mis
 impl About {
     /// Loads it, for good.
     pub(super) fn find(&self, surroundings: &Surroundings) -> Result<Found, Missing> {
-        if let Some(path) = self.named(surroundings) {
+        if let Some((path, variable)) = self.named(surroundings) {
             let unusable = |why| Missing {
-                why: format!("{why} (the file that {CUBLASLT_VARIABLE} names)"),
+                why: format!("{why} (the file that {variable} names)"),
                 present: path.exists(),
                 path: None,
                 mend: None,
             };
+            if let Some(folder) = path.parent() {
+                self.open_first(folder, &mut Vec::new());
+            }
             return open(path.as_os_str())
                 .map_err(unusable)
                 .and_then(|library| self.ask(library, path));
@@ -152,10 +155,16 @@ impl About {
         })
     }
 
-    /// The one file that it may be, where the user names one.
-    fn named<'s>(&self, surroundings: &'s Surroundings) -> Option<&'s Path> {
-        let named = surroundings.libcublaslt.as_deref();
-        named.filter(|_| self.name == CUBLASLT.name)
+    /// The one file that it may be, where the user names one; and the variable that does.
+    fn named<'s>(&self, surroundings: &'s Surroundings) -> Option<(&'s Path, &'static str)> {
+        let (named, variable) = if self.name == CUBLASLT.name {
+            (&surroundings.libcublaslt, CUBLASLT_VARIABLE)
+        } else if self.name == NVRTC.name {
+            (&surroundings.libnvrtc, NVRTC_VARIABLE)
+        } else {
+            return None;
+        };
+        Some((named.as_deref()?, variable))
     }
 
     fn folders(&self, surroundings: &Surroundings) -> Vec<PathBuf> {

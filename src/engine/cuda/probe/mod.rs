@@ -5,8 +5,8 @@
 //! path, so that a later search by name hits the same file. Nothing here panics, whatever the libraries do short
 //! of ending the process.
 //!
-//! `FOREBAY_LIBCUDA` names the driver's library before all other places, and `FOREBAY_LIBCUBLASLT` the one file that
-//! cuBLASLt may be.
+//! `FOREBAY_LIBCUDA` names the driver's library before all other places, `FOREBAY_LIBCUBLASLT` the one file that
+//! cuBLASLt may be, and `FOREBAY_LIBNVRTC` the one that NVRTC may be.
 
 #![allow(
     unsafe_code,
@@ -36,6 +36,8 @@ use crate::engine::python;
 pub const VARIABLE: &str = "FOREBAY_LIBCUDA";
 /// Names cuBLASLt's library (`libcublasLt.so.13`): an absolute path. No other place is looked at then.
 pub const CUBLASLT_VARIABLE: &str = "FOREBAY_LIBCUBLASLT";
+/// Names NVRTC's library (`libnvrtc.so.13`): an absolute path. No other place is looked at then.
+pub const NVRTC_VARIABLE: &str = "FOREBAY_LIBNVRTC";
 /// The oldest API of the driver that reads the kernels of this build.
 pub const OLDEST_DRIVER: Version = Version(13, 0);
 /// The oldest architecture that the kernels have code for.
@@ -103,6 +105,8 @@ pub struct Surroundings {
     pub libcuda: Option<PathBuf>,
     /// What `FOREBAY_LIBCUBLASLT` names.
     pub libcublaslt: Option<PathBuf>,
+    /// What `FOREBAY_LIBNVRTC` names.
+    pub libnvrtc: Option<PathBuf>,
     /// Whether the system's loader may search by name.
     pub loader: bool,
     /// Folders of CUDA toolkits, with `lib64` or `lib` in them.
@@ -123,6 +127,7 @@ impl Surroundings {
         Self {
             libcuda: path(VARIABLE),
             libcublaslt: path(CUBLASLT_VARIABLE),
+            libnvrtc: path(NVRTC_VARIABLE),
             loader: true,
             toolkits: toolkits.chain(["/usr/local/cuda".into()]).collect(),
             packages: python::environments()

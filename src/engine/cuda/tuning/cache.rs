@@ -6,13 +6,13 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::cuda::{device::Algorithm, kernels::HASH};
+use crate::engine::cuda::{device::Algorithm, kept, kernels::HASH};
 
 /// The file.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,24 +49,13 @@ pub(super) struct Cache {
 impl Cache {
     /// What is kept of this GPU and this version of the library.
     pub(super) fn of(gpu: &str, version: &str) -> Self {
-        let named = |name| {
-            env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let folder = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
-        Self::at(folder.as_deref(), gpu, version)
+        Self::at(kept::folder().as_deref(), gpu, version)
     }
 
     fn at(folder: Option<&Path>, gpu: &str, version: &str) -> Self {
-        let plain = |text: &str| -> String {
-            let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
-            (text.chars())
-                .map(|letter| if plain(letter) { letter } else { '-' })
-                .collect()
-        };
+        let plain = kept::plain;
         let file = format!("{}-{}.json", plain(gpu), plain(version));
-        let path = folder.map(|folder| folder.join("forebay/cublaslt").join(file));
+        let path = folder.map(|folder| folder.join("cublaslt").join(file));
         let mut empty = Kept {
             gpu: gpu.to_owned(),
             cublaslt: version.to_owned(),
@@ -122,7 +111,8 @@ impl Cache {
                 self.kept.algorithms.entry(key).or_insert(algorithm);
             }
         }
-        if let Err(error) = write(path, &self.kept) {
+        let written = serde_json::to_vec_pretty(&self.kept).map_err(io::Error::from);
+        if let Err(error) = written.and_then(|bytes| kept::write(path, &bytes)) {
             let path = path.display();
             tracing::warn!("what was measured of cuBLASLt cannot be kept in {path}: {error}");
         }
@@ -153,15 +143,6 @@ fn read(path: &Path, of: &Kept) -> Result<Kept, String> {
     }
 }
 
-/// Writes the file as a whole: whoever reads meanwhile sees the old one.
-fn write(path: &Path, kept: &Kept) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let being_written = path.with_extension(format!("{}.new", std::process::id()));
-    fs::write(&being_written, serde_json::to_vec_pretty(kept)?)?;
-    fs::rename(&being_written, path)
-}
-
 /// Eight words of sixteen digits.
 fn words(digits: &str) -> Option<[u64; 8]> {
     if digits.len() != 128 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -190,9 +171,7 @@ mod tests {
         let words = [1, u64::MAX, 0, 4, 5, 6, 7, 8];
         cache.keep("fp32 x", &kept(words));
         cache.save();
-        let file = place
-            .path()
-            .join("forebay/cublaslt/A-GPU---80GB-13.0.2.json");
+        let file = place.path().join("cublaslt/A-GPU---80GB-13.0.2.json");
         assert!(file.exists());
         let again = at("A GPU / 80GB", "13.0.2");
         assert_eq!(again.way("fp32 x"), Some(kept(words)));
@@ -210,7 +189,7 @@ mod tests {
         cache.keep("one", &Way::Own);
         cache.save();
         assert_eq!(at().way("one"), Some(Way::Own));
-        let file = place.path().join("forebay/cublaslt/gpu-1.json");
+        let file = place.path().join("cublaslt/gpu-1.json");
         let other = fs::read_to_string(&file).unwrap().replace(HASH, "0123");
         fs::write(&file, other).unwrap();
         assert_eq!(at().way("one"), None, "it is measured anew");
@@ -236,7 +215,7 @@ mod tests {
         let mut cache = at();
         cache.keep("one", &kept([1; 8]));
         cache.save();
-        let file = place.path().join("forebay/cublaslt/gpu-1.json");
+        let file = place.path().join("cublaslt/gpu-1.json");
         let whole = fs::read_to_string(&file).unwrap();
         let odd_digit = whole.replacen("0001", "000g", 1);
         for damaged in ["", "{}", &whole[..whole.len() / 2], odd_digit.as_str()] {

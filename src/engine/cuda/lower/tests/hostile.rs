@@ -125,6 +125,7 @@ proptest! {
         outputs in 1usize..4,
         math in prop_oneof![Just(Math::Single), Just(Math::Tf32), Just(Math::Half), Just(Math::Bfloat)],
         library in any::<bool>(),
+        fused in any::<bool>(),
     ) {
         let op = &COVERED[op];
         let mut graph = Made::default();
@@ -142,7 +143,7 @@ proptest! {
         };
         let node = format!("{} = {}:{}({})", names("y", outputs), op.domain, op.name, names("x", inputs.len()));
         let node = node.replace(" = :", " = ");
-        let made = graph.node(&node, attributes).output("y0").lower_by(23, Products { math, library });
+        let made = graph.node(&node, attributes).output("y0").lower_by(23, Products { math, library, fused });
         if let Ok(plan) = made {
             // What is there is long enough for where launches begin.
             for step in &plan.steps {

@@ -15,7 +15,14 @@ const BY_LIBRARY: bool = true;
 const BY_KERNELS: bool = false;
 
 fn lowered(made: Made, math: Math, library: bool) -> Result<Plan, Uncovered> {
-    made.lower_by(17, Products { math, library })
+    made.lower_by(
+        17,
+        Products {
+            math,
+            library,
+            fused: false,
+        },
+    )
 }
 
 #[test]
