@@ -188,6 +188,8 @@ async fn make(url: &str) -> Context {
         let config = stream::Config {
             name: name.into(),
             subjects: vec![subject.into()],
+            // As long as a message may be delivered again: 30 s, five times.
+            duplicate_window: Duration::from_secs(150),
             ..stream::Config::default()
         };
         streams.create_stream(config).await.unwrap();

@@ -108,7 +108,7 @@ fn measure(server: &Server, columns: usize, pending: usize, rounds: usize) -> f6
     let mut line = Line::new(server, columns);
     line.fill(pending);
     // About half a second for each round.
-    let batches = 40_000_000 / (ROWS * (40 + columns) * 8);
+    let batches = 50_000 / (columns + 10);
     line.turn(batches / 4 + 1);
     let mut costs: Vec<f64> = (0..rounds)
         .map(|_| {
