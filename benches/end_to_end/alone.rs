@@ -14,10 +14,7 @@ use forebay::{
     message::{Ack, Message},
 };
 
-use crate::{
-    load::Payload,
-    peers::{FEATURES, model},
-};
+use crate::{load::Payload, rows::FEATURES, targets::model};
 
 const FOR: Duration = Duration::from_millis(300);
 

@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    peers::FEATURES,
+    rows::{FEATURES, objects},
     wire::{Messages, Wire},
 };
 
@@ -130,19 +130,5 @@ pub(crate) fn main(args: &[String]) {
 
 /// 30 features as JSON, numbers as Python prints them.
 fn rows() -> Vec<Bytes> {
-    let mut state = 42u64;
-    (0..997)
-        .map(|_| {
-            let fields: Vec<String> = (0..FEATURES)
-                .map(|n| {
-                    state = state
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1_442_695_040_888_963_407);
-                    let value = (state >> 40) as f64 / f64::from(1 << 22) - 2.0;
-                    format!("\"f{n}\":{value:.6}")
-                })
-                .collect();
-            Bytes::from(format!("{{{}}}", fields.join(",")))
-        })
-        .collect()
+    objects().into_iter().map(Bytes::from).collect()
 }

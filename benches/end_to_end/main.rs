@@ -17,21 +17,29 @@
 )]
 
 mod alone;
+#[path = "../support/by_hand.rs"]
 mod by_hand;
+mod jobs;
 mod load;
-mod peers;
-#[allow(dead_code, reason = "shared with another benchmark")]
+#[allow(dead_code, reason = "shared with other benchmarks")]
+#[path = "../support/rows.rs"]
+mod rows;
+#[allow(dead_code, reason = "shared with other benchmarks")]
 #[path = "../support/mod.rs"]
 mod support;
-#[allow(dead_code, reason = "shared with another benchmark")]
+#[allow(dead_code, reason = "shared with other benchmarks")]
+#[path = "../support/targets.rs"]
+mod targets;
+#[allow(dead_code, reason = "shared with other benchmarks")]
 #[path = "../support/wire.rs"]
 mod wire;
 
 use std::time::{Duration, Instant};
 
+use jobs::{Job, forebay};
 use load::{Load, Payload};
-use peers::{Job, Target};
 use support::{Server, broker, machine, median, processor_seconds, spread};
+use targets::Target;
 
 const WINDOW: usize = 4096;
 /// In flight where a message has many rows.
@@ -45,7 +53,7 @@ fn main() {
         .filter(|arg| arg != "--bench")
         .collect();
     match args.first().map(String::as_str) {
-        Some("echo") => peers::echo(&args[1], &args[2], &args[3]),
+        Some("echo") => targets::echo(&args[1], &args[2], &args[3]),
         Some("by_hand") => by_hand::main(&args[1], &args[2], &args[3]),
         Some("load") => load::main(&args[1..]),
         Some("--soak") => soak(
@@ -126,7 +134,7 @@ fn one_row(server: &Server, rounds: usize, time: Duration) {
     let targets = [
         ("bare echo", Target::echo(server)),
         ("loop by hand", Target::by_hand(server)),
-        ("forebay", Target::forebay(server, Job::Json)),
+        ("forebay", forebay(server, Job::Json)),
     ];
     let mut ran: [Vec<Measured>; 3] = [Vec::new(), Vec::new(), Vec::new()];
     for round in 0..rounds {
@@ -191,7 +199,7 @@ fn many_rows(server: &Server, rounds: usize, time: Duration) {
         ("JSON lists", Job::Json, Payload::List),
         ("raw tensors", Job::Tensor, Payload::Tensor),
     ] {
-        let targets = [Target::forebay(server, job), Target::echo(server)];
+        let targets = [forebay(server, job), Target::echo(server)];
         let mut ran: [Vec<Measured>; 2] = [vec![], vec![]];
         let mut limits = Vec::new();
         for round in 0..rounds {
@@ -235,7 +243,7 @@ fn idle(server: &Server) {
         ("one pipeline", Job::Json),
         ("24 pipelines in one process", Job::Many(IDLE)),
     ] {
-        let target = Target::forebay(server, job);
+        let target = forebay(server, job);
         std::thread::sleep(Duration::from_secs(1));
         let (before, start) = (processor_seconds(target.id()), Instant::now());
         std::thread::sleep(WATCHED);
@@ -250,14 +258,14 @@ fn idle(server: &Server) {
 
 fn soak(messages: u64) {
     let server = Server::start(&[]);
-    let forebay = Target::forebay(&server, Job::Json);
+    let target = forebay(&server, Job::Json);
     println!("{}", machine());
-    let load = load(&server, &forebay, Payload::Row);
+    let load = load(&server, &target, Payload::Row);
     let (mut sent, mut sizes) = (0, Vec::new());
     while sent < messages {
         let ran = load.run(WINDOW, Duration::from_secs(5));
         sent += ran.messages;
-        let size = forebay.resident_mib();
+        let size = target.resident_mib();
         sizes.push(size);
         println!(
             "{sent:>10} messages  {:>8.0} msg/s  resident {size:.1} MiB",

@@ -137,3 +137,19 @@ pub(crate) fn processor_seconds(process: u32) -> f64 {
     let ticks = numbers.skip(11).take(2).map(|n| n.parse::<f64>().unwrap());
     ticks.sum::<f64>() / TICKS
 }
+
+/// A line of a process's memory, as `/proc` names it.
+pub(crate) fn status_mib(process: u32, line: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|found| found.starts_with(line));
+    let kib: f64 = line
+        .and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap();
+    kib / 1024.0
+}
+
+/// A port that nobody listens on just now.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}

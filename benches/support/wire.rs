@@ -37,12 +37,21 @@ impl Messages {
     /// Of payloads. Where they are `numbered`, each begins with `{"id":` and ten digits, over which its number is
     /// written; an answer may say it.
     pub(crate) fn new<P: AsRef<[u8]>>(subject: &str, payloads: &[P], numbered: bool) -> Self {
-        let frame = |payload: &P| {
-            let payload = payload.as_ref();
+        Self::over(&[subject], payloads, numbered)
+    }
+
+    /// The same to several subjects in turns: all payloads to one, then to the next. Where they are `numbered`, the
+    /// subjects are equally long.
+    pub(crate) fn over<P: AsRef<[u8]>>(subjects: &[&str], payloads: &[P], numbered: bool) -> Self {
+        let frame = |subject: &str, payload: &[u8]| {
             let head = format!("PUB {subject} {}\r\n", payload.len());
             [head.as_bytes(), payload, b"\r\n"].concat()
         };
-        let frames: Vec<Vec<u8>> = payloads.iter().map(frame).collect();
+        let frames = subjects.iter().flat_map(|subject| {
+            let payloads = payloads.iter();
+            payloads.map(move |payload| frame(subject, payload.as_ref()))
+        });
+        let frames: Vec<Vec<u8>> = frames.collect();
         let number_at = numbered.then(|| {
             let found = frames[0].windows(ID.len()).position(|bytes| bytes == ID);
             let at = found.expect("a numbered message has an id") + ID.len();
@@ -81,8 +90,24 @@ fn number_in(answer: &[u8]) -> Option<u64> {
 /// What a run saw.
 #[derive(Default)]
 pub(crate) struct Seen {
+    /// Of the answers, as they came.
     pub(crate) latencies: Vec<Duration>,
+    /// When they came, since the start.
+    pub(crate) came: Vec<Duration>,
+    /// By a timetable: how late the first message was each time that some were written.
+    pub(crate) late: Vec<Duration>,
     pub(crate) seconds: f64,
+}
+
+/// Below which times these parts of all are, in microseconds.
+pub(crate) fn parts_us<const N: usize>(mut times: Vec<Duration>, parts: [f64; N]) -> [f64; N] {
+    times.sort_unstable();
+    parts.map(|part| {
+        let index = (times.len().saturating_sub(1) as f64 * part) as usize;
+        times
+            .get(index)
+            .map_or(0.0, |time| time.as_secs_f64() * 1e6)
+    })
 }
 
 /// A connection that has subscribed to where answers come.
@@ -183,7 +208,7 @@ struct Waiting {
     since: VecDeque<Option<Instant>>,
     /// The number of the oldest.
     oldest: u64,
-    latencies: Vec<Duration>,
+    seen: Seen,
 }
 
 impl Waiting {
@@ -193,7 +218,7 @@ impl Waiting {
             numbered: messages.number_at.is_some(),
             since: VecDeque::new(),
             oldest: 0,
-            latencies: Vec::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -213,7 +238,12 @@ impl Waiting {
                 self.oldest
             )
         });
-        self.latencies.push(now.saturating_duration_since(since));
+        self.seen
+            .latencies
+            .push(now.saturating_duration_since(since));
+        self.seen
+            .came
+            .push(now.saturating_duration_since(self.start));
         while let Some(None) = self.since.front() {
             self.since.pop_front();
             self.oldest += 1;
@@ -223,8 +253,12 @@ impl Waiting {
     fn seen(self) -> Seen {
         Seen {
             seconds: self.start.elapsed().as_secs_f64(),
-            latencies: self.latencies,
+            ..self.seen
         }
+    }
+
+    fn answers(&self) -> usize {
+        self.seen.latencies.len()
     }
 }
 
@@ -244,7 +278,7 @@ impl Wire {
         // A few answers are no reason to write: that would cost the broker and us a call each.
         let worth = (window / 8).clamp(1, TURN / 4);
         loop {
-            let free = window - (sent as usize - waiting.latencies.len());
+            let free = window - (sent as usize - waiting.answers());
             let over = waiting.start.elapsed() >= time;
             if free >= worth && !over {
                 bytes.clear();
@@ -259,60 +293,71 @@ impl Wire {
                     continue;
                 }
             }
-            if sent as usize == waiting.latencies.len() {
+            if sent as usize == waiting.answers() {
                 return waiting.seen();
             }
             self.take(&mut waiting);
         }
     }
 
-    /// Sends so many a second by a timetable, whatever comes back, and waits for the last answer. Latency counts from
-    /// when a message should have been sent.
+    /// Sends so many a second by a timetable, whatever comes back, and waits for the last answer.
     pub(crate) fn at_a_rate(
         &mut self,
         messages: &Arc<Messages>,
         rate: f64,
         time: Duration,
     ) -> Seen {
-        let all = ((rate * time.as_secs_f64()) as u64).max(1);
+        self.by_timetable(messages, &[(rate, time)])
+    }
+
+    /// Sends by a timetable of rates, each for its time, whatever comes back, and waits for the last answer. Latency
+    /// counts from when a message should have been sent.
+    pub(crate) fn by_timetable(
+        &mut self,
+        messages: &Arc<Messages>,
+        rates: &[(f64, Duration)],
+    ) -> Seen {
+        let due = due(rates);
+        let all = due.len();
         let mut waiting = Waiting::new(messages);
         // What it takes to write the timetable must not make the first ones late.
-        let start = waiting.start + Duration::from_millis(50);
+        let start = Instant::now() + Duration::from_millis(50);
         waiting.start = start;
-        waiting.latencies.reserve(all as usize);
-        let due = move |number: u64| start + Duration::from_secs_f64(number as f64 / rate);
+        waiting.seen.latencies.reserve(all);
+        waiting.seen.came.reserve(all);
         // Each is expected from the start on: its time is known.
-        waiting
-            .since
-            .extend((0..all).map(|number| Some(due(number))));
+        (waiting.since).extend(due.iter().map(|after| Some(start + *after)));
         let (sender, messages) = (self.sender.clone(), Arc::clone(messages));
         let timetable = move || {
-            let (mut sent, mut bytes) = (0, Vec::new());
+            let (mut sent, mut bytes, mut late) = (0, Vec::new(), Vec::new());
             while sent < all {
                 bytes.clear();
-                let now = Instant::now();
+                let now = Instant::now().saturating_duration_since(start);
+                let first = due[sent];
                 let mut turn = 0;
-                while turn < TURN && sent < all && due(sent) <= now {
-                    messages.add(sent, &mut bytes);
+                while turn < TURN && sent < all && due[sent] <= now {
+                    messages.add(sent as u64, &mut bytes);
                     sent += 1;
                     turn += 1;
                 }
                 if turn > 0 {
+                    late.push(now - first);
                     sender.write(&bytes);
                 }
                 if turn < TURN && sent < all {
-                    thread::sleep(due(sent).saturating_duration_since(now).max(EVERY));
+                    thread::sleep(due[sent].saturating_sub(now).max(EVERY));
                 }
             }
+            late
         };
         let sending = thread::Builder::new()
             .name("timetable".to_owned())
             .spawn(timetable)
             .unwrap();
-        while (waiting.latencies.len() as u64) < all {
+        while waiting.answers() < all {
             self.take(&mut waiting);
         }
-        sending.join().unwrap();
+        waiting.seen.late = sending.join().unwrap();
         waiting.seen()
     }
 
@@ -329,4 +374,16 @@ impl Wire {
         }
         answers
     }
+}
+
+/// When each message is due, from the start on.
+fn due(rates: &[(f64, Duration)]) -> Vec<Duration> {
+    let mut from = Duration::ZERO;
+    let mut due = Vec::new();
+    for (rate, time) in rates {
+        let count = ((rate * time.as_secs_f64()) as u64).max(1);
+        due.extend((0..count).map(|n| from + Duration::from_secs_f64(n as f64 / rate)));
+        from += *time;
+    }
+    due
 }

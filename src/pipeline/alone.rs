@@ -1,8 +1,9 @@
-//! A message that is alone in the pipeline is worked on where it was read.
+//! A few messages that are alone in the pipeline are worked on where they were read.
 //!
-//! Handing it to a worker and its result back wakes a thread twice, and each time costs more than a small model. So
-//! while nothing else is in flight, and such messages took a short time last, the source's task does what a worker
-//! would. No row could have joined the batch, so no batch is smaller for it.
+//! Handing them to a worker and their results back wakes a thread twice, and each time costs more than a small model;
+//! where all cores are busy, each thread also waits for its turn. So while nothing else is in flight, and such messages
+//! took a short time last, the source's task does what a worker would. No row could have joined the batch, so no batch is
+//! smaller for it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,10 +17,12 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    Terms,
     supervise::Alarm,
     worker::{Desk, Worker},
 };
 use crate::{
+    batch::{BatchPolicy, Wait},
     message::{Lane, Message, RawBlock},
     sink::Outgoing,
     source::{Alone, BYTES_ALONE_MAX},
@@ -28,42 +31,72 @@ use crate::{
 /// The longest that the source's task may be kept from the network.
 const SHORT: Duration = Duration::from_micros(200);
 
-/// How long the last message took that was alone in its block.
+/// Most messages that are worked on in the source's task: a block of a source under load.
+const FEW: usize = 256;
+/// Most bytes of several messages together.
+const BYTES_MAX: usize = 4 * BYTES_ALONE_MAX;
+
+/// How many messages may be worked on at once in the source's task; 0 for none.
+pub(super) fn few(batch: &BatchPolicy, terms: &Terms, ordered: bool) -> usize {
+    // Where rows wait for company, for their turn or for a core, none is ever alone; and workers ask for kept results.
+    let waits = ordered || batch.wait != Wait::Delay(Duration::ZERO) || terms.share.is_some();
+    if waits || terms.cache.is_some() {
+        return 0;
+    }
+    // Where more than rows is counted, or some go first, the desk says which run together.
+    if batch.max_bytes.is_some() || batch.max_tokens.is_some() || terms.priority.is_some() {
+        return 1;
+    }
+    FEW.min(batch.max_rows)
+}
+
+/// How long the last block and the last batch took that had few messages.
 #[derive(Debug)]
 pub(super) struct Pace {
-    decode_us: AtomicU64,
-    run_us: AtomicU64,
+    /// Nanoseconds for each message.
+    decode: AtomicU64,
+    /// Nanoseconds for all of them, and how many they were. Read one after the other, they may not belong together; what
+    /// follows from that is one block in the wrong place.
+    run: AtomicU64,
+    ran: AtomicU64,
 }
 
 impl Pace {
-    /// Nothing is known yet: a worker takes the first message.
+    /// Nothing is known yet: a worker takes the first messages.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            decode_us: AtomicU64::new(u64::MAX),
-            run_us: AtomicU64::new(u64::MAX),
+            decode: AtomicU64::new(u64::MAX),
+            run: AtomicU64::new(u64::MAX),
+            ran: AtomicU64::new(1),
         })
     }
 
     /// A block of so many messages was decoded.
     pub(super) fn decoded(&self, messages: usize, took: Duration) {
-        note(&self.decode_us, messages, took);
+        if (1..=FEW).contains(&messages) {
+            self.decode.store(nanos(took) / messages as u64, Relaxed);
+        }
     }
 
     /// A batch of so many messages was run.
     pub(super) fn ran(&self, messages: usize, took: Duration) {
-        note(&self.run_us, messages, took);
+        if (1..=FEW).contains(&messages) {
+            self.run.store(nanos(took), Relaxed);
+            self.ran.store(messages as u64, Relaxed);
+        }
     }
 
-    fn is_short(&self) -> bool {
-        let took = (self.decode_us.load(Relaxed)).saturating_add(self.run_us.load(Relaxed));
-        u128::from(took) <= SHORT.as_micros()
+    /// Whether so many messages will take a short time. Fewer than last may take as long, more so many times as long.
+    fn is_short(&self, messages: usize) -> bool {
+        let (messages, ran) = (messages as u64, self.ran.load(Relaxed));
+        let decode = self.decode.load(Relaxed).saturating_mul(messages);
+        let run = self.run.load(Relaxed).saturating_mul(messages.max(ran)) / ran.max(1);
+        decode.saturating_add(run) <= nanos(SHORT)
     }
 }
 
-fn note(last: &AtomicU64, messages: usize, took: Duration) {
-    if messages == 1 {
-        last.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
-    }
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Does a worker's work in the source's task.
@@ -72,6 +105,8 @@ pub(super) struct InPlace {
     desk: Arc<Desk>,
     outgoing: mpsc::Sender<Vec<Outgoing>>,
     pace: Arc<Pace>,
+    /// Most messages at once.
+    few: usize,
     alarm: Alarm,
 }
 
@@ -84,11 +119,12 @@ impl std::fmt::Debug for InPlace {
 }
 
 impl InPlace {
-    /// With a worker of its own, the desk that has the engines, and where results go.
+    /// With a worker of its own, the desk that has the engines, and where results go; for as many messages at once.
     pub(super) fn boxed(
         worker: Worker,
         (desk, outgoing): (Arc<Desk>, mpsc::Sender<Vec<Outgoing>>),
         pace: Arc<Pace>,
+        few: usize,
         alarm: Alarm,
     ) -> Box<dyn Alone> {
         Box::new(Self {
@@ -96,6 +132,7 @@ impl InPlace {
             desk,
             outgoing,
             pace,
+            few,
             alarm,
         })
     }
@@ -103,11 +140,17 @@ impl InPlace {
 
 impl Alone for InPlace {
     fn take(&mut self, raw: RawBlock) -> Result<(), RawBlock> {
+        let messages = &raw.messages;
         // What was delivered before may have brought the process down, or never come back from a model: a worker's work.
         let fits = |message: &Message| {
             message.payload.len() <= BYTES_ALONE_MAX && message.lane() == Lane::First
         };
-        if !self.pace.is_short() || !raw.messages.iter().all(fits) {
+        let bytes = messages.iter().map(|message| message.payload.len());
+        if messages.len() > self.few
+            || !self.pace.is_short(messages.len())
+            || bytes.sum::<usize>() > BYTES_MAX
+            || !messages.iter().all(fits)
+        {
             return Err(raw);
         }
         let Some(mut engine) = self.desk.engine_for_one() else {
@@ -137,18 +180,35 @@ mod tests {
 
     #[test]
     fn only_what_was_short_last_time_is_done_in_place() {
+        let us = Duration::from_micros;
         let pace = Pace::new();
-        assert!(!pace.is_short(), "nothing is known");
-        pace.decoded(1, Duration::from_micros(3));
-        assert!(!pace.is_short(), "it has not run");
-        pace.ran(1, Duration::from_micros(30));
-        assert!(pace.is_short());
-        pace.ran(64, Duration::from_secs(1));
-        assert!(pace.is_short(), "a batch says nothing of a single message");
-        pace.decoded(1, Duration::from_micros(190));
-        assert!(!pace.is_short(), "both together count");
-        pace.decoded(1, Duration::from_micros(3));
-        pace.ran(1, Duration::from_secs(1));
-        assert!(!pace.is_short());
+        assert!(!pace.is_short(1), "nothing is known");
+        pace.decoded(1, us(3));
+        assert!(!pace.is_short(1), "it has not run");
+        pace.ran(1, us(30));
+        assert!(pace.is_short(1));
+        pace.ran(FEW + 1, us(1_000_000));
+        assert!(pace.is_short(1), "many say nothing of few");
+        pace.decoded(1, us(190));
+        assert!(!pace.is_short(1), "both together count");
+        pace.decoded(1, us(3));
+        pace.ran(1, us(1_000_000));
+        assert!(!pace.is_short(1));
+    }
+
+    #[test]
+    fn more_messages_take_longer_until_it_is_known_better() {
+        let us = Duration::from_micros;
+        let pace = Pace::new();
+        pace.decoded(10, us(20));
+        pace.ran(1, us(20));
+        assert!(pace.is_short(9), "9 x 2 and 9 x 20");
+        assert!(!pace.is_short(10), "10 x 2 and 10 x 20");
+        pace.ran(20, us(40));
+        assert!(pace.is_short(1) && pace.is_short(50), "50 x 2 and 50 x 2");
+        assert!(!pace.is_short(51));
+        pace.ran(20, us(190));
+        assert!(!pace.is_short(6), "as long as 20 took, and 6 x 2");
+        assert!(pace.is_short(5));
     }
 }

@@ -37,7 +37,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    batch::{BatchPolicy, Wait},
+    batch::BatchPolicy,
     decode::Decode,
     encode::Encode,
     engine::{Engine, EngineError},
@@ -210,14 +210,10 @@ async fn run_rooms(parts: Parts, stop: CancellationToken) -> Result<(), Pipeline
         let (desk, outgoing_sender) = (Arc::clone(&desk), outgoing_sender.clone());
         crew.thread("worker", move || worker.run(&desk, &outgoing_sender))?;
     }
-    // Where rows wait for company, for their turn or for a core, none is ever alone; and workers ask for kept results.
-    let may_be_alone = order.is_none()
-        && parts.batch.wait == Wait::Delay(Duration::ZERO)
-        && terms.share.is_none()
-        && terms.cache.is_none();
-    let in_place = parts.alone.filter(|_| may_be_alone).map(|codecs| {
+    let few = alone::few(&parts.batch, &terms, order.is_some());
+    let in_place = parts.alone.filter(|_| few > 0).map(|codecs| {
         let to = (Arc::clone(&desk), outgoing_sender.clone());
-        InPlace::boxed(worker(codecs), to, Arc::clone(&pace), crew.alarm())
+        InPlace::boxed(worker(codecs), to, Arc::clone(&pace), few, crew.alarm())
     });
     drop((desk, order));
 

@@ -182,18 +182,27 @@ impl Worker {
         let Some(Keyed { queued, .. }) = self.decode_block(raw) else {
             return Ok(Vec::new());
         };
-        let batch = Batch {
-            block: queued.block,
-            closed: Closed::Idle,
-            since: queued.since,
-        };
-        let (rows, started) = (batch.block.rows(), Instant::now());
-        let parts = self.run_batch(batch, engine)?;
-        let ran = Instant::now();
-        let parts = parts.into_iter().map(|part| self.encode_part(part));
-        let parts = parts.filter(|results| !results.is_empty()).collect();
-        desk.ran(rows, ran.duration_since(started), ran.elapsed());
-        Ok(parts)
+        let Queued { block, since } = queued;
+        let (mut all, mut rest) = (Vec::new(), Some(block));
+        while let Some(mut block) = rest {
+            rest = block.split_after_rows(self.max_rows);
+            let closed = match rest {
+                Some(_) => Closed::Full,
+                None => Closed::Idle,
+            };
+            let (rows, started) = (block.rows(), Instant::now());
+            let batch = Batch {
+                block,
+                closed,
+                since,
+            };
+            let parts = self.run_batch(batch, engine)?;
+            let ran = Instant::now();
+            let parts = parts.into_iter().map(|part| self.encode_part(part));
+            all.extend(parts.filter(|results| !results.is_empty()));
+            desk.ran(rows, ran.duration_since(started), ran.elapsed());
+        }
+        Ok(all)
     }
 
     fn decode_block(&mut self, mut raw: RawBlock) -> Option<Keyed> {

@@ -145,7 +145,7 @@ impl Intake {
         }
     }
 
-    /// A message that is alone in the pipeline goes here first, where this is something.
+    /// Messages that are alone in the pipeline go here first, where this is something.
     pub fn work_in_place(&mut self, alone: Option<Box<dyn Alone>>) {
         self.alone = alone.map(Mutex::new);
     }
@@ -201,7 +201,7 @@ impl Intake {
         self.metrics.read(messages.len(), self.pending_bytes);
         self.pending_bytes = 0;
         let blocks = self.blocks.as_ref().ok_or_else(closed)?;
-        let is_alone = messages.len() == 1 && self.home.in_flight().messages == 1;
+        let is_alone = self.home.in_flight().messages == messages.len();
         let mut raw = RawBlock {
             number: self.number,
             messages,

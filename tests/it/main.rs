@@ -10,6 +10,7 @@ mod bench;
 mod broken;
 mod broken_server;
 mod broken_start;
+mod burst;
 mod check_connect;
 mod cli;
 mod cli_demo;

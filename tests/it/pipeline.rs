@@ -211,6 +211,32 @@ async fn a_message_that_is_alone_is_worked_on_in_the_source_s_task() {
     );
 }
 
+/// A few that were read together and have no company are no reason to wake a worker either, unless they are more than a
+/// batch.
+#[tokio::test]
+async fn a_few_messages_that_are_alone_are_worked_on_in_the_source_s_task() {
+    for max_rows in [8, 7] {
+        let engine = FakeEngine::default();
+        let (in_place, runs) = (Arc::clone(&engine.in_place), Arc::clone(&engine.runs));
+        let ran = Bench {
+            payloads: (0..=98).cycle().take(4000).collect(),
+            engine,
+            engines: 1,
+            max_in_flight: 8,
+            max_rows,
+            ..one_at_a_time()
+        }
+        .run(CancellationToken::new())
+        .await;
+        ran.result.as_ref().expect("ends with its input");
+        assert_eq!(ran.count(4000, Outcome::Done), 4000);
+        let most = runs.lock().unwrap().iter().copied().max();
+        assert_eq!(most, Some(max_rows), "rows in the largest batch");
+        let in_place = *in_place.lock().unwrap();
+        assert!(max_rows < 8 || in_place > 20, "{in_place} in place");
+    }
+}
+
 /// Whoever does the work: the batch is delivered again, and the pipeline stops.
 #[tokio::test]
 async fn a_panic_in_the_source_s_task_stops_the_pipeline() {

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     Load, Seen,
-    rows::{self, Form},
+    requests::{self, Form},
     ticks::Ticks,
 };
 
@@ -59,7 +59,7 @@ pub(crate) async fn run(address: &str, path: &str, form: Form, load: Load) -> Se
         connections.push(Connection::open(address).await);
     }
     let shared = Rc::new(Shared {
-        requests: rows::requests(address, path, form),
+        requests: requests::requests(address, path, form),
         load,
         start: Instant::now(),
         next: Cell::new(0),
@@ -82,6 +82,7 @@ pub(crate) async fn run(address: &str, path: &str, form: Form, load: Load) -> Se
     Seen {
         seconds: shared.start.elapsed().as_secs_f64(),
         latencies,
+        ..Seen::default()
     }
 }
 
@@ -112,7 +113,7 @@ async fn work(mut connection: Connection, shared: Rc<Shared>) -> Vec<Duration> {
 pub(crate) async fn check(address: &str, path: &str, form: Form, count: usize) -> Vec<Vec<u8>> {
     let mut connection = Connection::open(address).await;
     let mut answers = Vec::new();
-    for request in rows::requests(address, path, form).iter().take(count) {
+    for request in requests::requests(address, path, form).iter().take(count) {
         let body = connection.ask(request).await;
         answers.push(connection.buffer[body].to_vec());
     }

@@ -22,8 +22,11 @@
 )]
 
 mod http;
+mod requests;
+#[path = "../../support/rows.rs"]
 mod rows;
 mod ticks;
+#[allow(dead_code, reason = "shared with other benchmarks")]
 #[path = "../../support/wire.rs"]
 mod wire;
 
@@ -32,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rows::Form;
+use requests::Form;
 use wire::{Messages, Seen, Wire};
 
 /// What is asked of a run.

@@ -7,7 +7,7 @@ use forebay::engine::cpu::library;
 use futures_util::{FutureExt, StreamExt};
 use ort::{session::Session, value::TensorRef};
 
-use crate::peers::{FEATURES, model};
+use crate::{rows::FEATURES, targets::model};
 
 /// Rows in a batch at most; 64 to 1024 were tried, and made no difference.
 const MOST: usize = 256;

@@ -9,14 +9,26 @@ use std::{
 
 use futures_util::StreamExt;
 
-use crate::support::{Process, Server, root};
+use crate::{
+    rows::FEATURES,
+    support::{Process, Server, free_port, root, status_mib},
+};
 
-/// Numbers in a row.
-pub(crate) const FEATURES: usize = 30;
-
-/// The model's file.
+/// The small MLP's file.
 pub(crate) fn model() -> PathBuf {
     root().join("tests/data/models/mlp30/model.onnx")
+}
+
+/// The fields of a pipeline on the rows of 30 numbers.
+pub(crate) fn row_fields() -> String {
+    let fields = (0..FEATURES).map(|n| format!("  f{n}: {{ dtype: f32 }}\n"));
+    format!("fields:\n{}", fields.collect::<String>())
+}
+
+/// Their names, as they are listed for a model's input.
+pub(crate) fn row_names() -> String {
+    let names: Vec<String> = (0..FEATURES).map(|n| format!("f{n}")).collect();
+    names.join(", ")
 }
 
 /// Something that answers messages on `input` with messages on `output`.
@@ -24,17 +36,6 @@ pub(crate) struct Target {
     process: Process,
     pub(crate) input: String,
     pub(crate) output: String,
-}
-
-/// What forebay is to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Job {
-    /// JSON objects, or lists of them.
-    Json,
-    /// Raw tensors, in and out.
-    Tensor,
-    /// As [`Job::Json`], by so many pipelines in one process, each on subjects of its own.
-    Many(usize),
 }
 
 impl Target {
@@ -62,19 +63,20 @@ impl Target {
         }
     }
 
-    /// The release binary.
-    pub(crate) fn forebay(server: &Server, job: Job) -> Self {
-        let count = match job {
-            Job::Many(count) => count,
-            Job::Json | Job::Tensor => 1,
+    /// The release binary with these pipelines, which say all but where `/metrics` is.
+    pub(crate) fn forebay(
+        server: &Server,
+        pipelines: &[String],
+        [input, output]: [&str; 2],
+    ) -> Self {
+        let port = free_port();
+        let file = |(number, text): (usize, &String)| {
+            let file = server.dir.join(format!("bench{port}-{number}.yaml"));
+            let text = format!("{text}http: {{ listen: \"127.0.0.1:{port}\" }}\n");
+            fs::write(&file, text).unwrap();
+            file
         };
-        let files: Vec<PathBuf> = (0..count)
-            .map(|number| {
-                let file = server.dir.join(format!("bench{number}.yaml"));
-                fs::write(&file, yaml(&server.url(), job, number)).unwrap();
-                file
-            })
-            .collect();
+        let files: Vec<PathBuf> = pipelines.iter().enumerate().map(file).collect();
         let child = Command::new(env!("CARGO_BIN_EXE_forebay"))
             .arg("run")
             .args(&files)
@@ -83,10 +85,10 @@ impl Target {
             .unwrap();
         let target = Self {
             process: Process(child),
-            input: "bench0.in".into(),
-            output: "bench0.out".into(),
+            input: input.to_owned(),
+            output: output.to_owned(),
         };
-        wait_ready();
+        wait_ready(port);
         target
     }
 
@@ -96,47 +98,20 @@ impl Target {
     }
 
     pub(crate) fn resident_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap();
-        let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        kib / 1024.0
+        status_mib(self.id(), "VmRSS")
+    }
+
+    /// The most that was ever resident.
+    pub(crate) fn peak_mib(&self) -> f64 {
+        status_mib(self.id(), "VmHWM")
     }
 }
 
-fn yaml(url: &str, job: Job, number: usize) -> String {
-    let names: Vec<String> = (0..FEATURES).map(|n| format!("f{n}")).collect();
-    let declared: String = (names.iter())
-        .map(|name| format!("  {name}: {{ dtype: f32 }}\n"))
-        .collect();
-    let (fields, step) = match job {
-        Job::Tensor => (
-            "decode: { tensor: {} }\nencode: { tensor: {} }\n".to_owned(),
-            "  - model: mlp\n".to_owned(),
-        ),
-        Job::Json | Job::Many(_) => (
-            format!("fields:\n{declared}"),
-            format!(
-                "  - model: mlp\n    inputs: {{ X: [{}] }}\n",
-                names.join(", ")
-            ),
-        ),
-    };
-    format!(
-        "name: bench{number}\nsource:\n  nats: {{ url: \"{url}\", subject: bench{number}.in }}\n{fields}models:\n  mlp: {{ path: \"{}\", workers: 1 }}\nsteps:\n{step}sink:\n  nats: {{ subject: bench{number}.out }}\nhttp: {{ listen: \"127.0.0.1:{HTTP_PORT}\" }}\n",
-        model().display(),
-    )
-}
-
-const HTTP_PORT: u16 = 19464;
-
-fn wait_ready() {
+fn wait_ready(port: u16) {
     use std::io::{Read, Write};
     let start = Instant::now();
     loop {
-        let ready = std::net::TcpStream::connect(("127.0.0.1", HTTP_PORT))
+        let ready = std::net::TcpStream::connect(("127.0.0.1", port))
             .ok()
             .and_then(|mut stream| {
                 stream

@@ -1,0 +1,102 @@
+//! Latency where each gets 70 % of the most that it has just carried, by a timetable.
+
+use std::time::Duration;
+
+use crate::{
+    Finding, Plan,
+    load::{Kind, Ran, Sending},
+    support::{Server, median, spread},
+    targets::{Target, model, row_fields, row_names},
+    watch::{Watch, Watched},
+};
+
+const IN_FLIGHT: usize = 4096;
+const PART: f64 = 0.7;
+const WANTED_MS: f64 = 5.0;
+
+/// One turn of one target.
+struct Turn {
+    most: f64,
+    ran: Ran,
+    watched: Watched,
+}
+
+pub(crate) fn run(server: &Server, plan: Plan) -> Vec<Finding> {
+    let pipeline = format!(
+        "name: steady\nsource:\n  nats: {{ url: \"{}\", subject: steady.in }}\n{}models:\n  mlp: {{ path: \"{}\", workers: 1 }}\nsteps:\n  - model: mlp\n    inputs: {{ X: [{}] }}\nencode:\n  json: {{ pass: [id] }}\nsink:\n  nats: {{ subject: steady.out }}\n",
+        server.url(),
+        row_fields(),
+        model().display(),
+        row_names(),
+    );
+    let targets = [
+        ("bare echo", Target::echo(server)),
+        ("loop by hand", Target::by_hand(server)),
+        (
+            "forebay",
+            Target::forebay(server, &[pipeline], ["steady.in", "steady.out"]),
+        ),
+    ];
+    let mut turns: [Vec<Turn>; 3] = [vec![], vec![], vec![]];
+    for round in 0..plan.rounds {
+        for turn in 0..targets.len() {
+            let at = (round + turn) % targets.len();
+            turns[at].push(measure(server, &targets[at].1, plan.time));
+        }
+    }
+    println!("At 70 % of its own messages/s, sent by a timetable:\n");
+    println!(
+        "| | messages/s at most | sent | p50, ms | p90 | p99 | p99.9 | sender late, p99 | cores busy | stolen | waiting for a core |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    );
+    for ((name, _), turns) in targets.iter().zip(&turns) {
+        let column = |value: &dyn Fn(&Turn) -> f64, digits| {
+            spread(turns.iter().map(value).collect(), digits)
+        };
+        let ms = |value: fn(&Ran) -> f64| column(&|turn| value(&turn.ran) / 1e3, 2);
+        println!(
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            column(&|turn| turn.most, 0),
+            column(&|turn| turn.ran.messages, 0),
+            ms(|ran| ran.p50),
+            ms(|ran| ran.p90),
+            ms(|ran| ran.p99),
+            ms(|ran| ran.p999),
+            ms(|ran| ran.late_p99),
+            column(&|turn| turn.watched.busy, 2),
+            column(&|turn| turn.watched.stolen, 3),
+            column(&|turn| turn.watched.waited, 2),
+        );
+    }
+    println!(
+        "\nLatency counts from the time at which a message was due. *Waiting for a core*: threads of target and broker that could have run and had none, on average.\n"
+    );
+    let p99 = |at: usize| -> Vec<f64> {
+        let all = turns[at].iter();
+        all.map(|turn| turn.ran.p99 / 1e3).collect()
+    };
+    let mut own = p99(2);
+    vec![Finding {
+        what: format!(
+            "p99 at 70 % of its own messages/s, ms (bare echo: {})",
+            spread(p99(0), 1)
+        ),
+        found: spread(own.clone(), 1),
+        wanted: "≤ 5",
+        holds: median(&mut own) <= WANTED_MS,
+        must: false,
+    }]
+}
+
+fn measure(server: &Server, target: &Target, time: Duration) -> Turn {
+    let sending = Sending::to(server, target, Kind::Rows);
+    // Warm: connections, caches, the clock of the processor.
+    sending.flood(IN_FLIGHT, time / 4);
+    let most = sending.flood(IN_FLIGHT, time).per_second;
+    let watch = Watch::start(&[target.id(), server.process.0.id()]);
+    let ran = sending.at(PART * most, time * 2);
+    Turn {
+        most,
+        ran,
+        watched: watch.stop(),
+    }
+}
