@@ -58,7 +58,7 @@ pub fn block(
     block_of(decoder, &mut messages, table, usize::MAX, check, reject)
 }
 
-/// As [`block`], of as many messages as it takes until there are `enough` rows.
+/// As [`block`], of as many messages as it takes until there are `enough` rows, or of one.
 pub fn block_of(
     decoder: &mut dyn Decode,
     messages: &mut impl Iterator<Item = Message>,
@@ -72,7 +72,7 @@ pub fn block_of(
         table,
     };
     let mut rows = block.table.rows;
-    while rows < enough
+    while rows < enough.max(1)
         && let Some(message) = messages.next()
     {
         let decoded = decoder.decode(&message, &mut block.table);

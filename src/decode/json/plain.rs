@@ -163,7 +163,8 @@ fn nearly(mantissa: u64, places: usize) -> Option<f64> {
     let (reciprocal, log) = *RECIPROCALS.get(places).filter(|_| places > 0)?;
     let shift = mantissa.leading_zeros();
     // The true quotient, in the same unit, is not below this and less than 1 above it.
-    let quotient = (u128::from(mantissa << shift) * u128::from(reciprocal) >> 64) as u64;
+    let product = u128::from(mantissa << shift) * u128::from(reciprocal);
+    let quotient = (product >> 64) as u64;
     let spare = 11 - quotient.leading_zeros();
     let (cut_off, half) = (quotient & ((1 << spare) - 1), 1 << (spare - 1));
     if cut_off == half || cut_off == half - 1 {
