@@ -158,7 +158,6 @@ const RECIPROCALS: [(u64, u32); DIGITS_MAX] = {
 ///
 /// The idea is Lemire's (Number Parsing at a Gigabyte per Second, 2021).
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of it")]
 fn nearly(mantissa: u64, places: usize) -> Option<f64> {
     let (reciprocal, log) = *RECIPROCALS.get(places).filter(|_| places > 0)?;
     let shift = mantissa.leading_zeros();
