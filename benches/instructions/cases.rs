@@ -51,6 +51,7 @@ pub(crate) fn all() -> Vec<Make> {
         Box::new(|| json("30 integers", FIELDS, Order::Kept, integer)),
         Box::new(|| json("30 numbers, keys in a new order", FIELDS, Order::New, short)),
         Box::new(json_list),
+        Box::new(json_array),
         Box::new(json_mixed),
     ];
     for columns in [10, 100, 1000] {
@@ -212,6 +213,20 @@ fn json_list() -> Case {
         &fields,
         messages,
     )
+}
+
+/// All numbers of a row as one array.
+fn json_array() -> Case {
+    let fields = [Field::new("x", Dtype::F32, vec![FIELDS])];
+    let mut numbers = numbers();
+    let array = |_| {
+        let values: Vec<String> = numbers.by_ref().take(FIELDS).map(short).collect();
+        message(format!("{{\"x\":[{}]}}", values.join(",")))
+    };
+    let messages = (0..ROWS).map(array).collect();
+    let decoder = JsonDecoder::new(&fields, &[]);
+    let name = "decode JSON, an array of 30 numbers";
+    decoding(name, ROWS, decoder, &fields, messages)
 }
 
 /// What business data looks like: identifiers, texts, flags and numbers, spaced as Python does.

@@ -150,6 +150,16 @@ impl<R, E> Batches<R, E> {
         }
     }
 
+    /// A batch, where one is ready and an engine is free: nothing is waited for.
+    pub fn next_run(&self) -> Option<Work<R, E>> {
+        let mut state = self.lock();
+        let (now, open) = (Instant::now(), state.open);
+        match state.batcher.readiness(now, open) {
+            Readiness::Ready(closed, lane) => state.start(closed, lane, now),
+            Readiness::Filling { .. } | Readiness::Empty => None,
+        }
+    }
+
     /// Adds decoded rows.
     pub fn push(&self, queued: Queued) {
         self.lock().batcher.push(queued);

@@ -51,16 +51,30 @@ pub fn block(
     decoder: &mut dyn Decode,
     messages: impl IntoIterator<Item = Message>,
     table: Table,
+    check: impl FnMut(&Message, &mut Table, Range<usize>) -> Result<(), Reject>,
+    reject: impl FnMut(Message, Reject),
+) -> Block {
+    let mut messages = messages.into_iter();
+    block_of(decoder, &mut messages, table, usize::MAX, check, reject)
+}
+
+/// As [`block`], of as many messages as it takes until there are `enough` rows, or of one.
+pub fn block_of(
+    decoder: &mut dyn Decode,
+    messages: &mut impl Iterator<Item = Message>,
+    table: Table,
+    enough: usize,
     mut check: impl FnMut(&Message, &mut Table, Range<usize>) -> Result<(), Reject>,
     mut reject: impl FnMut(Message, Reject),
 ) -> Block {
-    let messages = messages.into_iter();
     let mut block = Block {
         records: Vec::with_capacity(messages.size_hint().0),
         table,
     };
     let mut rows = block.table.rows;
-    for message in messages {
+    while rows < enough.max(1)
+        && let Some(message) = messages.next()
+    {
         let decoded = decoder.decode(&message, &mut block.table);
         let decoded = decoded.and_then(|decoded| {
             check(&message, &mut block.table, rows..rows + decoded.rows)?;

@@ -31,13 +31,26 @@ pub(super) struct Target {
     pub(super) field: Option<usize>,
     pub(super) passed: Option<usize>,
     /// The field, where its values are single floats that go nowhere else.
-    pub(super) float: Option<usize>,
+    float: Option<usize>,
+}
+
+/// The way to the value of a field of single floats.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToFloat {
+    /// Its key.
+    pub(super) place: Place,
+    /// Its field.
+    pub(super) slot: usize,
+    /// Bytes up to the value.
+    pub(super) bytes: usize,
 }
 
 /// What followed a place the last time.
 #[derive(Debug)]
 struct Edge {
     next: Place,
+    /// As in the target of `next`.
+    float: Option<usize>,
     /// The first bytes of `between`, and which of them count: they are compared at once, without a call. While nothing
     /// is known no text is like this.
     head: u128,
@@ -52,6 +65,7 @@ impl Default for Edge {
     fn default() -> Self {
         Self {
             next: START,
+            float: None,
             head: 1,
             mask: 0,
             between: Vec::new(),
@@ -221,11 +235,31 @@ impl KeyOrder {
         edge.begins(rest).then_some((edge.next, edge.between.len()))
     }
 
+    /// Whether what came after `place` the last time is a key whose values are single floats.
+    #[inline]
+    pub(super) fn leads_to_float(&self, place: Place) -> bool {
+        self.edges[place].float.is_some()
+    }
+
+    /// As [`KeyOrder::expected`], where that key's values are single floats.
+    #[inline]
+    pub(super) fn to_float(&self, place: Place, rest: &[u8]) -> Option<ToFloat> {
+        let edge = &self.edges[place];
+        let slot = edge.float?;
+        edge.begins(rest).then_some(ToFloat {
+            place: edge.next,
+            slot,
+            bytes: edge.between.len(),
+        })
+    }
+
     /// Remembers that after `place` came `next`, with these bytes in between.
     pub(super) fn learn(&mut self, place: Place, next: Place, between: &[u8]) {
         if place == STRANGER || next == STRANGER || between.len() > LEARNED_BYTES_MAX {
             return;
         }
-        self.edges[place].set(next, between);
+        let edge = &mut self.edges[place];
+        edge.set(next, between);
+        edge.float = self.targets[next].float;
     }
 }

@@ -25,8 +25,7 @@ pub(super) struct Contract {
     pub(super) rules: Vec<Rules>,
     /// Bytes of one row's columns that need not come with the message.
     pub(super) row_bytes: usize,
-    /// Per slot, the number of the last row in which it came.
-    seen: Vec<u64>,
+    slots: Vec<Slot>,
     row: u64,
     missing: usize,
     /// Slots that a message can bring.
@@ -34,15 +33,29 @@ pub(super) struct Contract {
     hosts: HostSteps,
 }
 
+/// What is looked at for each value that comes.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    /// The number of the last row in which it came.
+    seen: u64,
+    /// Bounds of single floats, where they say all that the contract does; NaN, which nothing is within, for others.
+    floats: [f64; 2],
+}
+
 impl Contract {
     pub(super) fn new(fields: &[Field], passed: &[String]) -> Self {
         let rules: Vec<Rules> = fields.iter().map(Rules::new).collect();
         let passed_bytes = passed.len() * size_of::<usize>();
+        let floats = (rules.iter().map(Rules::plain_floats)).chain(passed.iter().map(|_| None));
+        let slots = floats.map(|floats| Slot {
+            seen: 0,
+            floats: floats.unwrap_or([f64::NAN; 2]),
+        });
         Self {
+            slots: slots.collect(),
             row_bytes: (rules.iter().map(Rules::row_bytes))
                 .fold(passed_bytes, usize::saturating_add),
             rules,
-            seen: vec![0; fields.len() + passed.len()],
             row: 0,
             missing: 0,
             expected: passed.len() + fields.iter().filter(|field| !field.derived).count(),
@@ -66,7 +79,7 @@ impl Contract {
     /// left in the table is cut off.
     #[inline]
     pub(super) fn arrives(&mut self, slot: usize, table: &mut Table) {
-        let seen = &mut self.seen[slot];
+        let seen = &mut self.slots[slot].seen;
         if *seen == self.row {
             let series = &mut table.series[slot];
             let elements = table.rows * series.width();
@@ -75,6 +88,29 @@ impl Contract {
             *seen = self.row;
             self.missing -= 1;
         }
+    }
+
+    /// The number that comes for a field of single floats. Says no, and changes nothing, where it needs a closer look.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "too large is infinite, and no bounds have it within"
+    )]
+    pub(super) fn float(&mut self, slot: usize, value: f64, table: &mut Table) -> bool {
+        let of_slot = &mut self.slots[slot];
+        if of_slot.seen == self.row {
+            return false;
+        }
+        let [least, most] = of_slot.floats;
+        let within = |value: f64| value >= least && value <= most;
+        match &mut table.series[slot].values {
+            Column::F32(values) if within(f64::from(value as f32)) => values.push(value as f32),
+            Column::F64(values) if within(value) => values.push(value),
+            _ => return false,
+        }
+        of_slot.seen = self.row;
+        self.missing -= 1;
+        true
     }
 
     /// The row ends: fills in what did not come and counts the row.
@@ -88,7 +124,7 @@ impl Contract {
     }
 
     fn fill_missing(&self, table: &mut Table) -> Result<(), Reject> {
-        for (slot, seen) in self.seen.iter().enumerate() {
+        for (slot, Slot { seen, .. }) in self.slots.iter().enumerate() {
             let derived = self.rules.get(slot).is_some_and(Rules::is_derived);
             if *seen == self.row || derived {
                 continue;

@@ -93,6 +93,13 @@ impl Rules {
         self.field.range.is_none() && self.field.values.is_none()
     }
 
+    /// The bounds of a field of single floats (an f32's hold after rounding), where every number within is good.
+    pub(super) fn plain_floats(&self) -> Option<[f64; 2]> {
+        let floats = matches!(self.field.dtype, Dtype::F32 | Dtype::F64);
+        let plain = floats && self.shape().is_empty() && self.field.values.is_none();
+        plain.then_some(self.floats)
+    }
+
     /// Checks a number for an f32 field. Its limits hold after rounding to f32, so that a value
     /// is judged alike whichever format brought it.
     #[inline]
@@ -146,17 +153,6 @@ impl Rules {
         } else {
             Breach::Range
         })
-    }
-
-    /// Appends a number to a column of floats; says no, and appends nothing, where it breaks a rule or the column is
-    /// none.
-    #[inline]
-    pub(super) fn push_float(&self, column: &mut Column, value: f64) -> bool {
-        match column {
-            Column::F32(values) => self.f32(value).map(|value| values.push(value)).is_ok(),
-            Column::F64(values) => self.f64(value).map(|value| values.push(value)).is_ok(),
-            _ => false,
-        }
     }
 
     /// Checks a whole number for an integer field of any size.

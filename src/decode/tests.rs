@@ -178,4 +178,27 @@ mod limits {
         let reject = decode(&mut msgpack, &fields, &[], payload).unwrap_err();
         assert_eq!(reject.kind, "value");
     }
+    #[test]
+    fn a_block_ends_where_it_has_rows_enough() {
+        let fields = [Field::new("x", Dtype::F32, vec![])];
+        let mut json = JsonDecoder::new(&fields, &[]);
+        let list: &[u8] = br#"[{"x":1},{"x":2}]"#;
+        let messages = [list, b"broken", list, b"[]", list, b"{\"x\":3}"].map(message);
+        let mut messages = messages.into_iter();
+        let (mut rejected, mut blocks) = (0, Vec::new());
+        while messages.len() > 0 {
+            let table = Table::for_fields(&fields);
+            let reject = |_, _| rejected += 1;
+            let block = crate::decode::block_of(
+                &mut json,
+                &mut messages,
+                table,
+                3,
+                |_, _, _| Ok(()),
+                reject,
+            );
+            blocks.push((block.records.len(), block.rows()));
+        }
+        assert_eq!((blocks, rejected), (vec![(2, 4), (3, 3)], 1));
+    }
 }

@@ -6,16 +6,16 @@ mod priority;
 mod settle;
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
-use crossbeam::queue::SegQueue;
 use tokio::sync::Notify;
 
 pub use self::{
@@ -234,15 +234,15 @@ impl Ack {
 
     fn settle(&mut self, outcome: Outcome) {
         if let Some(home) = self.home.take() {
-            home.settled.push(Settled {
+            let to = Arc::clone(&home);
+            to.come_home([Settled {
                 ticket: self.ticket,
                 outcome,
                 credit: Credit {
-                    home: Arc::clone(&home),
+                    home,
                     bytes: self.bytes,
                 },
-            });
-            home.arrived.notify_one();
+            }]);
         }
     }
 }
@@ -293,7 +293,7 @@ impl Drop for Credit {
 /// One source takes credit (so there is no race between asking and taking); any thread gives back.
 #[derive(Debug)]
 pub struct Home {
-    settled: SegQueue<Settled>,
+    settled: Mutex<VecDeque<Settled>>,
     arrived: Notify,
     messages: AtomicUsize,
     bytes: AtomicUsize,
@@ -315,7 +315,7 @@ impl Home {
     /// A home with all its credit.
     pub fn new(limit: InFlight) -> Arc<Self> {
         Arc::new(Self {
-            settled: SegQueue::new(),
+            settled: Mutex::default(),
             arrived: Notify::new(),
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -365,18 +365,6 @@ impl Home {
             ticket,
             bytes,
             turn: None,
-        }
-    }
-
-    /// The next outcome, if one is there.
-    pub fn next_settled(&self) -> Option<Settled> {
-        self.settled.pop()
-    }
-
-    /// Waits until at least one outcome may be there. Safe to cancel; may wake for nothing.
-    pub async fn wait_settled(&self) {
-        if self.settled.is_empty() {
-            self.arrived.notified().await;
         }
     }
 }

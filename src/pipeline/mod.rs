@@ -20,6 +20,7 @@ mod connections;
 mod cores;
 pub mod golden;
 mod order;
+mod parcel;
 pub mod permissions;
 mod places;
 mod rejects;

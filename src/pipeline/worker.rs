@@ -15,6 +15,7 @@ use super::{
     PipelineError,
     alone::Pace,
     order::{Keyed, Ordering},
+    parcel::Parcel,
     running::Note,
     terms::Terms,
 };
@@ -50,6 +51,7 @@ pub(super) struct Worker {
     bytes_last: usize,
     /// Memory of the last batch's outputs.
     output: Table,
+    parcel: Parcel,
 }
 
 impl Worker {
@@ -77,6 +79,7 @@ impl Worker {
             metrics,
             bytes_last: 0,
             output: Table::default(),
+            parcel: Parcel::default(),
         }
     }
 
@@ -87,39 +90,46 @@ impl Worker {
         outgoing: &mpsc::Sender<Vec<Outgoing>>,
     ) -> Result<(), PipelineError> {
         let terms = Arc::clone(&self.terms);
-        while let Some(work) = desk.next() {
+        while let Some(work) = self.next(desk, outgoing) {
             match work {
                 Work::Decode(raw) => match self.order.clone() {
                     None => {
                         let Some(raw) = self.answer(raw, outgoing) else {
                             continue;
                         };
-                        if let Some(Keyed { queued, .. }) = self.decode_block(raw) {
+                        // Cut while it is made: then a batch is a block as it is.
+                        for Keyed { queued, .. } in self.decode_block(raw, self.max_rows) {
                             self.push(queued, desk);
                         }
                     }
                     Some(order) => {
                         let entry = order.entry(raw.number, desk);
-                        entry.decoded(self.decode_block(raw));
+                        entry.decoded(self.decode_block(raw, usize::MAX).pop());
                     }
                 },
                 Work::Run(batch, mut engine) => {
                     let (rows, core) = (batch.block.rows(), terms.core_for_models());
                     let started = Instant::now();
-                    let parts = self.run_batch(batch, &mut *engine)?;
+                    let parts = match self.run_batch(batch, &mut *engine) {
+                        Ok(parts) => parts,
+                        Err(error) => {
+                            self.parcel.send(outgoing);
+                            return Err(error);
+                        }
+                    };
                     // Another worker may have the next batch ready.
                     desk.give_back(engine);
                     let ran = Instant::now();
                     let core = core.or_else(|| terms.core());
                     for part in parts {
                         let results = self.encode_part(part);
-                        let heard = match &self.order {
-                            _ if results.is_empty() => true,
-                            None => outgoing.blocking_send(results).is_ok(),
-                            Some(order) => order.offer(results),
-                        };
-                        if !heard {
-                            return Ok(());
+                        match &self.order {
+                            None => self.parcel.add(results, ran.duration_since(started)),
+                            Some(order) => {
+                                if !results.is_empty() && !order.offer(results) {
+                                    return Ok(());
+                                }
+                            }
                         }
                     }
                     drop(core);
@@ -128,6 +138,25 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// The next thing to do. What is there to be sent goes before it, but where the results of a short batch may join it.
+    fn next(
+        &mut self,
+        desk: &Desk,
+        outgoing: &mpsc::Sender<Vec<Outgoing>>,
+    ) -> Option<Work<RawBlock, Box<dyn Engine>>> {
+        if !self.parcel.is_empty() {
+            if self.parcel.may_grow()
+                && let Some(run) = desk.next_run()
+            {
+                return Some(run);
+            }
+            if !self.parcel.send(outgoing) {
+                return None;
+            }
+        }
+        desk.next()
     }
 
     /// Takes out the messages whose results are kept, and sends those. `None` where nothing is left.
@@ -179,7 +208,7 @@ impl Worker {
         engine: &mut dyn Engine,
         desk: &Desk,
     ) -> Result<Vec<Vec<Outgoing>>, PipelineError> {
-        let Some(Keyed { queued, .. }) = self.decode_block(raw) else {
+        let Some(Keyed { queued, .. }) = self.decode_block(raw, usize::MAX).pop() else {
             return Ok(Vec::new());
         };
         let Queued { block, since } = queued;
@@ -205,30 +234,42 @@ impl Worker {
         Ok(all)
     }
 
-    fn decode_block(&mut self, mut raw: RawBlock) -> Option<Keyed> {
+    /// Blocks of which each is full with `enough` rows, but for the last.
+    fn decode_block(&mut self, mut raw: RawBlock, enough: usize) -> Vec<Keyed> {
         let terms = Arc::clone(&self.terms);
         let core = terms.core();
         raw.messages = terms.in_time(raw.messages, &self.rejects);
         let started = Instant::now();
-        let messages = raw.messages.len();
+        let count = raw.messages.len();
         let received = raw
             .messages
             .first()
             .map_or(started, |message| message.received);
-        let (block, keys) = self.decode(raw);
+        let mut messages = raw.messages.into_iter();
+        let mut blocks = Vec::with_capacity(1);
+        while messages.len() > 0 {
+            blocks.push(self.decode(&mut messages, enough));
+        }
         drop(core);
         let since = Instant::now();
-        self.pace.decoded(messages, since.duration_since(started));
+        self.pace.decoded(count, since.duration_since(started));
         self.metrics.decode.decoded(received, started, since);
-        terms.decoded(block.rows(), started, since);
-        (!block.records.is_empty()).then_some(Keyed {
+        let rows = blocks.iter().map(|(block, _)| block.rows()).sum();
+        terms.decoded(rows, started, since);
+        let keyed = |(block, keys)| Keyed {
             queued: Queued { block, since },
             keys,
-        })
+        };
+        blocks.retain(|(block, _)| !block.records.is_empty());
+        blocks.into_iter().map(keyed).collect()
     }
 
-    /// The rows, and the keys of the messages where order is kept.
-    fn decode(&mut self, raw: RawBlock) -> (Block, Vec<u64>) {
+    /// The next rows, and the keys of their messages where order is kept.
+    fn decode(
+        &mut self,
+        messages: &mut std::vec::IntoIter<Message>,
+        enough: usize,
+    ) -> (Block, Vec<u64>) {
         let mut keys = Vec::new();
         let key = |message: &Message, table: &mut Table, rows: Range<usize>| {
             if let Some(order) = &self.order {
@@ -241,7 +282,7 @@ impl Worker {
         };
         let reject = |message, reject| self.rejects.reject(message, reject);
         let empty = self.empty.spare_like();
-        let block = decode::block(&mut *self.decoder, raw.messages, empty, key, reject);
+        let block = decode::block_of(&mut *self.decoder, messages, empty, enough, key, reject);
         for record in &block.records {
             if let Layout::Many { rejected } = &record.layout {
                 for (_, reject) in rejected {

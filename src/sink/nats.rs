@@ -168,24 +168,26 @@ impl Publishing {
         next: &mut Outgoing,
         outgoing: &mpsc::Receiver<Vec<Outgoing>>,
     ) -> Result<(), Problem> {
-        let subject = self.address.of(next)?;
-        if self.address.is_made() && self.connection.is_forbidden(&subject) {
-            return Err(forbidden(&subject).into());
-        }
-        let headers = fit(&self.connection, next, |next| header_map(&next.headers))?;
         loop {
+            let subject = self.address.of(next)?;
+            if self.address.is_made() && self.connection.is_forbidden(&subject) {
+                return Err(forbidden(&subject).into());
+            }
             let message = OutboundMessage {
-                subject: subject.clone(),
+                subject,
                 reply: None,
+                headers: fit(&self.connection, next, |next| header_map(&next.headers))?,
                 payload: next.payload.clone(),
-                headers: headers.clone(),
             };
             match self.connection.publish(message).await {
                 Ok(()) => return Ok(()),
                 Err(PublishFailure::Size) => {
+                    let headers = header_map(&next.headers);
                     return Err(too_large(&self.connection, next, headers.as_ref()).into());
                 }
-                Err(PublishFailure::Subject) => return Err(not_a_subject(&subject).into()),
+                Err(PublishFailure::Subject) => {
+                    return Err(not_a_subject(&self.address.of(next)?).into());
+                }
                 Err(PublishFailure::Later) => self.wait(outgoing).await?,
             }
         }

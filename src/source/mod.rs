@@ -75,7 +75,7 @@ pub trait Source: Send {
 pub struct Incoming {
     /// The source's own number for it; comes back in [`crate::message::Settled`].
     pub ticket: u64,
-    /// The subject it came on.
+    /// The subject it came on; like the reply subject a copy that keeps nothing larger alive.
     pub subject: Bytes,
     /// Where the sender waits for an answer.
     pub reply: Option<Bytes>,
@@ -264,39 +264,20 @@ fn closed() -> SourceError {
     SourceError::new("the pipeline closed under the source")
 }
 
-/// Moves the small parts of all messages into one allocation.
+/// Moves small payloads into one allocation. Subjects are the sources' own copies.
 fn pack(pending: &mut Vec<Incoming>) -> impl Iterator<Item = Incoming> + '_ {
     let small = |bytes: &Bytes| bytes.len() <= COPY_BYTES_MAX;
-    let size = pending
-        .iter()
-        .flat_map(|m| [Some(&m.subject), m.reply.as_ref(), Some(&m.payload)])
-        .flatten()
-        .filter(|bytes| small(bytes))
-        .map(Bytes::len)
-        .sum();
-    let mut arena = BytesMut::with_capacity(size);
-    for part in pending
-        .iter()
-        .flat_map(|m| [Some(&m.subject), m.reply.as_ref(), Some(&m.payload)])
-    {
-        if let Some(bytes) = part.filter(|bytes| small(bytes)) {
-            arena.extend_from_slice(bytes);
-        }
-    }
-    let mut arena = arena.freeze();
-    let mut take = move |bytes: Bytes| {
-        if small(&bytes) {
-            arena.split_to(bytes.len())
-        } else {
-            bytes
-        }
+    let payloads = || {
+        let payloads = pending.iter().map(|message| &message.payload);
+        payloads.filter(|payload| small(payload))
     };
-    pending.drain(..).map(move |m| Incoming {
-        ticket: m.ticket,
-        subject: take(m.subject),
-        reply: m.reply.map(&mut take),
-        payload: take(m.payload),
-        headers: m.headers,
-        position: m.position,
+    let mut arena = BytesMut::with_capacity(payloads().map(Bytes::len).sum());
+    payloads().for_each(|payload| arena.extend_from_slice(payload));
+    let mut arena = arena.freeze();
+    pending.drain(..).map(move |mut message| {
+        if small(&message.payload) {
+            message.payload = arena.split_to(message.payload.len());
+        }
+        message
     })
 }

@@ -142,7 +142,7 @@ impl Reading {
     }
 
     fn settle(&mut self) {
-        while let Some(settled) = self.intake.home().next_settled() {
+        for settled in self.intake.home().all_settled() {
             settle(settled, self.intake.metrics(), &mut self.unkept);
         }
     }

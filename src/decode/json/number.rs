@@ -1,6 +1,9 @@
 //! JSON numbers, read once: digits into a 64-bit mantissa and a power of ten.
 
-use super::scan::{Scan, Scanner};
+use super::{
+    plain::plain,
+    scan::{Scan, Scanner},
+};
 use crate::decode::rules::{Number, exact_integer};
 
 /// Every power of ten that a double holds exactly. A constant would be copied for each look-up.
@@ -41,6 +44,15 @@ pub(super) struct Token<'a> {
 }
 
 impl<'a> Scanner<'a> {
+    /// Reads a number as the nearest double, which is infinite when it is too large; its first byte is a digit or a minus.
+    pub(super) fn float(&mut self) -> Scan<f64> {
+        if let Some((value, len)) = self.bytes.get(self.pos..).and_then(plain) {
+            self.pos += len;
+            return Ok(value);
+        }
+        Ok(self.number()?.float())
+    }
+
     /// Reads a number; its first byte is a digit or a minus.
     #[inline]
     pub(super) fn number(&mut self) -> Scan<Token<'a>> {
@@ -137,20 +149,39 @@ fn up_to_eight_digits(bytes: &[u8], at: usize) -> Option<(usize, u64)> {
 /// The number of digits that begin this piece of text, and their value; `None` where there is none.
 #[inline]
 pub(super) fn up_to_eight(word: u64) -> Option<(usize, u64)> {
-    let digits = word ^ 0x3030_3030_3030_3030;
-    // The lowest marked byte is the first that is no digit; marks above it may be false.
-    let marks = (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
-    let count = marks.trailing_zeros() / 8;
+    let digits = word ^ ZEROS;
+    let count = non_digits(digits).trailing_zeros() / 8;
     if count == 0 {
         return None;
     }
     // What follows the digits is shifted out, and zeros come in before them.
-    let digits = digits << (64 - 8 * count);
+    Some((count as usize, value_of(digits << (64 - 8 * count))))
+}
+
+/// Eight times the digit zero.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// Eight bytes of text from `at` on, the first lowest; a digit becomes its value, and what is none is above 9.
+#[inline]
+pub(super) fn digits_at<const N: usize>(window: &[u8; N], at: usize) -> u64 {
+    let bytes = window.get(at..).and_then(<[u8]>::first_chunk);
+    u64::from_le_bytes(bytes.copied().unwrap_or_default()) ^ ZEROS
+}
+
+/// The highest bit of each byte that is no digit. One may be marked by mistake only behind a byte that is not ASCII: the
+/// first mark is right, and behind digits and ASCII so are the others.
+#[inline]
+pub(super) fn non_digits(digits: u64) -> u64 {
+    (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080
+}
+
+/// The value of eight digits, the first lowest.
+#[inline]
+pub(super) fn value_of(digits: u64) -> u64 {
     // Pairs, then fours, then all eight.
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
-    let value = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF;
-    Some((count as usize, value))
+    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF
 }
 
 impl Token<'_> {

@@ -30,14 +30,11 @@ fn scalar(
 ) -> Result<(), Fault> {
     let start = scan.pos;
     let kept = match scan.peek() {
-        Some(b'-' | b'0'..=b'9') => {
-            let token = scan.number()?;
-            match column {
-                Column::F32(values) => rules.f32(token.float()).map(|value| values.push(value)),
-                Column::F64(values) => rules.f64(token.float()).map(|value| values.push(value)),
-                _ => rules.push_number(column, token.number()),
-            }
-        }
+        Some(b'-' | b'0'..=b'9') => match column {
+            Column::F32(values) => rules.f32(scan.float()?).map(|value| values.push(value)),
+            Column::F64(values) => rules.f64(scan.float()?).map(|value| values.push(value)),
+            _ => rules.push_number(column, scan.number()?.number()),
+        },
         Some(b'"') => rules.push_text(column, scan.string(scratch)?),
         Some(b'[' | b'{') => {
             scan.skip()?;
