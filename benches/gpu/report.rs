@@ -130,6 +130,8 @@ fn multipliers() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 fn stage(precision: &str, by: &str) -> String {
     format!("kernels-{precision}-{by}")
+}
+
 /// What was measured, and how it is with general kernels alone.
 fn engine(all: &Value) -> String {
     let mut text = String::from(

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     cli::{err, forebay, out},
-    cuda_precision::Place,
+    cuda_place::Place,
     support::fake_cuda,
 };
 
