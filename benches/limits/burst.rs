@@ -166,12 +166,12 @@ fn gone(seen: &Answers, mut from: Duration, usual: usize) -> Duration {
 
 /// The p99 of what was due in each window, milliseconds.
 fn windows(seen: &Answers, from: Duration, to: Duration) -> Vec<f64> {
-    let count = ((to - from).as_secs_f64() / WINDOW.as_secs_f64()) as usize;
+    let count = (to.saturating_sub(from).as_secs_f64() / WINDOW.as_secs_f64()) as usize;
     let mut windows = vec![Vec::new(); count];
     for (came, took) in seen.came.iter().zip(&seen.latencies) {
         let due = came.saturating_sub(*took);
         if due >= from {
-            let at = ((due - from).as_secs_f64() / WINDOW.as_secs_f64()) as usize;
+            let at = (due.saturating_sub(from).as_secs_f64() / WINDOW.as_secs_f64()) as usize;
             if let Some(window) = windows.get_mut(at) {
                 window.push(*took);
             }

@@ -180,5 +180,5 @@ fn amid(seen: &Seen, time: Duration) -> f64 {
     };
     let together = *first + Duration::from_millis(1);
     let counted = amid.iter().filter(|at| **at > together).count();
-    counted as f64 / (*last - *first).as_secs_f64()
+    counted as f64 / last.saturating_sub(*first).as_secs_f64()
 }

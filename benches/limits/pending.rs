@@ -114,7 +114,7 @@ fn measure(server: &Server, columns: usize, pending: usize, rounds: usize) -> f6
         .map(|_| {
             let before = processor();
             line.turn(batches);
-            (processor() - before).as_secs_f64() * 1e6 / (batches * ROWS) as f64
+            processor().saturating_sub(before).as_secs_f64() * 1e6 / (batches * ROWS) as f64
         })
         .collect();
     median(&mut costs)

@@ -341,7 +341,7 @@ impl Wire {
                     turn += 1;
                 }
                 if turn > 0 {
-                    late.push(now - first);
+                    late.push(now.saturating_sub(first));
                     sender.write(&bytes);
                 }
                 if turn < TURN && sent < all {
