@@ -1,5 +1,11 @@
 //! Kernels that are compiled for a model, by the NVRTC that stands for the real one: they give what the general ones give.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "sizes are small, and any numbers do"
+)]
+
 use std::sync::Arc;
 
 use forebay::{
@@ -20,7 +26,7 @@ use forebay::{
 
 use super::{
     conformance::with,
-    growing::{Growing, NODES, ROWS},
+    growing::{Growing, NODES, ROWS, layers},
     well_known::shapes::{self, Random},
 };
 use crate::support::fake_cuda;
@@ -97,6 +103,38 @@ fn chains_give_the_bits_that_general_kernels_give() {
 }
 
 #[test]
+fn layers_give_the_bits_that_general_kernels_give() {
+    let environment = [fake_cuda::with_compiler()];
+    let (said, kernels) = with("cuda::fused::case_layers", &[0, 5], &environment);
+    assert_eq!(said, "8 runs of layers");
+    assert_eq!(kernels["fused_mlp"].as_u64(), Some(8), "{kernels}");
+}
+
+#[test]
+#[ignore = "a case of another test, in a process of its own"]
+#[allow(clippy::print_stdout, reason = "the test around it reads that")]
+fn case_layers() {
+    let gpu = Gpu::open(0).unwrap();
+    // Less than a tile, tiles that are not full, and more tiles than blocks.
+    let runs = [1, 3, 32, 37, 100, 257, 1000, 20_000];
+    for (seed, rows) in (0..).zip(runs) {
+        let model = layers(seed, rows);
+        let plan = |fused| {
+            let products = Products {
+                fused,
+                ..Products::OWN
+            };
+            lower(&model, products).unwrap_or_else(|why| panic!("{why}: {model:?}"))
+        };
+        let (general, fused) = (plan(false), plan(true));
+        assert_eq!(fused.steps.len(), 1, "{fused}");
+        let (wanted, found) = (results(&gpu, &general), results(&gpu, &fused));
+        assert!(wanted == found, "seed {seed}, {rows} rows: {fused}");
+    }
+    println!("\n- {} runs of layers", runs.len());
+}
+
+#[test]
 fn exported_models_give_what_they_give_on_the_cpu() {
     const MODELS: &str = "cuda::conformance::case_models";
     let programs = |kernels: &serde_json::Value| -> u64 {
@@ -164,6 +202,7 @@ fn case_chains() {
 fn the_real_compiler_takes_what_is_written() {
     let nvrtc = Nvrtc::loaded().unwrap_or_else(|why| panic!("{why}"));
     let mut models: Vec<Model> = (0..GRAPHS).map(|seed| Growing::new(seed).model()).collect();
+    models.extend((0..3).map(|seed| layers(seed, ROWS)));
     for widths in [&[13, 24, 17, 3][..], &[64, 128, 64, 1], &[7, 5, 2]] {
         models.push(fixed(shapes::mlp(widths)));
     }

@@ -1,6 +1,12 @@
 //! Graphs of elementwise nodes that look random, over numbers of many types: with what is broadcast, read by several, and read in
 //! another order.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "sizes are small, and any numbers do"
+)]
+
 use std::collections::HashSet;
 
 use forebay::graph::proto::{
@@ -92,7 +98,7 @@ pub(super) struct Growing {
     whole: HashSet<String>,
 }
 
-fn port(name: &str, element: i32, dims: &[usize]) -> ValueInfo {
+pub(super) fn port(name: &str, element: i32, dims: &[usize]) -> ValueInfo {
     let dim = dims.iter().map(|size| Dimension {
         denotation: None,
         value: Some(Size::Value(*size as i64)),
@@ -249,5 +255,72 @@ impl Growing {
             }],
             ..Model::default()
         }
+    }
+}
+
+/// Dense layers of random widths, some transposed, some without a bias, with activations of all kinds.
+pub(super) fn layers(seed: u64, rows: usize) -> Model {
+    let mut random = Random::new(seed);
+    let mut graph = Graph::default();
+    let mut inner = 1 + random.below(80);
+    graph.input.push(port("x", FLOAT, &[rows, inner]));
+    let mut last = "x".to_owned();
+    for at in 0..2 + random.below(3) {
+        let width = 1 + random.below(70);
+        let turned = random.below(2) == 1;
+        let dims = if turned {
+            [width, inner]
+        } else {
+            [inner, width]
+        };
+        let mut inputs = vec![last.clone(), format!("w{at}")];
+        let mut weights = vec![(format!("w{at}"), dims.to_vec())];
+        if random.below(3) > 0 {
+            weights.push((format!("b{at}"), vec![width]));
+            inputs.push(format!("b{at}"));
+        }
+        for (name, dims) in weights {
+            let count = dims.iter().product::<usize>();
+            graph.initializer.push(Tensor {
+                name,
+                data_type: FLOAT,
+                dims: dims.iter().map(|dim| *dim as i64).collect(),
+                float_data: (0..count).map(|_| random.number() as f32 * 0.3).collect(),
+                ..Tensor::default()
+            });
+        }
+        let mut node = |op: &str, inputs: Vec<String>, output: &str, turned: bool| {
+            graph.node.push(Node {
+                input: inputs,
+                output: vec![output.to_owned()],
+                op_type: op.to_owned(),
+                attribute: (turned.then(|| Attribute {
+                    name: "transB".to_owned(),
+                    i: Some(1),
+                    ..Attribute::default()
+                }))
+                .into_iter()
+                .collect(),
+                ..Node::default()
+            });
+        };
+        node("Gemm", inputs, &format!("h{at}"), turned);
+        let ops = ["Relu", "Tanh", "Sigmoid", "LeakyRelu", "none"];
+        let op = ops[random.below(ops.len())];
+        last = format!("h{at}");
+        if op != "none" {
+            node(op, vec![last], &format!("a{at}"), false);
+            last = format!("a{at}");
+        }
+        inner = width;
+    }
+    graph.output.push(port(&last, FLOAT, &[]));
+    Model {
+        graph: Some(graph),
+        opset_import: vec![Opset {
+            domain: String::new(),
+            version: 18,
+        }],
+        ..Model::default()
     }
 }

@@ -76,14 +76,11 @@ fn build() -> PathBuf {
         }
         let stem = source.file_stem().unwrap().to_str().unwrap().to_owned();
         let mut hash = hash_of(std::slice::from_ref(&source)) ^ shared;
-        if stem == "kernels" {
-            hash ^= kernels;
-        }
-        if stem == "nvrtc" {
+        match stem.as_str() {
+            "kernels" => hash ^= kernels,
             // It looks for the shim here.
-            let mut place = DefaultHasher::new();
-            root.hash(&mut place);
-            hash ^= place.finish();
+            "nvrtc" => hash ^= hash_of_place(root),
+            _ => {}
         }
         let object = built.join(format!("{stem}-{hash:016x}.o"));
         if !object.exists() {
@@ -186,6 +183,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+fn hash_of_place(place: &Path) -> u64 {
+    let mut hash = DefaultHasher::new();
+    place.hash(&mut hash);
+    hash.finish()
 }
 
 fn hash_of(files: &[PathBuf]) -> u64 {

@@ -66,9 +66,10 @@ pub(super) fn steps(
     let users = users(&pieces);
     let mut steps = Vec::with_capacity(pieces.len());
     for (at, (piece, node)) in pieces.into_iter().enumerate() {
+        // By what comes later.
         let wanted = |buffer| {
             let mut all = users.get(&buffer).into_iter().flatten();
-            given(buffer) || all.any(|user| *user != at)
+            given(buffer) || all.any(|user| *user > at)
         };
         let launch = match piece {
             Piece::Step(step) => {
