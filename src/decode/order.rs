@@ -31,7 +31,7 @@ pub(super) struct Target {
     pub(super) field: Option<usize>,
     pub(super) passed: Option<usize>,
     /// The field, where its values are single floats that go nowhere else.
-    float: Option<usize>,
+    pub(super) float: Option<usize>,
 }
 
 /// The way to the value of a field of single floats.
@@ -233,12 +233,6 @@ impl KeyOrder {
     pub(super) fn expected(&self, place: Place, rest: &[u8]) -> Option<(Place, usize)> {
         let edge = &self.edges[place];
         edge.begins(rest).then_some((edge.next, edge.between.len()))
-    }
-
-    /// Whether what came after `place` the last time is a key whose values are single floats.
-    #[inline]
-    pub(super) fn leads_to_float(&self, place: Place) -> bool {
-        self.edges[place].float.is_some()
     }
 
     /// As [`KeyOrder::expected`], where that key's values are single floats.

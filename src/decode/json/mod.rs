@@ -162,11 +162,15 @@ impl JsonDecoder {
         self.contract.begin();
         let mut place = START;
         loop {
-            if self.order.leads_to_float(place) {
-                place = self.numbers(scan, table, place);
-            }
             place = match self.order.expected(place, &scan.bytes[scan.pos..]) {
                 Some((next, bytes)) => {
+                    let from = scan.pos;
+                    if self.order.target(next).float.is_some() {
+                        place = self.numbers(scan, table, place);
+                    }
+                    if scan.pos > from {
+                        continue;
+                    }
                     scan.pos += bytes;
                     next
                 }
