@@ -92,7 +92,7 @@ fn on_a_device_that_dies(device: &str) -> (Option<i32>, usize, String) {
     let case = crate::engine::folder("tests/data/models/mlp30");
     let text = format!(
         "name: mlp\nsource: {{ file: {{ path: rows.jsonl }} }}\nsink: {{ file: {{ path: out.jsonl }} }}\n\
-         models: {{ m: {{ path: {}, device: \"{device}\", workers: 1 }} }}\nbatch: {{ max_rows: 1 }}\n",
+         models: {{ m: {{ path: {}, device: \"{device}\", precision: fp32, workers: 1 }} }}\nbatch: {{ max_rows: 1 }}\n",
         case.join("model.onnx").display()
     );
     let file = place.path().join("pipeline.yaml");

@@ -18,7 +18,7 @@ impl Serving {
         let model = crate::engine::folder("tests/data/models/mlp30/model.onnx");
         let text = format!(
             "name: mlp\nsource: {{ nats: {{ url: \"{url}\", subject: rows }} }}\n\
-             models: {{ m: {{ path: {model}, device: {device} }} }}\nbatch: {{ max_rows: 1 }}\n\
+             models: {{ m: {{ path: {model}, precision: fp32, device: {device} }} }}\nbatch: {{ max_rows: 1 }}\n\
              sink: {{ nats: {{ url: \"{url}\", subject: results }} }}\nhttp: {{ listen: \"127.0.0.1:0\" }}\n",
             url = server.url(),
             model = model.display(),
