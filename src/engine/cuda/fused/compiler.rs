@@ -20,6 +20,7 @@ macro_rules! header {
 const HEADERS: &[(&str, &str)] = &[
     header!("args.cuh"),
     header!("args_boxes.cuh"),
+    header!("args_products.cuh"),
     header!("common.cuh"),
     header!("operators.cuh"),
     header!("activation.cuh"),
