@@ -73,7 +73,8 @@ impl Places {
             *largest = largest.max(compared.difference);
             let largest = *largest;
             if let (Some(gauges), Some(model)) = (&inner.gauges, inner.models.get(compared.step)) {
-                gauges.compared(model, compared, largest);
+                let rows = [compared.rows, compared.beyond];
+                gauges.compared(&compared.step.to_string(), model, rows, largest);
             }
         }
     }

@@ -110,13 +110,9 @@ impl Worker {
                 Work::Run(batch, mut engine) => {
                     let (rows, core) = (batch.block.rows(), terms.core_for_models());
                     let started = Instant::now();
-                    let parts = match self.run_batch(batch, &mut *engine) {
-                        Ok(parts) => parts,
-                        Err(error) => {
-                            self.parcel.send(outgoing);
-                            return Err(error);
-                        }
-                    };
+                    let parts = self.run_batch(batch, &mut *engine).inspect_err(|_| {
+                        self.parcel.send(outgoing);
+                    })?;
                     // Another worker may have the next batch ready.
                     desk.give_back(engine);
                     let ran = Instant::now();

@@ -75,10 +75,10 @@ fn what_the_driver_has_no_memory_for_after_all_is_tried_with_fewer_rows() {
 /// Weights are on the device once, however many engines there are.
 #[test]
 fn weights_that_another_engine_has_there_are_not_counted_again() {
-    let one = place(", device: cuda");
+    let one = place(", device: cuda, precision: fp32");
     let (weights, values) = takes(&one, fake_cuda::NO_LIBRARY);
     assert!(weights > values, "{weights} {values}");
-    let two = Place::with_batches("mlp30", ", device: cuda", 16);
+    let two = Place::with_batches("mlp30", ", device: cuda, precision: fp32", 16);
     let enough = (SPARE + weights + 2 * values).to_string();
     let environment = [("FAKE_MEM", enough.as_str()), fake_cuda::NO_LIBRARY];
     assert!(two.off(&environment) < 1e-4);

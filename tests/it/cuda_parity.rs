@@ -77,7 +77,7 @@ impl Serving {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_so_many_rows_are_compared_while_it_serves() {
-    let serving = Serving::start(", device: cuda, parity: 1/4", &[]).await;
+    let serving = Serving::start(", device: cuda, precision: fp32, parity: 1/4", &[]).await;
     assert_eq!(serving.says("forebay_parity_rows_total"), None);
     serving.score().await;
     // One of each batch at most, of batches of 1 to 8 rows, by two engines.
@@ -91,7 +91,7 @@ async fn every_so_many_rows_are_compared_while_it_serves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_compared_that_was_not_asked_for() {
-    let serving = Serving::start(", device: cuda", &[]).await;
+    let serving = Serving::start(", device: cuda, precision: fp32", &[]).await;
     serving.score().await;
     assert_eq!(serving.says("forebay_parity_rows_total"), None);
     serving.program.stop().await;
@@ -106,7 +106,7 @@ async fn a_device_that_goes_wrong_while_it_serves_is_noticed() {
         .collect::<Vec<_>>()
         .join(",");
     let faults = [("FAKE_SKIP", skip.as_str())];
-    let serving = Serving::start(", device: cuda, parity: 1/1", &faults).await;
+    let serving = Serving::start(", device: cuda, precision: fp32, parity: 1/1", &faults).await;
     serving.score().await;
     let beyond = serving
         .says("forebay_parity_rows_beyond_total")

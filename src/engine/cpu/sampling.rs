@@ -86,17 +86,16 @@ impl Sampling {
             return;
         }
         let model = model.display();
-        match refused {
-            Some(error) => {
-                tracing::warn!(%model, "a row that the GPU ran does not run on the CPU: {error}");
-            }
-            None => tracing::warn!(
-                %model,
-                "output `{output}` of a row is off by {off:.1e} of the largest on the GPU, against {:.1e} that are allowed; \
-                 further ones are counted in forebay_parity_rows_beyond_total",
-                self.limit
-            ),
+        if let Some(error) = refused {
+            tracing::warn!(%model, "a row that the GPU ran does not run on the CPU: {error}");
+            return;
         }
+        tracing::warn!(
+            %model,
+            "output `{output}` of a row is off by {off:.1e} of the largest on the GPU, against {:.1e} that are allowed; \
+             further ones are counted in forebay_parity_rows_beyond_total",
+            self.limit
+        );
     }
 
     /// What the rows have shown since this was last asked.
@@ -135,10 +134,11 @@ fn fractions<T: Copy + Into<f64>>(cpu: &[T], gpu: &[T], first: usize) -> f64 {
     };
     let off = cpu.iter().zip(row).map(|(cpu, gpu)| {
         let (cpu, gpu) = (wide(cpu), wide(gpu));
-        if cpu.to_bits() == gpu.to_bits() || (cpu.is_nan() && gpu.is_nan()) || cpu == gpu {
+        let off = (cpu - gpu).abs();
+        if cpu.to_bits() == gpu.to_bits() || (cpu.is_nan() && gpu.is_nan()) || off == 0.0 {
             return 0.0;
         }
-        let off = (cpu - gpu).abs() / scale;
+        let off = off / scale;
         // NaN on one side only, or infinity.
         if off.is_nan() { f64::INFINITY } else { off }
     });

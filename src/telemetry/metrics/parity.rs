@@ -6,18 +6,18 @@ use super::{
     PipelineGauges,
     recorder::{PARITY_BEYOND, PARITY_DIFFERENCE, PARITY_ROWS},
 };
-use crate::engine::Compared;
 
 impl PipelineGauges {
-    /// Rows of a step were compared; `largest` is the largest difference so far.
-    pub fn compared(&self, model: &str, compared: &Compared, largest: f64) {
+    /// So many more rows of a step were compared, and so many of these were beyond the tolerance; `largest` is the largest
+    /// difference so far.
+    pub fn compared(&self, step: &str, model: &str, [rows, beyond]: [u64; 2], largest: f64) {
         let labels = [
             ("pipeline", self.pipeline.clone()),
-            ("step", compared.step.to_string()),
+            ("step", step.to_owned()),
             ("model", model.to_owned()),
         ];
-        counter!(PARITY_ROWS, &labels).increment(compared.rows);
-        counter!(PARITY_BEYOND, &labels).increment(compared.beyond);
+        counter!(PARITY_ROWS, &labels).increment(rows);
+        counter!(PARITY_BEYOND, &labels).increment(beyond);
         gauge!(PARITY_DIFFERENCE, &labels).set(largest);
     }
 }
