@@ -112,11 +112,13 @@ class Bench:
 
     def tune(self, target: Target) -> None:
         """Finds the setting and the number in flight with which it is fastest."""
-        rates = {}
+        rates: Dict[Tuple[str, int], float] = {}
         for setting in target.settings:
             with self.started(target, setting):
-                for count in target.in_flight:
-                    rates[setting, count] = self.run("flood", target, count, 0.8)["per_second"]
+                # There and back: one slow moment must not decide.
+                for count in [*target.in_flight, *target.in_flight[::-1]]:
+                    rate = self.run("flood", target, count, 0.8)["per_second"]
+                    rates[setting, count] = rates.get((setting, count), 0.0) + rate
         self.best[target.name] = max(rates, key=lambda key: rates[key])
 
     def turn(self, target: Target) -> dict:
