@@ -4,8 +4,8 @@
 use std::fs;
 
 use crate::{
-    cli::{err, forebay, out},
-    cuda_place::Place,
+    cli::err,
+    cuda_place::{Place, doctor},
     support::fake_cuda,
 };
 
@@ -163,16 +163,7 @@ fn every_call_of_the_compiler_may_fail_and_general_kernels_serve() {
 
 #[test]
 fn doctor_says_what_compiles() {
-    let doctor = |environment: (&str, &str)| {
-        let output = forebay(&["doctor"])
-            .env("FOREBAY_LIBCUDA", fake_cuda::library())
-            .envs([environment])
-            .output()
-            .unwrap();
-        let text = out(&output);
-        let place = text.find("NVRTC").unwrap();
-        text[place..].lines().take(4).collect::<Vec<_>>().join("\n")
-    };
+    let doctor = |environment| doctor("NVRTC", environment);
     assert!(doctor(fake_cuda::with_compiler()).contains("13.0"));
     let without = doctor(fake_cuda::NO_COMPILER);
     assert!(without.contains("/nowhere/libnvrtc.so.13"), "{without}");

@@ -128,6 +128,18 @@ impl Place {
     }
 }
 
+/// What `doctor` says of a part, in the first lines, with this environment.
+pub(crate) fn doctor(part: &str, environment: (&str, &str)) -> String {
+    let output = forebay(&["doctor"])
+        .env("FOREBAY_LIBCUDA", fake_cuda::library())
+        .envs([environment])
+        .output()
+        .unwrap();
+    let text = out(&output);
+    let place = text.find(part).unwrap();
+    text[place..].lines().take(4).collect::<Vec<_>>().join("\n")
+}
+
 /// The numbers of two values that are made up alike.
 fn numbers(found: &serde_json::Value, wanted: &serde_json::Value, pairs: &mut Vec<(f64, f64)>) {
     match (found, wanted) {

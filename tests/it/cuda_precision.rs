@@ -4,8 +4,8 @@
 use std::{fs, path::Path};
 
 use crate::{
-    cli::{err, forebay, out},
-    cuda_place::Place,
+    cli::err,
+    cuda_place::{Place, doctor},
     support::fake_cuda,
 };
 
@@ -220,16 +220,7 @@ fn a_precision_that_there_is_not_is_an_error_with_its_place() {
 
 #[test]
 fn doctor_says_what_multiplies() {
-    let doctor = |environment: (&str, &str)| {
-        let output = forebay(&["doctor"])
-            .env("FOREBAY_LIBCUDA", fake_cuda::library())
-            .envs([environment])
-            .output()
-            .unwrap();
-        let text = out(&output);
-        let place = text.find("cuBLASLt").unwrap();
-        text[place..].lines().take(4).collect::<Vec<_>>().join("\n")
-    };
+    let doctor = |environment| doctor("cuBLASLt", environment);
     assert!(doctor(fake_cuda::with_library()).contains("13.0.2"));
     let without = doctor(fake_cuda::NO_LIBRARY);
     assert!(without.contains("/nowhere/libcublasLt.so.13"), "{without}");

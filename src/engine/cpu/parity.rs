@@ -178,16 +178,7 @@ fn furthest(expected: &Column, found: &Column, limit: f64) -> Option<(f64, usize
             .iter()
             .zip(found)
             .enumerate()
-            .map(|(at, (one, other))| {
-                let same = one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan());
-                let off = if same {
-                    0.0
-                } else {
-                    (one - other).abs() / (scale * limit)
-                };
-                // NaN on one side only, or infinity: as far off as can be.
-                (if off.is_nan() { f64::INFINITY } else { off }, at)
-            });
+            .map(|(at, (one, other))| (apart(*one, *other, scale * limit), at));
         off.max_by(|one, other| one.0.total_cmp(&other.0))
             .filter(|(off, _)| *off > 1.0)
     };
@@ -204,6 +195,16 @@ fn furthest(expected: &Column, found: &Column, limit: f64) -> Option<(f64, usize
             Some((f64::INFINITY, at))
         }
     }
+}
+
+/// How far two numbers are apart, as a part of `scale`. NaN equals NaN; on one side only, as infinity, it is as far off as can
+/// be.
+pub(super) fn apart(one: f64, other: f64, scale: f64) -> f64 {
+    if one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan()) {
+        return 0.0;
+    }
+    let off = (one - other).abs() / scale;
+    if off.is_nan() { f64::INFINITY } else { off }
 }
 
 pub(super) fn shown(column: &Column, at: usize) -> String {

@@ -5,7 +5,10 @@
 
 use std::{num::NonZeroU32, ops::Range, path::Path};
 
-use super::{collect::Collector, parity::shown};
+use super::{
+    collect::Collector,
+    parity::{apart, shown},
+};
 use crate::{
     block::Column,
     engine::{Compared, EngineError},
@@ -134,13 +137,11 @@ fn fractions<T: Copy + Into<f64>>(cpu: &[T], gpu: &[T], first: usize) -> f64 {
     };
     let off = cpu.iter().zip(row).map(|(cpu, gpu)| {
         let (cpu, gpu) = (wide(cpu), wide(gpu));
-        let off = (cpu - gpu).abs();
-        if cpu.to_bits() == gpu.to_bits() || (cpu.is_nan() && gpu.is_nan()) || off == 0.0 {
+        // Zeros of two signs are equal, also where all is zero.
+        if (cpu - gpu).abs() == 0.0 {
             return 0.0;
         }
-        let off = off / scale;
-        // NaN on one side only, or infinity.
-        if off.is_nan() { f64::INFINITY } else { off }
+        apart(cpu, gpu, scale)
     });
     off.fold(0.0, f64::max)
 }

@@ -46,6 +46,7 @@ pub(super) fn steps(
     for Draft { work, node } in drafts.into_iter().flatten() {
         let piece = match work {
             Work::Launch(launch) => Piece::Step(Step::Kernel(launch)),
+            // There are none left: whoever lays the plan out knows their filters.
             Work::Conv(conv) => {
                 let launch = conv.launch(Math::Single);
                 let launch = launch.map_err(|why| about(&node, why.into()))?;

@@ -48,17 +48,27 @@ impl Table {
         pairs.sort_by_key(|(key, _)| *key);
         pairs.dedup_by_key(|(key, _)| *key);
         Self::checked(keys.len(), pairs.len())?;
-        Ok(Self {
-            keys: pairs
-                .iter()
-                .flat_map(|(key, _)| key.to_le_bytes())
-                .collect(),
-            float: false,
-            entries: pairs.len(),
-            values: pairs.into_iter().flat_map(|(_, value)| value).collect(),
+        let pairs = pairs
+            .into_iter()
+            .map(|(key, value)| (key.to_le_bytes(), value));
+        Ok(Self::of_sorted(pairs.unzip(), false, element, fallback))
+    }
+
+    /// Of keys that rise, as bytes, and their values.
+    fn of_sorted<K: AsRef<[u8]>>(
+        (keys, values): (Vec<K>, Vec<Vec<u8>>),
+        float: bool,
+        element: Element,
+        fallback: u64,
+    ) -> Self {
+        Self {
+            entries: keys.len(),
+            keys: keys.iter().flat_map(AsRef::as_ref).copied().collect(),
+            float,
+            values: values.concat().into(),
             element,
             fallback,
-        })
+        }
     }
 
     fn of_floats(
@@ -75,17 +85,10 @@ impl Table {
         pairs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         pairs.dedup_by(|(one, _), (other, _)| one.total_cmp(other).is_eq());
         Self::checked(keys.len(), pairs.len())?;
-        Ok(Self {
-            keys: pairs
-                .iter()
-                .flat_map(|(key, _)| key.to_le_bytes())
-                .collect(),
-            float: true,
-            entries: pairs.len(),
-            values: pairs.into_iter().flat_map(|(_, value)| value).collect(),
-            element,
-            fallback,
-        })
+        let pairs = pairs
+            .into_iter()
+            .map(|(key, value)| (key.to_le_bytes(), value));
+        Ok(Self::of_sorted(pairs.unzip(), true, element, fallback))
     }
 
     fn checked(keys: usize, distinct: usize) -> Result<(), Missing> {
