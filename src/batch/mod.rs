@@ -14,7 +14,10 @@ mod policy;
 pub mod rate;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -65,6 +68,8 @@ pub struct Batches<R, E> {
     raw: Receiver<R>,
     state: Mutex<State<E>>,
     meter: Option<Arc<Meter>>,
+    /// Raw blocks whose rows are still to come, where somebody counts them.
+    decoding: AtomicUsize,
     /// What is measured says how long to wait.
     paced: bool,
 }
@@ -90,6 +95,7 @@ impl<R, E> Batches<R, E> {
                 open: true,
             }),
             meter: None,
+            decoding: AtomicUsize::new(0),
             paced: matches!(policy.wait, Wait::Target(_)),
         }
     }
@@ -181,9 +187,27 @@ impl<R, E> Batches<R, E> {
         }
     }
 
-    /// An engine for a message that is not in here and waits for no company, where one is free and nothing waits.
-    /// The caller knows that nobody pushes before it has given the engine back: nobody would be woken then.
+    /// Notes that a raw block goes into the channel, for [`Batches::engine_for_one`].
+    pub fn sent(&self) {
+        self.decoding.fetch_add(1, SeqCst);
+    }
+
+    /// Notes that all rows of a raw block were pushed.
+    pub fn decoded(&self) {
+        // Where nobody counts what is sent, this stays 0.
+        if self.decoding.load(SeqCst) > 0 {
+            self.decoding.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// An engine for messages that are not in here and wait for no company, where one is free and nothing waits.
+    ///
+    /// The caller is the only one that sends raw blocks, tells of each ([`Batches::sent`]), and sends none before it has
+    /// given the engine back: so nobody pushes meanwhile, who would find no engine and not be woken.
     pub fn engine_for_one(&self) -> Option<E> {
+        if self.decoding.load(SeqCst) > 0 {
+            return None;
+        }
         let mut state = self.lock();
         let open = state.open;
         match state.batcher.readiness(Instant::now(), open) {
@@ -247,6 +271,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn messages_get_an_engine_for_themselves_while_nobody_decodes_and_nothing_waits() {
+        let (_sender, batches) = batches(100, 0);
+        assert_eq!(batches.engine_for_one(), Some(ENGINE));
+        assert_eq!(batches.engine_for_one(), None, "it is taken");
+        batches.give_back(ENGINE);
+        batches.sent();
+        assert_eq!(batches.engine_for_one(), None, "rows are to come");
+        batches.push(queued(&[1], Instant::now()));
+        batches.decoded();
+        assert_eq!(batches.engine_for_one(), None, "a batch waits");
+        assert!(batches.next_run().is_some());
+        batches.give_back(ENGINE);
+        assert_eq!(batches.engine_for_one(), Some(ENGINE));
+        batches.give_back(ENGINE);
+        batches.decoded();
+        assert_eq!(batches.engine_for_one(), Some(ENGINE), "nobody counts");
     }
 
     #[test]

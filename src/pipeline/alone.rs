@@ -1,9 +1,10 @@
-//! A few messages that are alone in the pipeline are worked on where they were read.
+//! A few messages that find the workers idle are worked on where they were read.
 //!
 //! Handing them to a worker and their results back wakes a thread twice, and each time costs more than a small model;
-//! where all cores are busy, each thread also waits for its turn. So while nothing else is in flight, and such messages
-//! took a short time last, the source's task does what a worker would. No row could have joined the batch, so no batch is
-//! smaller for it.
+//! where all cores are busy, each thread also waits for its turn. So while nothing else is decoded or waits for an engine, and
+//! such messages took a short time last, the source's task does what a worker would. No row could have joined the batch, so no
+//! batch is smaller for it. What comes meanwhile is read together afterwards; where it is more than a few messages, workers take
+//! it, so that a flood has all of them.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,15 +32,15 @@ use crate::{
 /// The longest that the source's task may be kept from the network.
 const SHORT: Duration = Duration::from_micros(200);
 
-/// Most messages that are worked on in the source's task: a block of a source under load.
-const FEW: usize = 256;
+/// Most messages that are worked on in the source's task: fewer than a block of a source under load.
+const FEW: usize = 192;
 /// Most bytes of several messages together.
 const BYTES_MAX: usize = 4 * BYTES_ALONE_MAX;
 
 /// How many messages may be worked on at once in the source's task; 0 for none.
 pub(super) fn few(batch: &BatchPolicy, terms: &Terms, ordered: bool) -> usize {
-    // Where rows wait for company, for their turn or for a core, none is ever alone; and workers ask for kept results.
-    let waits = ordered || batch.wait != Wait::Delay(Duration::ZERO) || terms.share.is_some();
+    // Where rows wait for company or for their turn, none is ever alone; and workers ask for kept results.
+    let waits = ordered || batch.wait != Wait::Delay(Duration::ZERO);
     if waits || terms.cache.is_some() {
         return 0;
     }
@@ -107,6 +108,7 @@ pub(super) struct InPlace {
     pace: Arc<Pace>,
     /// Most messages at once.
     few: usize,
+    terms: Arc<Terms>,
     alarm: Alarm,
 }
 
@@ -123,7 +125,7 @@ impl InPlace {
     pub(super) fn boxed(
         worker: Worker,
         (desk, outgoing): (Arc<Desk>, mpsc::Sender<Vec<Outgoing>>),
-        pace: Arc<Pace>,
+        (pace, terms): (Arc<Pace>, Arc<Terms>),
         few: usize,
         alarm: Alarm,
     ) -> Box<dyn Alone> {
@@ -133,6 +135,7 @@ impl InPlace {
             outgoing,
             pace,
             few,
+            terms,
             alarm,
         })
     }
@@ -140,21 +143,39 @@ impl InPlace {
 
 impl Alone for InPlace {
     fn take(&mut self, raw: RawBlock) -> Result<(), RawBlock> {
+        let (terms, mut raw) = (Arc::clone(&self.terms), Some(raw));
+        if raw.as_ref().is_some_and(|raw| self.may_take(raw)) {
+            terms.with_free_core(|| self.work(&mut raw));
+        }
+        raw.map_or(Ok(()), |raw| {
+            self.desk.sent();
+            Err(raw)
+        })
+    }
+}
+
+impl InPlace {
+    /// Whether a block is small, and will take a short time.
+    fn may_take(&self, raw: &RawBlock) -> bool {
         let messages = &raw.messages;
         // What was delivered before may have brought the process down, or never come back from a model: a worker's work.
         let fits = |message: &Message| {
             message.payload.len() <= BYTES_ALONE_MAX && message.lane() == Lane::First
         };
         let bytes = messages.iter().map(|message| message.payload.len());
-        if messages.len() > self.few
-            || !self.pace.is_short(messages.len())
-            || bytes.sum::<usize>() > BYTES_MAX
-            || !messages.iter().all(fits)
-        {
-            return Err(raw);
-        }
+        messages.len() <= self.few
+            && self.pace.is_short(messages.len())
+            && bytes.sum::<usize>() <= BYTES_MAX
+            && messages.iter().all(fits)
+    }
+
+    /// Works on the block, where an engine is free; it stays where it is otherwise.
+    fn work(&mut self, block: &mut Option<RawBlock>) {
         let Some(mut engine) = self.desk.engine_for_one() else {
-            return Err(raw);
+            return;
+        };
+        let Some(raw) = block.take() else {
+            return self.desk.give_back(engine);
         };
         let worked = catch_unwind(AssertUnwindSafe(|| {
             self.worker.alone(raw, &mut *engine, &self.desk)
@@ -170,7 +191,6 @@ impl Alone for InPlace {
             Ok(Err(error)) => self.alarm.raise(error),
             Err(panic) => self.alarm.raise_panic("source", &*panic),
         }
-        Ok(())
     }
 }
 

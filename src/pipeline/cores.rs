@@ -116,6 +116,16 @@ impl Share {
         }
     }
 
+    /// A core, where one is free.
+    pub fn try_take(&self) -> Option<Core<'_>> {
+        let mut state = self.cores.lock();
+        state.free = state.free.checked_sub(1)?;
+        Some(Core {
+            share: self,
+            since: Instant::now(),
+        })
+    }
+
     fn give_back(&self, had: Duration) {
         let next = self
             .cores
@@ -239,6 +249,16 @@ mod tests {
             third += usize::from(at == 2);
         }
         assert!((95..=105).contains(&third), "{third}");
+    }
+
+    #[test]
+    fn who_does_not_wait_gets_a_core_where_one_is_free() {
+        let cores = Cores::new(1);
+        let share = cores.share(1);
+        let core = share.try_take().expect("it is free");
+        assert!(share.try_take().is_none());
+        drop(core);
+        assert!(share.try_take().is_some());
     }
 
     #[test]

@@ -214,7 +214,8 @@ async fn run_rooms(parts: Parts, stop: CancellationToken) -> Result<(), Pipeline
     let few = alone::few(&parts.batch, &terms, order.is_some());
     let in_place = parts.alone.filter(|_| few > 0).map(|codecs| {
         let to = (Arc::clone(&desk), outgoing_sender.clone());
-        InPlace::boxed(worker(codecs), to, Arc::clone(&pace), few, crew.alarm())
+        let known = (Arc::clone(&pace), Arc::clone(&terms));
+        InPlace::boxed(worker(codecs), to, known, few, crew.alarm())
     });
     drop((desk, order));
 

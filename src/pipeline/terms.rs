@@ -52,6 +52,25 @@ impl Terms {
         self.share.as_ref().map(Share::take)
     }
 
+    /// Waits for a core, and has it for this.
+    pub(super) fn on_a_core<T>(&self, work: impl FnOnce() -> T) -> T {
+        let core = self.core();
+        let done = work();
+        drop(core);
+        done
+    }
+
+    /// Has a core for the work of a moment, where one is free or the pipeline has all of them.
+    pub(super) fn with_free_core<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let core = match &self.share {
+            Some(share) => Some(share.try_take()?),
+            None => None,
+        };
+        let done = work();
+        drop(core);
+        Some(done)
+    }
+
     /// Waits for a core to run models on, where they need one.
     pub(super) fn core_for_models(&self) -> Option<Core<'_>> {
         if self.on_gpu { None } else { self.core() }

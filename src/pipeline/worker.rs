@@ -94,17 +94,19 @@ impl Worker {
             match work {
                 Work::Decode(raw) => match self.order.clone() {
                     None => {
-                        let Some(raw) = self.answer(raw, outgoing) else {
-                            continue;
-                        };
-                        // Cut while it is made: then a batch is a block as it is.
-                        for Keyed { queued, .. } in self.decode_block(raw, self.max_rows) {
-                            self.push(queued, desk);
+                        if let Some(raw) = self.answer(raw, outgoing) {
+                            // Cut while it is made: then a batch is a block as it is.
+                            let blocks = terms.on_a_core(|| self.decode_block(raw, self.max_rows));
+                            for Keyed { queued, .. } in blocks {
+                                self.push(queued, desk);
+                            }
                         }
+                        desk.decoded();
                     }
                     Some(order) => {
                         let entry = order.entry(raw.number, desk);
-                        entry.decoded(self.decode_block(raw, usize::MAX).pop());
+                        let mut blocks = terms.on_a_core(|| self.decode_block(raw, usize::MAX));
+                        entry.decoded(blocks.pop());
                     }
                 },
                 Work::Run(batch, mut engine) => {
@@ -233,7 +235,6 @@ impl Worker {
     /// Blocks of which each is full with `enough` rows, but for the last.
     fn decode_block(&mut self, mut raw: RawBlock, enough: usize) -> Vec<Keyed> {
         let terms = Arc::clone(&self.terms);
-        let core = terms.core();
         raw.messages = terms.in_time(raw.messages, &self.rejects);
         let started = Instant::now();
         let count = raw.messages.len();
@@ -246,7 +247,6 @@ impl Worker {
         while messages.len() > 0 {
             blocks.push(self.decode(&mut messages, enough));
         }
-        drop(core);
         let since = Instant::now();
         self.pace.decoded(count, since.duration_since(started));
         self.metrics.decode.decoded(received, started, since);

@@ -89,10 +89,10 @@ pub struct Incoming {
 
 /// Does all the work on a block at once, in the source's task.
 pub trait Alone: std::fmt::Debug + Send {
-    /// Works on a block while nothing else is in flight.
+    /// Works on a block where no worker has anything to do.
     ///
     /// # Errors
-    /// The block again, where it is better left to a worker.
+    /// The block again, where it is better left to a worker: it must then be sent to one.
     fn take(&mut self, raw: RawBlock) -> Result<(), RawBlock>;
 }
 
@@ -145,7 +145,7 @@ impl Intake {
         }
     }
 
-    /// Messages that are alone in the pipeline go here first, where this is something.
+    /// Every block goes here first, where this is something.
     pub fn work_in_place(&mut self, alone: Option<Box<dyn Alone>>) {
         self.alone = alone.map(Mutex::new);
     }
@@ -201,13 +201,12 @@ impl Intake {
         self.metrics.read(messages.len(), self.pending_bytes);
         self.pending_bytes = 0;
         let blocks = self.blocks.as_ref().ok_or_else(closed)?;
-        let is_alone = self.home.in_flight().messages == messages.len();
         let mut raw = RawBlock {
             number: self.number,
             messages,
         };
         self.number += 1;
-        if let Some(alone) = self.alone.as_mut().filter(|_| is_alone) {
+        if let Some(alone) = self.alone.as_mut() {
             let alone = alone.get_mut().unwrap_or_else(PoisonError::into_inner);
             match alone.take(raw) {
                 Ok(()) => return Ok(()),
