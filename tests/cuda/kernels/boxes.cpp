@@ -19,7 +19,8 @@ static std::vector<double> edges(const float *box, bool center) {
     if (center) return {box[0] - box[2] / 2.0, box[1] - box[3] / 2.0, box[0] + box[2] / 2.0, box[1] + box[3] / 2.0};
     return {std::min<double>(box[0], box[2]), std::min<double>(box[1], box[3]), std::max<double>(box[0], box[2]), std::max<double>(box[1], box[3])};
 }
-static double area(const std::vector<double> &e) { return (e[2] - e[0]) * (e[3] - e[1]); }
+// Too small an area for single precision is none, as for ONNX Runtime.
+static double area(const std::vector<double> &e) { return float((e[2] - e[0]) * (e[3] - e[1])); }
 static double ratio(const std::vector<double> &a, const std::vector<double> &b) {
     const double width = std::min(a[2], b[2]) - std::max(a[0], b[0]), height = std::min(a[3], b[3]) - std::max(a[1], b[1]);
     if (width <= 0 || height <= 0 || area(a) <= 0 || area(b) <= 0) return 0;
@@ -92,6 +93,14 @@ CASE(only_more_than_the_threshold_goes) {
     try_nms({1, 1, 3, 3, 0.5f, false, false, 0}, 1, 32, boxes, {0.9f, 0.8f, 0.7f});
     // A score at the limit does not count.
     try_nms({1, 1, 3, 3, 0.9f, false, true, 0.75f}, 1, 32, boxes, {0.9f, 0.75f, 0.7f});
+}
+CASE(boxes_whose_area_is_too_small_for_a_number_overlap_nothing) {
+    const std::vector<float> boxes = {0, 0, 1e-30f, 1e-30f, 0, 0, 1e-30f, 1e-30f, 0, 0, 1e-30f, 2};
+    try_nms({1, 1, 3, 3, 0, false, false, 0}, 1, 32, boxes, {0.9f, 0.8f, 0.7f});
+}
+CASE(a_box_is_taken_once_even_where_nothing_is_too_near) {
+    const std::vector<float> boxes = {0, 0, 1, 1, 0, 0, 1, 1, 5, 5, 6, 6, 0, 0, 1, 1};
+    for (int32_t most : {1, 2, 3}) try_nms({1, 1, 4, most, 1, false, false, 0}, 1, 64, boxes, {0.25f, 0.5f, 0.4f, 0.5f});
 }
 CASE(of_equal_scores_the_first_stays) {
     const std::vector<float> boxes = {0, 0, 1, 1, 0, 0, 1, 1, 5, 5, 6, 6, 0, 0, 1, 1};

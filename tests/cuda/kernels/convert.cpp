@@ -46,7 +46,12 @@ CASE(to_and_from_every_type) {
     try_convert<int8_t, double>({-128}, {-128});
     try_convert<int16_t, int32_t>({-30000}, {-30000});
     try_convert<uint16_t, Half>({2049}, {half(0x6800)});
-    try_convert<int64_t, Bfloat>({257}, {bfloat(0x4380)});
+    // Half way between two: to the even one.
+    try_convert<int64_t, Bfloat>({257, 259}, {bfloat(0x4380), bfloat(0x4382)});
+    // The largest that there is, rounded up, is the first that does not fit.
+    try_convert<float, int64_t>({9223372036854775808.0f, -9223372036854775808.0f}, {INT64_MAX, INT64_MIN});
+    try_convert<float, uint64_t>({18446744073709551616.0f}, {UINT64_MAX});
+    try_convert<float, int32_t>({2147483648.0f}, {INT32_MAX});
     try_convert<uint64_t, double>({UINT64_MAX, 3}, {18446744073709551616.0, 3});
     try_convert<uint64_t, float>({UINT64_MAX}, {18446744073709551616.0f});
     try_convert<uint64_t, Bfloat>({uint64_t(1) << 63}, {bfloat(0x5F00)});
@@ -54,6 +59,13 @@ CASE(to_and_from_every_type) {
     try_convert<uint64_t, int32_t>({(uint64_t(1) << 32) + 5}, {5});
     try_convert<uint64_t, Bool>({uint64_t(1) << 63, 0}, {boolean(true), boolean(false)});
     try_convert<float, float>({}, {});
+}
+CASE(an_index_is_taken_out_of_a_number_of_any_length) {
+    for (int64_t whole : {int64_t(41), int64_t(0xffffffff), int64_t(0x100000000), int64_t(12345678901234)}) {
+        int64_t rest = whole;
+        const int32_t index = take_index(rest, 7);
+        if (index != int32_t(whole % 7) || rest != whole / 7) failure("%d and %.17g", int(index), double(rest));
+    }
 }
 CASE(more_elements_than_threads) {
     std::vector<int32_t> from(700);

@@ -29,6 +29,8 @@ template <class T> static void try_all() {
     try_scores<T>(2, 1, 0, {200, 200, -200, 700, 800, 0}, {0.5, 0.5, exp(-900), 1, 1, exp(-800)}, 8);
     // A nearly zero score is weighed by e^-largest, not by e^score.
     try_scores<T>(2, 3, 0, {5e-8, 2}, {5e-8 * exp(-2.0), 1}, 8);
+    const double limit = double(0.0000001f);
+    try_scores<T>(2, 3, 0, {limit, 2}, {limit * exp(-2.0), 1}, 8);
     try_scores<T>(2, 3, 0, {2e-7, 2}, {exp(2e-7 - 2) / (1 + exp(2e-7 - 2)), 1 / (1 + exp(2e-7 - 2))}, 9);
     try_scores<T>(2, 4, 0, {0.5, 0.9}, {0, 1.2815515655}, 4e-3 / precision<T>());
     try_scores<T>(1, 0, 1, {0.25, 2}, {0.75, 0.25, -1, 2});
