@@ -78,6 +78,13 @@ pub(crate) struct Ran {
 }
 
 impl Load {
+    /// The bytes of an answer.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        let messages = Messages::new(&self.input, &self.payload.all(), false);
+        let answers = Wire::connect(&self.url, &self.output).one_by_one(&messages, 1);
+        answers[0].len()
+    }
+
     /// Runs in a process of its own, as real senders do.
     pub(crate) fn run(&self, window: usize, time: Duration) -> Ran {
         let output = Command::new(std::env::current_exe().unwrap())

@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench end_to_end` starts a nats-server, and then measures in turns, several rounds each: a bare
 //! async-nats echo, a hand-written single-threaded loop (async-nats, serde, ort), and the release binary of forebay, with
-//! a small MLP on 30-feature JSON rows; then forebay and the echo with 64 rows in each message, beside decoding and ONNX
-//! Runtime alone; then what it takes while nothing comes. All are processes of their own; so is the load generator, and
+//! a small MLP on 30-feature JSON rows; then forebay and a bare reader with 64 rows in each message, beside decoding and
+//! ONNX Runtime alone; then what it takes while nothing comes. All are processes of their own; so is the load generator, and
 //! it is the same for all. Absolute figures depend on the machine; the ratios are what counts. It prints Markdown.
 //!
 //! `-- --quick` takes one short round; `-- --lists` only the messages with many rows; `-- --soak 5000000` sends that many
@@ -53,7 +53,8 @@ fn main() {
         .filter(|arg| arg != "--bench")
         .collect();
     match args.first().map(String::as_str) {
-        Some("echo") => targets::echo(&args[1], &args[2], &args[3]),
+        Some("echo") => targets::echo(&args[1], &args[2], &args[3], None),
+        Some("reader") => targets::echo(&args[1], &args[2], &args[3], args[4].parse().ok()),
         Some("by_hand") => by_hand::main(&args[1], &args[2], &args[3]),
         Some("load") => load::main(&args[1..]),
         Some("--soak") => soak(
@@ -188,18 +189,21 @@ fn one_row(server: &Server, rounds: usize, time: Duration) {
     println!("Resident memory of forebay after the floods: {resident:.0} MiB.\n");
 }
 
-/// 64 rows in a message, beside what decoding and the model alone take on one thread, and beside the bare echo: with
-/// broker and load generator on the same few cores, moving the bytes may be what takes longest.
+/// 64 rows in a message, beside what decoding and the model alone take on one thread. On cores that broker and load
+/// generator share, the bytes must be moved besides: so also beside 1 / (1 / reader + 1 / both alone on all cores), where the
+/// reader answers each message with as many bytes as forebay does, and looks at none.
 fn many_rows(server: &Server, rounds: usize, time: Duration) {
     println!("64 rows in each message:\n");
     println!(
-        "| | rows/s | decoding and ONNX Runtime alone, rows/s | of that | bare echo of such messages, rows/s | of that | its CPU, µs a row | the echo's |\n|---|--:|--:|--:|--:|--:|--:|--:|"
+        "| | rows/s | decoding and ONNX Runtime alone, one thread | of that | bare reader of such messages, rows/s | the machine's limit | of that | its CPU, µs a row | the reader's |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
     );
     for (name, job, payload) in [
         ("JSON lists", Job::Json, Payload::List),
         ("raw tensors", Job::Tensor, Payload::Tensor),
     ] {
-        let targets = [forebay(server, job), Target::echo(server)];
+        let own = forebay(server, job);
+        let answer = load(server, &own, payload).answer_bytes();
+        let targets = [own, Target::reader(server, answer)];
         let mut ran: [Vec<Measured>; 2] = [vec![], vec![]];
         let mut limits = Vec::new();
         for round in 0..rounds {
@@ -217,17 +221,22 @@ fn many_rows(server: &Server, rounds: usize, time: Duration) {
                 .map(move |one| one.messages_per_second * rows)
         };
         let used = |at: usize| ran[at].iter().map(move |one| one.processor_us / rows);
-        let of = |others: Vec<f64>| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        let bounds = (rates(1).zip(&limits))
+            .map(|(reader, alone)| 1.0 / (1.0 / reader + 1.0 / (cores * alone)))
+            .collect::<Vec<_>>();
+        let of = |others: &[f64]| {
             let pairs = rates(0).zip(others);
             spread(pairs.map(|(own, other)| own / other).collect(), 2)
         };
         println!(
-            "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
             spread(rates(0).collect(), 0),
             spread(limits.clone(), 0),
-            of(limits),
+            of(&limits),
             spread(rates(1).collect(), 0),
-            of(rates(1).collect()),
+            spread(bounds.clone(), 0),
+            of(&bounds),
             spread(used(0).collect(), 2),
             spread(used(1).collect(), 2),
         );

@@ -109,7 +109,7 @@ fn main() -> ExitCode {
         .filter(|arg| arg != "--bench")
         .collect();
     match args.first().map(String::as_str) {
-        Some("echo") => targets::echo(&args[1], &args[2], &args[3]),
+        Some("echo") => targets::echo(&args[1], &args[2], &args[3], None),
         Some("by_hand") => by_hand::main(&args[1], &args[2], &args[3]),
         Some("load") => load::main(&args[1..]),
         _ => return measure(&args),

@@ -1,4 +1,5 @@
-//! Latency where each gets 70 % of the most that it has just carried, by a timetable.
+//! Latency where each gets 70 % of the most that it has just carried, by a timetable. What it carries right afterwards says whether
+//! the machine was the same meanwhile: on one that became slower, 70 % may have been nearly all.
 
 use std::time::Duration;
 
@@ -13,10 +14,15 @@ use crate::{
 const IN_FLIGHT: usize = 4096;
 const PART: f64 = 0.7;
 const WANTED_MS: f64 = 5.0;
+/// A turn is measured again where the most afterwards is off by more than this part from what it was before, so many times at most.
+const STEADY: f64 = 0.1;
+const TRIES: usize = 3;
 
 /// One turn of one target.
 struct Turn {
     most: f64,
+    /// The most afterwards, as a part of it.
+    after: f64,
     ran: Ran,
     watched: Watched,
 }
@@ -41,12 +47,12 @@ pub(crate) fn run(server: &Server, plan: Plan) -> Vec<Finding> {
     for round in 0..plan.rounds {
         for turn in 0..targets.len() {
             let at = (round + turn) % targets.len();
-            turns[at].push(measure(server, &targets[at].1, plan.time));
+            turns[at].push(steady(server, &targets[at].1, plan.time));
         }
     }
     println!("At 70 % of its own messages/s, sent by a timetable:\n");
     println!(
-        "| | messages/s at most | sent | p50, ms | p90 | p99 | p99.9 | sender late, p99 | cores busy | stolen | waiting for a core |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+        "| | messages/s at most | afterwards, of that | sent | p50, ms | p90 | p99 | p99.9 | sender late, p99 | cores busy | stolen | waiting for a core |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     );
     for ((name, _), turns) in targets.iter().zip(&turns) {
         let column = |value: &dyn Fn(&Turn) -> f64, digits| {
@@ -54,8 +60,9 @@ pub(crate) fn run(server: &Server, plan: Plan) -> Vec<Finding> {
         };
         let ms = |value: fn(&Ran) -> f64| column(&|turn| value(&turn.ran) / 1e3, 2);
         println!(
-            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             column(&|turn| turn.most, 0),
+            column(&|turn| turn.after, 2),
             column(&|turn| turn.ran.messages, 0),
             ms(|ran| ran.p50),
             ms(|ran| ran.p90),
@@ -87,6 +94,22 @@ pub(crate) fn run(server: &Server, plan: Plan) -> Vec<Finding> {
     }]
 }
 
+/// The first turn in which the machine stayed as it was, or the one in which it changed least.
+fn steady(server: &Server, target: &Target, time: Duration) -> Turn {
+    let off = |turn: &Turn| (turn.after - 1.0).abs();
+    let mut best = measure(server, target, time);
+    for _ in 1..TRIES {
+        if off(&best) <= STEADY {
+            break;
+        }
+        let again = measure(server, target, time);
+        if off(&again) < off(&best) {
+            best = again;
+        }
+    }
+    best
+}
+
 fn measure(server: &Server, target: &Target, time: Duration) -> Turn {
     let sending = Sending::to(server, target, Kind::Rows);
     // Warm: connections, caches, the clock of the processor.
@@ -94,9 +117,11 @@ fn measure(server: &Server, target: &Target, time: Duration) -> Turn {
     let most = sending.flood(IN_FLIGHT, time).per_second;
     let watch = Watch::start(&[target.id(), server.process.0.id()]);
     let ran = sending.at(PART * most, time * 2);
+    let watched = watch.stop();
     Turn {
         most,
+        after: sending.flood(IN_FLIGHT, time).per_second / most,
         ran,
-        watched: watch.stop(),
+        watched,
     }
 }

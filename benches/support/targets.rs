@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::{
@@ -41,18 +42,24 @@ pub(crate) struct Target {
 impl Target {
     /// The bare echo.
     pub(crate) fn echo(server: &Server) -> Self {
-        Self::own(server, "echo")
+        Self::own(server, "echo", &[])
     }
 
     /// The loop that a person would write.
     pub(crate) fn by_hand(server: &Server) -> Self {
-        Self::own(server, "by_hand")
+        Self::own(server, "by_hand", &[])
     }
 
-    fn own(server: &Server, what: &str) -> Self {
+    /// What reads messages and answers each with so many bytes.
+    pub(crate) fn reader(server: &Server, answer: usize) -> Self {
+        Self::own(server, "reader", &[answer.to_string()])
+    }
+
+    fn own(server: &Server, what: &str, more: &[String]) -> Self {
         let (input, output) = (format!("{what}.in"), format!("{what}.out"));
         let child = Command::new(std::env::current_exe().unwrap())
             .args([what, &server.url(), &input, &output])
+            .args(more)
             .spawn()
             .unwrap();
         std::thread::sleep(Duration::from_millis(300));
@@ -132,8 +139,9 @@ fn wait_ready(port: u16) {
     }
 }
 
-/// The least that a worker on NATS can do.
-pub(crate) fn echo(url: &str, input: &str, output: &str) {
+/// The least that a worker on NATS can do: each payload as it came, or so many bytes for it.
+pub(crate) fn echo(url: &str, input: &str, output: &str, answer: Option<usize>) {
+    let answer = answer.map(|bytes| Bytes::from(vec![b'0'; bytes]));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -147,10 +155,8 @@ pub(crate) fn echo(url: &str, input: &str, output: &str) {
             .unwrap();
         let mut messages = client.subscribe(input.to_owned()).await.unwrap();
         while let Some(message) = messages.next().await {
-            client
-                .publish(output.to_owned(), message.payload)
-                .await
-                .unwrap();
+            let payload = answer.clone().unwrap_or(message.payload);
+            client.publish(output.to_owned(), payload).await.unwrap();
         }
     });
 }
