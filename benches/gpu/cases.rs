@@ -7,7 +7,16 @@ use forebay::{
     graph::{self, proto::Model},
 };
 
-use crate::shapes::{self, MINILM, Random};
+use crate::shapes::{self, Encoder, MINILM, Random};
+
+const SMALL: Encoder = Encoder {
+    layers: 1,
+    hidden: 24,
+    heads: 2,
+    inner: 48,
+    words: 100,
+    tokens: 8,
+};
 
 /// Rows in the files that `--write` leaves.
 pub(crate) const SERVED_ROWS: usize = 64;
@@ -31,7 +40,7 @@ enum Kind {
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    model: fn() -> Model,
+    model: Box<dyn Fn() -> Model>,
     inputs: Vec<Input>,
     /// Rows in a batch; the last is the most.
     pub(crate) rows: &'static [usize],
@@ -45,67 +54,69 @@ fn input(name: &'static str, shape: &[usize], kind: Kind) -> Input {
     }
 }
 
-pub(crate) fn all() -> Vec<Case> {
-    let tokens = [MINILM.tokens];
+/// The models; `small` ones of the same kinds for a machine that only pretends to have a GPU, whose figures say nothing.
+pub(crate) fn all(small: bool) -> Vec<Case> {
+    let pick = move |whole, little| if small { little } else { whole };
+    let rows = |whole: &'static [usize]| if small { &[1, 3][..] } else { whole };
+    let case = |name, model: Box<dyn Fn() -> Model>, inputs, many| Case {
+        name,
+        model,
+        inputs,
+        rows: rows(many),
+    };
+    let perceptron = move |whole: Vec<usize>, little: usize| -> Box<dyn Fn() -> Model> {
+        let (first, last) = (whole[0], whole[whole.len() - 1]);
+        let widths = if small {
+            vec![first, little, little, last]
+        } else {
+            whole
+        };
+        Box::new(move || shapes::mlp(&widths))
+    };
+    let numbers = |shape: &[usize]| vec![input("x", shape, Kind::Numbers)];
+    let (side, width) = (pick(224, 32), pick(64, 4));
+    let image = || vec![input("image", &[3, side, side], Kind::Numbers)];
+    let shape = if small { SMALL } else { MINILM };
+    let tokens = [shape.tokens];
+    let texts = vec![
+        input("input_ids", &tokens, Kind::Below(shape.words)),
+        input("attention_mask", &tokens, Kind::Ones),
+    ];
+    // Hardly anything but products: what tells kernels from cuBLASLt.
+    let dense = [&[64][..], &[1024; 16], &[64]].concat();
+    let (steps, hidden) = (pick(50, 5), pick(128, 8));
+    let (count, depth) = (pick(500, 20), pick(8, 3));
+    let mlp = perceptron(vec![64, 512, 512, 256, 3], 16);
+    // Small enough for one kernel of its own.
+    let small_mlp = perceptron(vec![32, 64, 64, 32, 3], 16);
+    let trees = move || shapes::trees(count, depth, 32);
+    let resnet18 = move || shapes::resnet18(side, width, pick(1000, 10));
+    let mobilenet = move || shapes::mobilenet(side, pick(16, 4), pick(1000, 10));
+    let lstm = move || shapes::lstm(steps, 16, hidden, 4);
     vec![
-        Case {
-            name: "mlp",
-            model: || shapes::mlp(&[64, 512, 512, 256, 3]),
-            inputs: vec![input("x", &[64], Kind::Numbers)],
-            rows: &[1, 64, 1024, 8192],
-        },
-        Case {
-            // Hardly anything but products: what tells kernels from cuBLASLt.
-            name: "dense",
-            model: || {
-                let mut widths = vec![64];
-                widths.extend([1024; 16]);
-                widths.push(64);
-                shapes::mlp(&widths)
-            },
-            inputs: vec![input("x", &[64], Kind::Numbers)],
-            rows: &[1, 128, 1024, 4096],
-        },
-        Case {
-            // Small enough for one kernel of its own.
-            name: "small-mlp",
-            model: || shapes::mlp(&[32, 64, 64, 32, 3]),
-            inputs: vec![input("x", &[32], Kind::Numbers)],
-            rows: &[1, 64, 1024, 8192],
-        },
-        Case {
-            name: "trees",
-            model: || shapes::trees(500, 8, 32),
-            inputs: vec![input("x", &[32], Kind::Numbers)],
-            rows: &[1, 64, 1024, 16384],
-        },
-        Case {
-            name: "encoder",
-            model: || shapes::encoder(MINILM),
-            inputs: vec![
-                input("input_ids", &tokens, Kind::Below(MINILM.words)),
-                input("attention_mask", &tokens, Kind::Ones),
-            ],
-            rows: &[1, 8, 64],
-        },
-        Case {
-            name: "resnet18",
-            model: || shapes::resnet18(224, 64, 1000),
-            inputs: vec![input("image", &[3, 224, 224], Kind::Numbers)],
-            rows: &[1, 8, 32],
-        },
-        Case {
-            name: "mobilenet",
-            model: || shapes::mobilenet(224, 16, 1000),
-            inputs: vec![input("image", &[3, 224, 224], Kind::Numbers)],
-            rows: &[1, 8, 32],
-        },
-        Case {
-            name: "lstm",
-            model: || shapes::lstm(50, 16, 128, 4),
-            inputs: vec![input("x", &[50, 16], Kind::Numbers)],
-            rows: &[1, 64, 512],
-        },
+        case("mlp", mlp, numbers(&[64]), &[1, 64, 1024, 8192]),
+        case(
+            "dense",
+            perceptron(dense, 24),
+            numbers(&[64]),
+            &[1, 128, 1024, 4096],
+        ),
+        case("small-mlp", small_mlp, numbers(&[32]), &[1, 64, 1024, 8192]),
+        case(
+            "trees",
+            Box::new(trees),
+            numbers(&[32]),
+            &[1, 64, 1024, 16384],
+        ),
+        case(
+            "encoder",
+            Box::new(move || shapes::encoder(shape)),
+            texts,
+            &[1, 8, 64],
+        ),
+        case("resnet18", Box::new(resnet18), image(), &[1, 8, 32]),
+        case("mobilenet", Box::new(mobilenet), image(), &[1, 8, 32]),
+        case("lstm", Box::new(lstm), numbers(&[steps, 16]), &[1, 64, 512]),
     ]
 }
 

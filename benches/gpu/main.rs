@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench gpu` where there is a GPU; `-- --device cpu` measures the CPU engine on the same work, `-- --json
 //! FILE` writes the results, `-- --only mlp,trees` takes some, `-- --precision fp16` says what products are multiplied as,
-//! `-- --seconds 0.2` is shorter. `-- --write DIR` writes a
+//! `-- --seconds 0.2` is shorter, `-- --small` takes small models of the same kinds, to see that all runs. `-- --write DIR` writes a
 //! pipeline for each model, with rows, `-- --cases DIR` models with inputs and what the CPU gives for them, `-- --report DIR` one
 //! report of what `run.sh` left; these measure nothing. `make gpu-bundle` packs this program with all that it needs
 //! for a machine without Rust.
@@ -38,6 +38,7 @@ struct Options {
     device: String,
     seconds: f64,
     precision: Option<String>,
+    small: bool,
     only: Vec<String>,
     json: Option<PathBuf>,
     write: Option<PathBuf>,
@@ -52,6 +53,7 @@ impl Options {
             device: "cuda".to_owned(),
             seconds: 1.0,
             precision: None,
+            small: false,
             only: Vec::new(),
             json: None,
             write: None,
@@ -69,6 +71,7 @@ impl Options {
                 "--device" => options.device = value(),
                 "--seconds" => options.seconds = value().parse().expect("seconds"),
                 "--precision" => options.precision = Some(value()),
+                "--small" => options.small = true,
                 "--only" => options.only = value().split(',').map(str::to_owned).collect(),
                 "--json" => options.json = Some(value().into()),
                 "--write" => options.write = Some(value().into()),
@@ -84,7 +87,7 @@ impl Options {
     fn cases(&self) -> Vec<Case> {
         let wanted =
             |case: &Case| self.only.is_empty() || self.only.iter().any(|it| it == case.name);
-        cases::all().into_iter().filter(wanted).collect()
+        cases::all(self.small).into_iter().filter(wanted).collect()
     }
 }
 

@@ -38,6 +38,9 @@ pub(crate) fn write(folder: &Path) {
         })
         .collect();
     all.insert("sanitize".to_owned(), json!(sanitize));
+    // When, and which stages.
+    let when = fs::read_to_string(folder.join("when.txt")).unwrap_or_default();
+    all.insert("when".to_owned(), json!(when.trim()));
     // Each case of `verify` has a line there; the report wants those that are not equal.
     let verified = all["verify"].clone();
     if let Some(sets) = all["verify"]["data_sets"].as_array_mut() {
@@ -58,6 +61,7 @@ fn markdown(all: &Value, verified: &Value, sanitize: &[&str]) -> String {
     let mut text = String::from("# forebay on a GPU\n\n");
     let said = all["engine"]["machine"]["said"].as_str();
     writeln!(text, "{}\n", said.unwrap_or("Nothing was measured.")).unwrap();
+    writeln!(text, "{}\n", all["when"].as_str().unwrap_or("")).unwrap();
     writeln!(
         text,
         "`forebay verify` on the device: {}\n",

@@ -5,7 +5,7 @@
 #   ./run.sh [RESULTS] [STAGE...]     stages: doctor verify sanitize bench kernels torch traffic report; all where none is named
 #
 # Results go to ./results, or to the folder named first: one JSON file for each stage, and report.json and report.md of all.
-# BENCH_ARGS is given to the benchmark (`--seconds 0.1`). The exit code is that of the worst stage: 0 only when everything ran and nothing differed.
+# BENCH_ARGS is given to the benchmark (`--seconds 0.1`; `--small` only shows that all runs), TRAFFIC_TIME is for the traffic (`5s`). The exit code is that of the worst stage: 0 only when everything ran and nothing differed.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 results=${1:-$here/results}
@@ -47,7 +47,6 @@ verify() {
 	export FOREBAY_LIBNVRTC=/nowhere/libnvrtc.so.13
 	forebay verify parts/cases --device cuda --json >"$results/verify.json"
 	general=$?
-	forebay verify parts/cases --device cuda --quiet | tail -40
 	unset FOREBAY_LIBNVRTC
 	[ $general -eq 0 ] || [ $general -eq 69 ] || code=$general
 	[ $code -eq 69 ] && return 0
@@ -113,8 +112,8 @@ traffic() {
 	done
 	for device in cuda cpu; do
 		[ $code -eq 0 ] || break
-		gpu --write "$place/$device" --only encoder --device $device || code=$?
-		forebay bench "$place/$device/encoder/pipeline.yaml" --rows "$place/$device/encoder/rows.jsonl" --nats="$url" --time 30s \
+		gpu --write "$place/$device" ${BENCH_ARGS:-} --only encoder --device $device || code=$?
+		forebay bench "$place/$device/encoder/pipeline.yaml" --rows "$place/$device/encoder/rows.jsonl" --nats="$url" --time "${TRAFFIC_TIME:-30s}" \
 			--json >"$results/traffic-$device.json" || code=$?
 	done
 	kill $server
@@ -127,6 +126,7 @@ report() {
 	gpu --report "$results"
 }
 
+printf '%s, run.sh %s\n' "$(date -u '+%Y-%m-%d %H:%M UTC')" "$stages" >"$results/when.txt"
 for name in $stages; do
 	said "$name"
 	stage "$name"
