@@ -75,7 +75,7 @@ bench() {
 	gpu --device cuda ${BENCH_ARGS:-} --json "$results/engine.json" || return $?
 	# The same without kernels that NVRTC compiles for the model. Where there is no NVRTC, both are the same.
 	FOREBAY_LIBNVRTC=/nowhere/libnvrtc.so.13 gpu --device cuda ${BENCH_ARGS:-} --json "$results/engine-general.json" || return $?
-	gpu --device cpu --only encoder,mlp --json "$results/engine-cpu.json"
+	gpu --device cpu ${BENCH_ARGS:-} --only encoder,mlp --json "$results/engine-cpu.json"
 }
 
 # What multiplies, in every precision: forebay's own kernels alone, and with cuBLASLt where that is there. Which of the two did each

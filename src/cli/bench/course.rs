@@ -285,6 +285,15 @@ impl Course {
         })
     }
 
+    /// Waits until the pipeline has ended, which was told to: its engines must be gone before the process goes, or they would
+    /// be taken down while the libraries that they need end.
+    pub(super) async fn finish(self) {
+        // What it ended with was said, or does not matter any more.
+        if !self.running.is_finished() {
+            drop(self.running.await);
+        }
+    }
+
     /// Waits, unless the pipeline ends or somebody stops us.
     async fn pass(&mut self, time: Duration) -> Result<(), Failure> {
         tokio::select! {

@@ -47,6 +47,7 @@ pub(super) async fn memory(
     let found = course.run().await;
     drive.end();
     ending.cancel();
+    course.finish().await;
     found
 }
 
@@ -85,6 +86,7 @@ pub(super) async fn nats(
     let found = course.run().await;
     drive.end();
     ending.cancel();
+    course.finish().await;
     Ok((found?, address))
 }
 
