@@ -4,6 +4,7 @@ mod exported;
 mod hostile;
 mod random;
 mod swapped;
+mod tables;
 
 use std::sync::Arc;
 
