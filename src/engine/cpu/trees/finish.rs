@@ -202,6 +202,7 @@ fn transformed(scores: &mut [Score], transform: Transform, results: &mut [f32]) 
             for score in &mut *scores {
                 let value = score.get();
                 // Zeros get no share.
+                #[expect(clippy::manual_range_contains, reason = "NaN is on neither side")]
                 if value > 0.000_000_1 || value < -0.000_000_1 {
                     score.set((value - most).exp());
                     sum += score.value;

@@ -35,7 +35,6 @@ macro_rules! plain {
         struct $name;
 
         impl Test for $name {
-            #[expect(clippy::inline_always, reason = "it is one instruction of a loop")]
             #[inline(always)]
             fn holds(self, value: f32, threshold: f32, _: u16) -> bool {
                 value $compare threshold
@@ -57,6 +56,7 @@ struct Any<'a>(&'a [u8; NODES]);
 
 impl Test for Any<'_> {
     #[expect(clippy::inline_always, reason = "it is a part of a loop")]
+    #[expect(clippy::float_cmp, reason = "that is what trees may ask")]
     #[inline(always)]
     fn holds(self, value: f32, threshold: f32, at: u16) -> bool {
         let ordered = u8::from(value < threshold) * LESS

@@ -71,7 +71,7 @@ impl Tables {
 
     fn node(random: &mut Random, targets: usize) -> Node {
         let mut made = Self::default();
-        let roots: Vec<i64> = (0..1 + random.below(20))
+        let roots: Vec<i64> = (0..=random.below(20))
             .map(|_| made.grow(random, 6, true, targets).0)
             .collect();
         let modes = Tensor {
@@ -142,7 +142,7 @@ fn what_differs_from_onnx_runtime_is_found() {
     other.finish.transform = Transform::Logistic;
     assert!(tried(&node, &model(5), &Arc::new(other)).is_err());
     // What ONNX Runtime refuses is refused.
-    let mut broken = node.clone();
+    let mut broken = node;
     broken.attribute.push(int("no_such_thing", 1));
     let said = tried(&broken, &model(5), &meaning).expect_err("an attribute that there is not");
     assert!(said.starts_with("ONNX Runtime refuses them"), "{said}");
