@@ -46,6 +46,7 @@ mod support;
 #[path = "../support/targets.rs"]
 mod targets;
 mod trees;
+mod walked;
 mod watch;
 #[allow(dead_code, reason = "shared with other benchmarks")]
 #[path = "../support/wire.rs"]

@@ -22,7 +22,7 @@ pub(crate) enum Input {
 }
 
 /// Rows that are run before the first comes again.
-const DIFFERENT: usize = 1 << 14;
+pub(crate) const DIFFERENT: usize = 1 << 14;
 
 /// Sessions at work beside each other, and the batch that suits them.
 pub(crate) struct Alone {
@@ -90,7 +90,7 @@ impl Alone {
     }
 }
 
-fn session(model: &Path, threads: usize) -> Session {
+pub(crate) fn session(model: &Path, threads: usize) -> Session {
     library::init(None).unwrap();
     let environment = library::loaded().unwrap();
     Session::builder(&environment)
@@ -104,7 +104,13 @@ fn session(model: &Path, threads: usize) -> Session {
 }
 
 /// Rows in a second.
-fn run(session: &mut Session, input: Input, batch: usize, time: Duration, ready: &Barrier) -> f64 {
+pub(crate) fn run(
+    session: &mut Session,
+    input: Input,
+    batch: usize,
+    time: Duration,
+    ready: &Barrier,
+) -> f64 {
     let mut random = Random::new(5);
     let mut once: Box<dyn FnMut()> = match input {
         Input::Numbers(width) => {

@@ -11,6 +11,7 @@ use crate::{
     shapes,
     support::{Server, spread},
     targets::{Target, row_fields, row_names},
+    walked,
 };
 
 const TREES: usize = 200;
@@ -67,6 +68,7 @@ pub(crate) fn run(server: &Server, plan: Plan) -> Vec<Finding> {
         alone.how(),
         alone.batch
     );
+    walked::print(&file, FEATURES, plan.time / 4);
     vec![Finding::at_least(
         "boosted trees: of what echo and ONNX Runtime allow",
         ratios,

@@ -15,9 +15,11 @@
 //! - [`zipmap`] takes the maps out of a model, which are the dearest thing in it
 //! - [`front`] takes off what can be done while columns are put side by side
 //! - [`hints`] tells from a graph what it does not declare
+//! - [`trees`] reads ensembles of trees
 //! - [`steps`] has a file for each step: what may be written, and the nodes that it becomes
 
 mod adapt;
+mod attributes;
 pub mod build;
 pub mod data;
 mod error;
@@ -38,6 +40,7 @@ mod sorted;
 pub mod sound;
 pub mod steps;
 pub mod tensor;
+pub mod trees;
 mod walk;
 pub mod yaml;
 pub mod zipmap;

@@ -6,6 +6,7 @@
 //! - `mixing` finds out whether a model's rows depend on each other
 //! - `feed` is what feeds one input: `gather` turns columns into tensors, `front` runs what was taken off a graph on the
 //!   way (`lookup` is what it looks up), `trim` leaves out padding; `collect` turns outputs into series
+//! - `trees` walks ensembles of trees in ONNX Runtime's place
 //! - [`CpuEngine`] runs the steps; `sampling` runs some rows of a GPU's again, to compare
 //! - [`raw`] runs a model as it is, to check it
 //! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
@@ -27,6 +28,7 @@ mod parity;
 pub mod raw;
 mod sampling;
 mod step;
+mod trees;
 mod trim;
 
 use self::{feed::Taken, step::Step};

@@ -9,11 +9,15 @@ use std::{
 use bytes::Bytes;
 use ort::{
     logging::LogLevel,
+    operator::OperatorDomain,
     session::{Session, builder::GraphOptimizationLevel},
     value::{TensorElementType, ValueType},
 };
 
-use super::{explain, library};
+use super::{
+    explain, library,
+    trees::{self, Swapped},
+};
 use crate::{
     contract::Dtype,
     engine::{Dim, InputInfo, ModelError, ModelSource},
@@ -69,22 +73,21 @@ impl Model {
     /// Loads the file, with one thread for each run.
     pub(super) fn load(source: &ModelSource) -> Result<Self, ModelError> {
         let path = source.path.as_path();
-        let (session, mut labels) = if let Some(graph) = &source.graph {
-            match without_zipmap(graph.clone()) {
-                Some((file, labels)) => (open(path, Some(&file))?, labels),
-                None => (open(path, Some(graph))?, Labels::new()),
-            }
+        let file = if let Some(graph) = &source.graph {
+            Some(graph.clone())
         } else {
             explain::check_file(path)?;
             // What cannot be read here is explained when the runtime fails to read it.
-            match fs::read(path)
-                .ok()
-                .map(Bytes::from)
-                .and_then(without_zipmap)
-            {
-                Some((file, labels)) => (open(path, Some(&file))?, labels),
-                None => (open(path, None)?, Labels::new()),
-            }
+            fs::read(path).ok().map(Bytes::from)
+        };
+        let Changed {
+            file,
+            mut labels,
+            trees,
+        } = Changed::of(file, source.graph.is_some());
+        let session = match trees.and_then(|trees| with_trees(path, trees)) {
+            Some(session) => session,
+            None => open(path, file.as_deref())?,
         };
         let inputs = session
             .inputs()
@@ -127,14 +130,51 @@ impl Model {
     }
 }
 
-/// The file without ZipMap, and the keys that belong to each changed output; `None` where it has none.
-fn without_zipmap(file: Bytes) -> Option<(Vec<u8>, Labels)> {
-    if !zipmap::may_be_in(&file) {
-        return None;
+/// What the runtime gets in place of a file.
+#[derive(Default)]
+struct Changed {
+    /// The file without ZipMap, or one that was built; `None` where it is read from where it lies.
+    file: Option<Bytes>,
+    /// The keys that belong to each output that was a map.
+    labels: Labels,
+    /// The same with trees that forebay walks, where it has any.
+    trees: Option<Swapped>,
+}
+
+impl Changed {
+    fn of(file: Option<Bytes>, built: bool) -> Self {
+        let Some(file) = file else {
+            return Self::default();
+        };
+        let mut made = Self {
+            file: built.then(|| file.clone()),
+            ..Self::default()
+        };
+        if !zipmap::may_be_in(&file) && !trees::may_be_in(&file) {
+            return made;
+        }
+        let Ok(mut model) = graph::parse(file) else {
+            return made;
+        };
+        made.labels = zipmap::unzip(&mut model);
+        if !made.labels.is_empty() {
+            made.file = Some(graph::to_bytes(&model).into());
+        }
+        made.trees = trees::swap(model);
+        made
     }
-    let mut model = graph::parse(file).ok()?;
-    let labels = zipmap::unzip(&mut model);
-    (!labels.is_empty()).then(|| (graph::to_bytes(&model), labels))
+}
+
+/// A session in which forebay walks the trees; `None` where the runtime does not take it.
+fn with_trees(path: &Path, trees: Swapped) -> Option<Session> {
+    match made(path, Some(&trees.file), Some(trees.operators)) {
+        Ok(session) => Some(session),
+        Err(why) => {
+            // Whatever it is, it is said of the file itself, or does not matter.
+            tracing::debug!(model = %path.display(), "ONNX Runtime walks the trees: {why:?}");
+            None
+        }
+    }
 }
 
 /// Opens the file, or `changed` in its place.
@@ -162,8 +202,17 @@ pub(super) enum NotOpened {
     UnknownKind,
 }
 
-/// A session for the file, or for `changed` in its place, set up as for serving.
+/// A session for the file, or for `changed` in its place, set up as for serving, of ONNX Runtime's operators alone.
 pub(super) fn session(path: &Path, changed: Option<&[u8]>) -> Result<Session, NotOpened> {
+    made(path, changed, None)
+}
+
+/// As [`session`], with operators of forebay's.
+pub(super) fn made(
+    path: &Path,
+    changed: Option<&[u8]>,
+    operators: Option<OperatorDomain>,
+) -> Result<Session, NotOpened> {
     let environment = library::loaded().map_err(NotOpened::NoRuntime)?;
     let folder = path
         .parent()
@@ -178,6 +227,9 @@ pub(super) fn session(path: &Path, changed: Option<&[u8]>) -> Result<Session, No
             // Patterns are kept for every shape seen, and batches come in every size.
             .with_memory_pattern(false)?
             .with_log_level(LogLevel::Error)?;
+        if let Some(operators) = operators {
+            builder = builder.with_operators(operators)?;
+        }
         let Some(file) = changed else {
             return builder.commit_from_file(path);
         };

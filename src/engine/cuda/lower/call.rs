@@ -62,13 +62,11 @@ impl<'n> Call<'n> {
     }
 
     pub(super) fn attribute(&self, name: &str) -> Option<&'n Attribute> {
-        self.node.attribute.iter().find(|held| held.name == name)
+        self.node.attribute(name)
     }
 
     pub(super) fn int(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name)
-            .and_then(|held| held.i)
-            .unwrap_or(default)
+        self.node.int(name, default)
     }
 
     pub(super) fn flag(&self, name: &str, default: bool) -> bool {
@@ -82,26 +80,19 @@ impl<'n> Call<'n> {
     }
 
     pub(super) fn ints(&self, name: &str) -> Option<&'n [i64]> {
-        self.attribute(name).map(|held| held.ints.as_slice())
+        self.node.ints(name)
     }
 
     pub(super) fn floats(&self, name: &str) -> Option<&'n [f32]> {
-        self.attribute(name).map(|held| held.floats.as_slice())
+        self.node.floats(name)
     }
 
     pub(super) fn text(&self, name: &str, default: &str) -> String {
-        (self.attribute(name).and_then(|held| held.s.as_ref())).map_or_else(
-            || default.to_owned(),
-            |text| String::from_utf8_lossy(text).into_owned(),
-        )
+        self.node.text(name, default)
     }
 
     pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
-        self.attribute(name).map(|held| {
-            (held.strings.iter())
-                .map(|text| String::from_utf8_lossy(text).into_owned())
-                .collect()
-        })
+        self.node.texts(name)
     }
 
     pub(super) fn tensor(&self, name: &str) -> Result<Option<Value>, Missing> {

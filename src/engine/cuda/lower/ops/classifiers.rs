@@ -9,7 +9,7 @@ use super::{
     emit::Emitter,
     fuse::{Expression, class_of},
     gemm, reduce, softmax,
-    trees::{Ensemble, base_values},
+    trees::{base_values, emit},
     value::Value,
     views,
 };
@@ -20,7 +20,7 @@ use crate::{
         trees::class_scores,
         type_number,
     },
-    graph::tensor::Element,
+    graph::{tensor::Element, trees::Ensemble},
 };
 
 /// What a classifier calls its classes.
@@ -217,7 +217,7 @@ pub(in super::super) fn trees(emitter: &mut Emitter, call: &Call<'_>) -> Lowered
     let labels = Labels::of(call, "classlabels_int64s", "classlabels_strings");
     let transform = call.text("post_transform", "NONE");
     let classes = labels.len();
-    let ensemble = Ensemble::of(call, "class")?;
+    let ensemble = Ensemble::of(call.node, "class").map_err(Missing::new)?;
     let base = base_values(call)?;
     let depends = || Missing::new("trees that give a class no weight at all for some rows");
     let (place, scores) = match classes {
@@ -248,7 +248,7 @@ pub(in super::super) fn trees(emitter: &mut Emitter, call: &Call<'_>) -> Lowered
             if base.is_none() && (0..classes).any(|class| ensemble.scores(class) != Some(true)) {
                 return Err(depends());
             }
-            let scores = ensemble.emit(emitter, x, classes, 0, base)?;
+            let scores = emit(&ensemble, emitter, x, classes, 0, base)?;
             let place = largest(emitter, &scores)?;
             (place, transformed(emitter, &scores, &transform)?)
         }
@@ -270,14 +270,28 @@ fn two(
     match (has, base) {
         ([true, false], [] | [_]) => {
             // One score, and the other is made of it.
-            let score = ensemble.emit(emitter, x, 1, 0, (!base.is_empty()).then_some(base))?;
+            let score = emit(
+                ensemble,
+                emitter,
+                x,
+                1,
+                0,
+                (!base.is_empty()).then_some(base),
+            )?;
             let place = above(emitter, &score, threshold)?;
             let scores = both_classes(emitter, &score, transform, ensemble.all_positive())?;
             Ok((place, scores))
         }
         ([true, true], [] | [_]) | ([false, true], []) => {
             let base = base.first().map(|first| [*first, 0.0]);
-            let scores = ensemble.emit(emitter, x, 2, 0, base.as_ref().map(|base| &base[..]))?;
+            let scores = emit(
+                ensemble,
+                emitter,
+                x,
+                2,
+                0,
+                base.as_ref().map(|base| &base[..]),
+            )?;
             let second = views::cut(emitter, &scores, 1, 1, 1)?;
             let threshold = if has[0] { 0.0 } else { threshold };
             let place = above(emitter, &second, threshold)?;
