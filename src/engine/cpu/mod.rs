@@ -8,10 +8,11 @@
 //!   way (`lookup` is what it looks up), `trim` leaves out padding; `collect` turns outputs into series
 //! - [`CpuEngine`] runs the steps; `sampling` runs some rows of a GPU's again, to compare
 //! - [`raw`] runs a model as it is, to check it
-//! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
+//! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices (`weights` are those it need not see)
 
 pub mod catalog;
 mod collect;
+mod condition;
 mod explain;
 mod feed;
 mod front;
@@ -28,6 +29,7 @@ pub mod raw;
 mod sampling;
 mod step;
 mod trim;
+mod weights;
 
 use self::{feed::Taken, step::Step};
 use super::{
