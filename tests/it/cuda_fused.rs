@@ -175,11 +175,9 @@ fn what_does_not_compile_for_few_rows_takes_no_other_words_away() {
         ("FAKE_FAIL", "nvrtcCompileProgram:2:6"),
     ];
     insta::assert_snapshot!(place.checked(&fail));
+    // The first are kept.
+    fs::remove_dir_all(place.at("cache")).unwrap();
     assert!(place.off(&fail) < 2e-3);
-    assert_eq!(
-        place.report()["kernels"]["fused_chain"],
-        serde_json::Value::Null
-    );
 }
 
 #[test]
