@@ -4,7 +4,7 @@
 /// GPU, and to run more at once gains nothing.
 pub const MOST_TOKENS: usize = 8192;
 /// Rows are not cut to fewer tokens than these: a run of so few takes as long as one of fewer.
-const SHORTEST: usize = 16;
+pub const SHORTEST: usize = 16;
 
 /// What a plan takes at once. In order, longer rows come behind shorter ones, and more behind fewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

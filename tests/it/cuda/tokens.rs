@@ -1,5 +1,7 @@
 //! Texts of different length on the fake: rows are cut to the tokens that they have, and run beside rows that are about as long.
 
+use std::num::NonZeroU32;
+
 use forebay::{
     block::{Column, Table},
     contract::Field,
@@ -30,6 +32,7 @@ const GPU: Device = Device::Cuda(0);
 fn exact() -> Accuracy {
     Accuracy {
         precision: Precision::As(Math::Single),
+        parity: NonZeroU32::new(1),
         ..Accuracy::default()
     }
 }
@@ -90,7 +93,7 @@ fn lengths(count: usize, seed: u64) -> Vec<usize> {
 
 #[test]
 fn an_encoder_gives_what_it_gives_on_the_cpu_for_texts_of_any_length() {
-    for seed in 0..6 {
+    for seed in 0..4 {
         let seed = seed.to_string();
         let outcome = fake_cuda::run("cuda::tokens::case_encoder", &[("FAKE_SEED", &seed)]);
         assert_eq!(
@@ -123,8 +126,9 @@ fn case_encoder() {
     let (mut cpu, fields) = engine(&model, (ENCODER.tokens, MAX_ROWS), Device::Cpu, exact());
     let (mut gpu, _) = engine(&model, (ENCODER.tokens, MAX_ROWS), GPU, exact());
     println!("\n- {}", said(&gpu));
-    for (count, seed) in [(1, 1), (2, 2), (5, 3), (16, 4), (40, 5), (90, 6)] {
-        let table = rows(&fields, &lengths(count, seed), false);
+    let some = [(1, 1), (2, 2), (5, 3), (16, 4), (40, 5), (90, 6)].map(|some| (some, false));
+    for ((count, seed), in_front) in some.into_iter().chain([((5, 7), true)]) {
+        let table = rows(&fields, &lengths(count, seed), in_front);
         let (expected, found) = (came_out(&mut cpu, &table), came_out(&mut gpu, &table));
         assert_eq!(expected.len(), found.len());
         let largest = expected
@@ -137,6 +141,12 @@ fn case_encoder() {
                 "row {row}: {one} {other}"
             );
         }
+        // One row of each run went through the session too, cut as it was there.
+        let compared = gpu.compared();
+        let [compared] = compared.as_slice() else {
+            panic!("{compared:?}")
+        };
+        assert!(compared.rows > 0 && compared.beyond == 0, "{compared:?}");
     }
 }
 

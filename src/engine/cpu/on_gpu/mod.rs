@@ -291,7 +291,8 @@ fn shared_plans(
 
 /// A plan for each size, for rows that are cut where they can be; where that cannot be planned, for whole ones.
 fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Planned, String> {
-    if let Some(cut) = there.cut.as_ref().filter(|_| model.batch.is_none()) {
+    let longer = |cut: &&Cut| cut.length > sizes::SHORTEST && model.batch.is_none();
+    if let Some(cut) = there.cut.as_ref().filter(longer) {
         match planned_as(gpu, model, there, Some(cut)) {
             Ok(planned) => return Ok(planned),
             // Where that is not the reason, whole rows have the same.
