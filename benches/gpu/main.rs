@@ -22,6 +22,7 @@ mod copies;
 mod known;
 mod report;
 mod run;
+#[allow(dead_code, reason = "shared with other benchmarks")]
 #[path = "../support/shapes.rs"]
 mod shapes;
 

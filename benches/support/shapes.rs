@@ -11,7 +11,10 @@
 
 use forebay::{
     contract::Dtype,
-    graph::{Attr, GraphBuilder, Value, proto::Model},
+    graph::{
+        Attr, GraphBuilder, Value,
+        proto::{Kind, Model, Size},
+    },
 };
 
 const OPSET: i64 = 17;
@@ -222,13 +225,36 @@ pub(crate) const MINILM: Encoder = Encoder {
 
 /// BERT with mean pooling: `input_ids` and `attention_mask` `[rows, tokens]` (i64) to `embedding` `[rows, hidden]`.
 pub(crate) fn encoder(of: Encoder) -> Model {
+    encoder_of(of, false)
+}
+
+/// The same for rows of any number of tokens, up to that of the sizes.
+pub(crate) fn encoder_of_any_length(of: Encoder) -> Model {
+    let mut model = encoder_of(of, true);
+    for input in &mut model.graph.as_mut().unwrap().input {
+        let kind = input.r#type.as_mut().unwrap().value.as_mut();
+        let Some(Kind::Tensor(tensor)) = kind else {
+            panic!("an input that is no tensor")
+        };
+        tensor.shape.as_mut().unwrap().dim[1].value = Some(Size::Param("tokens".to_owned()));
+    }
+    model
+}
+
+fn encoder_of(of: Encoder, any_length: bool) -> Model {
     let mut net = Net::new("encoder");
     let ids = net.graph.input("input_ids", Dtype::I64, &[of.tokens]).name;
     let mask = (net.graph)
         .input("attention_mask", Dtype::I64, &[of.tokens])
         .name;
     let words = net.weights(&[of.words, of.hidden], 3);
-    let places = net.weights(&[1, of.tokens, of.hidden], 3);
+    let mut places = net.weights(&[1, of.tokens, of.hidden], 3);
+    if any_length {
+        let shape = net.node("Shape", &[&ids]);
+        let (zero, one) = (net.graph.ints(&[0]), net.graph.ints(&[1]));
+        let length = net.node("Gather", &[&shape, &one]);
+        places = net.node("Slice", &[&places, &zero, &length, &one]);
+    }
     let words = net.node("Gather", &[&words, &ids]);
     let x = net.node("Add", &[&words, &places]);
     let mut x = net.layer_norm(&x, of.hidden);

@@ -161,6 +161,25 @@ fn every_call_of_the_compiler_may_fail_and_general_kernels_serve() {
     }
 }
 
+/// Batches of few rows may need kernels that those of many have not. Where these do not compile, all run by general ones, and what
+/// products are multiplied as is still said.
+#[test]
+fn what_does_not_compile_for_few_rows_takes_no_other_words_away() {
+    let place = Place::new("sk_columns", ", device: cuda, precision: fp16");
+    assert!(place.checked(&compiler()).ends_with("kernels of its own)"));
+    let compiled = place.calls("nvrtcCompileProgram");
+    assert_eq!(compiled, 2, "the largest batches, then the others");
+    fs::remove_dir_all(place.at("cache")).unwrap();
+    let fail = [
+        fake_cuda::with_compiler(),
+        ("FAKE_FAIL", "nvrtcCompileProgram:2:6"),
+    ];
+    insta::assert_snapshot!(place.checked(&fail));
+    // The first are kept.
+    fs::remove_dir_all(place.at("cache")).unwrap();
+    assert!(place.off(&fail) < 2e-3);
+}
+
 #[test]
 fn doctor_says_what_compiles() {
     let doctor = |environment| doctor("NVRTC", environment);

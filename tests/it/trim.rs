@@ -17,12 +17,12 @@ use super::{
 };
 
 /// Tokens of a row.
-const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 /// The token for which the model says how long rows are.
 const MARKER: i64 = 77;
 
 /// The sum of the tokens, and for a marker the length of the rows that came in; `always` for every row.
-fn teller(always: bool) -> Vec<u8> {
+pub(crate) fn teller(always: bool) -> Vec<u8> {
     let sum = |from: &str, to: &str| {
         let keep = number("keepdims", 0);
         node("ReduceSum", "", &[from, "one"], &[to], &[keep])
@@ -54,36 +54,56 @@ fn teller(always: bool) -> Vec<u8> {
     )
 }
 
-/// What the model gives for rows of one marker among so many tokens of 1, so many rows at once.
-fn told(model: &[u8], lengths: &[usize], left: bool, max_rows: usize) -> Vec<i64> {
+/// The engine for a model of token ids and a mask of rows of `most` tokens, and these fields.
+pub(crate) fn engine(
+    model: &[u8],
+    (most, max_rows): (usize, usize),
+    device: Device,
+    accuracy: Accuracy,
+) -> (CpuEngine, [Field; 2]) {
     runtime();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     fs::write(&path, model).unwrap();
     let fields = ["ids", "mask"].map(|name| {
-        let mut field = Field::new(name, Dtype::I64, vec![MOST]);
+        let mut field = Field::new(name, Dtype::I64, vec![most]);
         field.derived = true;
         field.padding = Some(1);
         field
     });
     let input = |place| InputSpec {
         columns: vec![ColumnRef::Field(place)],
-        shape: vec![MOST],
+        shape: vec![most],
     };
     let spec = EngineSpec {
         steps: vec![StepSpec {
             source: ModelSource::file(&path),
             when: None,
-            accuracy: Accuracy::default(),
-            device: Device::Cpu,
+            accuracy,
+            device,
             inputs: vec![input(0), input(1)],
         }],
         outputs: vec![OutputRef { step: 0, output: 0 }],
         max_rows,
         state: None,
     };
-    let mut engine = CpuEngine::load(&spec, &fields).unwrap();
-    let mut table = Table::for_fields(&fields);
+    (CpuEngine::load(&spec, &fields).unwrap(), fields)
+}
+
+/// What the model gives on the CPU for rows of one marker among so many tokens of 1, so many rows at once.
+fn told(model: &[u8], lengths: &[usize], left: bool, max_rows: usize) -> Vec<i64> {
+    let (mut engine, fields) = engine(model, (MOST, max_rows), Device::Cpu, Accuracy::default());
+    told_by(&mut engine, &fields, lengths, left)
+}
+
+/// As [`told`], by an engine.
+pub(crate) fn told_by(
+    engine: &mut CpuEngine,
+    fields: &[Field],
+    lengths: &[usize],
+    left: bool,
+) -> Vec<i64> {
+    let mut table = Table::for_fields(fields);
     table.rows = lengths.len();
     for (at, series) in table.series.iter_mut().enumerate() {
         let Column::I64(values) = &mut series.values else {
@@ -145,4 +165,46 @@ fn a_long_row_runs_by_itself_and_the_order_stays() {
 #[test]
 fn a_model_that_gives_something_else_for_shorter_rows_gets_them_whole() {
     assert_eq!(told(&teller(true), &[3, 10], false, 16), [64, 64]);
+}
+
+/// The sum of the tokens, each times its place from the beginning of a row, as an encoder adds what it learned of a place.
+fn by_place() -> Vec<u8> {
+    let plain = |op: &str, from: &[&str], to: &str| node(op, "", from, &[to], &[]);
+    let nodes = [
+        plain("Equal", &["ids", "ids"], "all"),
+        node("Cast", "", &["all"], &["ones"], &[number("to", INT64)]),
+        plain("CumSum", &["ones", "one"], "places"),
+        plain("Mul", &["ids", "mask"], "tokens"),
+        plain("Mul", &["tokens", "places"], "placed"),
+        node(
+            "ReduceSum",
+            "",
+            &["placed", "one"],
+            &["y"],
+            &[number("keepdims", 0)],
+        ),
+    ];
+    let rows = |name: &str| value(name, &tensor(INT64, &["n", "length"]));
+    model_with(
+        &nodes,
+        &[constant("one", 1)],
+        &[rows("ids"), rows("mask")],
+        &[value("y", &tensor(INT64, &["n"]))],
+    )
+}
+
+#[test]
+fn where_places_count_padding_in_front_is_left_there() {
+    for left in [false, true] {
+        let lengths = [3, 10, 5];
+        let expected = lengths.map(|length: usize| {
+            let at = |place: usize| if left { MOST + 1 - place } else { place };
+            let sum: usize = (1..=length).map(at).sum();
+            // Of the marker one more is in the sum already.
+            let marker = usize::try_from(MARKER).unwrap() - 1;
+            let told = sum + marker * at(length / 2 + 1) - marker - length;
+            i64::try_from(told).unwrap()
+        });
+        assert_eq!(told(&by_place(), &lengths, left, 16), expected, "{left}");
+    }
 }

@@ -150,8 +150,8 @@ pub(in crate::config) struct Model {
     /// How many of the rows that run on a GPU are run on the CPU too while it serves, and compared: `1/10000` is one in ten
     /// thousand. Metrics say how far they are off (`forebay_parity_difference`).
     pub(in crate::config) parity: Option<OneIn>,
-    /// Engine threads, each with its own copy of the model; half of the CPU cores where left out, and as many as
-    /// there are GPUs in `device` at least.
+    /// Engine threads, each with its own copy of the model; half of the CPU cores where left out, and two for
+    /// each GPU in `device` at least.
     pub(in crate::config) workers: Option<At<Count>>,
     /// Inputs that are the same for every row, with their values: one for all elements of an input, or
     /// a list with one for each. They need no feed then: `{ sr: 16000 }`.

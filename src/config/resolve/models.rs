@@ -180,7 +180,8 @@ impl<'r> Resolver<'r> {
         let gpus = most.map_or(0, |model| model.device().gpus().len());
         let Some(first) = written.next() else {
             let cores = thread::available_parallelism().map_or(1, usize::from);
-            return (cores / 2).max(gpus).max(1);
+            // While one batch is computed, another goes up or comes down.
+            return (cores / 2).max(2 * gpus).max(1);
         };
         if let Some(most) = most.filter(|_| first.value.0 < gpus) {
             let workers = first.value.0;

@@ -290,12 +290,22 @@ impl Feed {
             return Ok(());
         };
         let width = series.width();
-        let element = |row: usize| row * width;
-        let mut at = cells::write(&series.values, element(rows.start)..element(rows.end), to);
-        let last = element(rows.end.saturating_sub(1))..element(rows.end);
-        for _ in rows.len()..fed {
+        let mut at = 0;
+        let mut write = |elements: Range<usize>| {
             let rest = to.get_mut(at..).unwrap_or_default();
-            at += cells::write(&series.values, last.clone(), rest);
+            at += cells::write(&series.values, elements, rest);
+        };
+        let row = |row: usize| match &self.part {
+            Some(part) => row * width + part.start..row * width + part.end,
+            None => row * width..(row + 1) * width,
+        };
+        if self.part.is_some() {
+            rows.clone().map(row).for_each(&mut write);
+        } else {
+            write(rows.start * width..rows.end * width);
+        }
+        for _ in rows.len()..fed {
+            write(row(rows.end.saturating_sub(1)));
         }
         Ok(())
     }

@@ -9,10 +9,11 @@
 //! - `trees` walks ensembles of trees in ONNX Runtime's place
 //! - [`CpuEngine`] runs the steps; `sampling` runs some rows of a GPU's again, to compare
 //! - [`raw`] runs a model as it is, to check it
-//! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices
+//! - [`optimized`](mod@optimized) has the optimiser write a model anew, for other devices (`weights` are those it need not see)
 
 pub mod catalog;
 mod collect;
+mod condition;
 mod explain;
 mod feed;
 mod front;
@@ -30,6 +31,7 @@ mod sampling;
 mod step;
 mod trees;
 mod trim;
+mod weights;
 
 use self::{feed::Taken, step::Step};
 use super::{

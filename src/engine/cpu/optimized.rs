@@ -2,11 +2,9 @@
 //! belongs together in one operator. It is what other devices start from.
 
 use std::{
-    env, fs,
+    fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
@@ -15,7 +13,10 @@ use ort::{
     session::{Session, builder::GraphOptimizationLevel},
 };
 
-use super::{explain, library};
+use super::{
+    explain, library,
+    weights::{Folder, Weights},
+};
 use crate::{
     engine::{ModelError, ModelSource},
     graph::{
@@ -52,7 +53,9 @@ pub fn optimized(source: &ModelSource, dims: &[Vec<usize>]) -> Result<Optimized,
 #[derive(Debug)]
 pub(in crate::engine) struct Whole {
     path: PathBuf,
+    /// Without its large weights.
     model: Model,
+    weights: Weights,
     labels: Labels,
 }
 
@@ -76,11 +79,25 @@ impl Whole {
         let folder = path.parent().unwrap_or(Path::new("."));
         graph::inline_external(&mut model, folder).map_err(said)?;
         let labels = zipmap::unzip(&mut model);
+        let weights = Weights::taken_from(&mut model).map_err(|error| {
+            explain::about(
+                path,
+                &format!(
+                    "its weights cannot be written to a temporary folder, to optimise it: {error}"
+                ),
+            )
+        })?;
         Ok(Self {
             path: source.path.clone(),
             model,
+            weights,
             labels,
         })
+    }
+
+    /// Its large weights. What the optimiser leaves as they are lie in the same place in whatever it gives.
+    pub(in crate::engine) fn weights(&self) -> impl Iterator<Item = &Bytes> {
+        self.weights.all()
     }
 
     /// Whether this output is a map in the file.
@@ -88,7 +105,7 @@ impl Whole {
         self.labels.contains_key(output)
     }
 
-    /// Its graph.
+    /// Its graph, without the numbers of large weights.
     pub(in crate::engine) fn graph(&self) -> Option<&Graph> {
         self.model.graph.as_ref()
     }
@@ -112,7 +129,7 @@ impl Whole {
             }
             fix(graph, dims).map_err(|why| explain::about(&self.path, &why))?;
         }
-        run(&self.path, &graph::to_bytes(&model))
+        run(&self.path, &graph::to_bytes(&model), &self.weights)
     }
 }
 
@@ -164,7 +181,7 @@ fn fix(graph: &mut Graph, dims: &[Vec<usize>]) -> Result<(), String> {
 }
 
 /// Lets ONNX Runtime optimise the file and reads what it wrote.
-fn run(path: &Path, file: &[u8]) -> Result<Model, ModelError> {
+fn run(path: &Path, file: &[u8], weights: &Weights) -> Result<Model, ModelError> {
     let environment = library::loaded()?;
     let folder = Folder::new().map_err(|error| {
         explain::about(
@@ -172,9 +189,18 @@ fn run(path: &Path, file: &[u8]) -> Result<Model, ModelError> {
             &format!("no temporary folder could be made to optimise it in: {error}"),
         )
     })?;
-    let written = folder.0.join("optimized.onnx");
+    let written = folder.path().join("optimized.onnx");
     let opened = catch_unwind(AssertUnwindSafe(|| -> ort::Result<Session> {
-        Session::builder(&environment)?
+        let mut builder = Session::builder(&environment)?;
+        if let Some(folder) = weights.folder() {
+            builder = builder.with_config_entry(
+                "session.model_external_initializers_file_folder_path",
+                folder.to_string_lossy(),
+            )?;
+        }
+        builder
+            // Nothing will run in it.
+            .with_config_entry("session.disable_prepacking", "1")?
             // One level more would bring the CPU's own layouts of memory.
             .with_optimization_level(GraphOptimizationLevel::Level2)?
             .with_optimized_model_path(&written)?
@@ -199,35 +225,8 @@ fn run(path: &Path, file: &[u8]) -> Result<Model, ModelError> {
             &format!("ONNX Runtime wrote no optimised model: {error}"),
         )
     })?;
-    graph::parse(Bytes::from(bytes)).map_err(|error| explain::about(path, &error.to_string()))
-}
-
-/// A folder of its own, which goes when it is dropped.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> std::io::Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "forebay-optimize-{}-{}",
-            process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = env::temp_dir().join(name);
-        let mut builder = fs::DirBuilder::new();
-        // The weights are nobody else's business.
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::debug!("{} stays behind: {error}", self.0.display());
-        }
-    }
+    let said = |error: graph::GraphError| explain::about(path, &error.to_string());
+    let mut model = graph::parse(Bytes::from(bytes)).map_err(said)?;
+    weights.put_back(&mut model).map_err(said)?;
+    Ok(model)
 }

@@ -1,10 +1,10 @@
 //! Whether a model gives on a GPU what it gives on the CPU.
 
-use super::{catalog::came_out, collect::Collector, model::Model};
+use super::{catalog::came_out, collect::Collector, model::Model, trim::Cut};
 use crate::{
     block::{Column, Series, Strings},
     contract::Dtype,
-    engine::cuda::{cells, model::Model as CudaModel, texts::Texts},
+    engine::cuda::{cells, model::Model as CudaModel, sizes::Size, texts::Texts},
 };
 
 /// How results are compared.
@@ -16,41 +16,120 @@ pub(super) struct Asked {
     pub(super) scale: f32,
 }
 
+/// What is fed, and what is compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ports<'a> {
+    /// The shape of one row of each input, all of it.
+    pub(super) shapes: &'a [Vec<usize>],
+    /// The places of the outputs.
+    pub(super) outputs: &'a [usize],
+    /// Inputs whose rows are cut on the GPU.
+    pub(super) cut: Option<&'a Cut>,
+}
+
 /// Rows that are tried at most.
 const ROWS: usize = 32;
+/// Tokens that are tried at most, where one row has no more: the CPU takes long for them.
+const TOKENS: usize = 2048;
 
-/// What is wrong with the results of the GPU, if anything: the worst element, in a sentence. `shapes` has
-/// the shape of one row of each input; `outputs` the places of those that are compared.
+/// What made-up rows came to on the CPU, so that they are run there once.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    runs: Vec<Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    size: Size,
+    /// What was asked for.
+    asked: f32,
+    /// What the model took.
+    scale: Option<f32>,
+    expected: Vec<Collector>,
+}
+
+impl Known {
+    /// What so many rows come to, and what they are.
+    ///
+    /// # Errors
+    /// The model does not run on them; in words.
+    fn run(
+        &mut self,
+        model: &mut Model,
+        ports: Ports<'_>,
+        (size, asked): (Size, f32),
+        texts: &[String],
+    ) -> Result<(Vec<Series>, &[Collector]), String> {
+        let made = |model: &Model, scale| -> Vec<Series> {
+            let inputs = model.inputs.iter().zip(ports.shapes).enumerate();
+            let made = inputs.map(|(place, (input, shape))| {
+                let cut = ports.cut.is_some_and(|cut| cut.inputs.contains(&place));
+                let shape = if cut { &[size.length][..] } else { shape };
+                made_up(place, input.dtype, shape, size.rows, scale, texts)
+            });
+            made.collect()
+        };
+        let same = |run: &&Run| run.size == size && run.asked.total_cmp(&asked).is_eq();
+        let mut at = self.runs.iter().position(|run| same(&run));
+        let mut last = String::new();
+        // A model may refuse odd values, and take zeros.
+        for scale in [Some(asked), None] {
+            if at.is_some() {
+                break;
+            }
+            let inputs = made(model, scale);
+            match on_cpu(model, &inputs, size.rows, ports.outputs) {
+                Ok(expected) => {
+                    at = Some(self.runs.len());
+                    self.runs.push(Run {
+                        size,
+                        asked,
+                        scale,
+                        expected,
+                    });
+                }
+                Err(why) => last = why,
+            }
+        }
+        let run = at.and_then(|at| self.runs.get(at)).ok_or(last)?;
+        Ok((made(model, run.scale), &run.expected))
+    }
+}
+
+/// What is wrong with the results of the GPU, if anything: the worst element, in a sentence. Where rows are cut, the longest and
+/// the shortest that are planned are tried.
 ///
 /// # Errors
 /// The model does not run on made-up rows; in words.
 pub(super) fn difference(
     model: &mut Model,
     gpu: &mut CudaModel,
-    shapes: &[Vec<usize>],
-    outputs: &[usize],
+    ports: Ports<'_>,
     Asked { limit, scale }: Asked,
+    known: &mut Known,
 ) -> Result<Option<String>, String> {
-    let rows = model.batch.unwrap_or(ROWS.min(gpu.most_rows()));
-    let mut last = String::new();
-    // A model may refuse odd values, and take zeros.
-    for random in [true, false] {
-        let inputs: Vec<Series> = (model.inputs.iter().zip(shapes))
-            .enumerate()
-            .map(|(place, (input, shape))| {
-                let scale = random.then_some(scale);
-                made_up(place, input.dtype, shape, rows, scale, gpu.known_texts())
-            })
-            .collect();
-        match on_cpu(model, &inputs, rows, outputs) {
-            Ok(expected) => {
-                let found = on_gpu(model, gpu, &inputs, rows, outputs)?;
-                return Ok(worst(&expected, &found, limit));
-            }
-            Err(why) => last = why,
+    let sizes: Vec<Size> = gpu.sizes().collect();
+    let mut lengths: Vec<usize> = [sizes.last(), sizes.first()]
+        .into_iter()
+        .flatten()
+        .map(|size| size.length)
+        .collect();
+    lengths.dedup();
+    for length in lengths {
+        let planned = sizes.iter().filter(|size| size.length == length);
+        let planned = planned.map(|size| size.rows).max().unwrap_or(1);
+        let rows = match ports.cut {
+            Some(_) => planned.min(ROWS).min((TOKENS / length).max(1)),
+            None => model.batch.unwrap_or(ROWS.min(planned)),
+        };
+        let size = Size { length, rows };
+        let (inputs, expected) = known.run(model, ports, (size, scale), gpu.known_texts())?;
+        let found = on_gpu(model, gpu, &inputs, size, ports.outputs)?;
+        if let Some(worst) = worst(expected, &found, limit) {
+            return Ok(Some(worst));
         }
     }
-    Err(last)
+    Ok(None)
 }
 
 /// Rows of every kind of value, with fractions up to twice `scale`; zeros without one. The same ones each time. Texts are
@@ -121,7 +200,7 @@ fn on_gpu(
     model: &Model,
     gpu: &mut CudaModel,
     inputs: &[Series],
-    rows: usize,
+    size: Size,
     outputs: &[usize],
 ) -> Result<Vec<Collector>, String> {
     let declared = outputs.iter().filter_map(|place| model.outputs.get(*place));
@@ -142,7 +221,7 @@ fn on_gpu(
         Some(collector) => collector.append_bytes(slot, bytes, texts),
         None => Ok(()),
     };
-    gpu.run(rows, fill, take)
+    gpu.run(size, fill, take)
         .map_err(|error| error.to_string())?;
     Ok(found)
 }

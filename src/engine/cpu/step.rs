@@ -6,20 +6,20 @@ use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
 
 use super::{
     collect::Collector,
+    condition::Condition,
     explain,
-    feed::{Feed, From, Source, Taken},
+    feed::{Feed, From, Taken},
     load::load,
     model::Model,
-    on_gpu::{self, OnGpu, Wanted},
+    on_gpu::{self, OnGpu, Wanted, micro},
     sampling::Sampling,
-    trim::{self, Trim},
+    trim::{self, Side, Trim},
 };
 use crate::{
-    block::{Column, Series, Table},
-    contract::Scalar,
+    block::{Series, Table},
     engine::{
-        Device, EngineError, ModelError, Placed, StepSpec, When,
-        cuda::{model::RunError, texts::Texts},
+        Device, EngineError, ModelError, Placed, StepSpec,
+        cuda::{model::RunError, sizes::Size, texts::Texts},
     },
 };
 
@@ -45,13 +45,6 @@ pub(super) struct Step {
     pub(super) placed: Placed,
     /// Where it ran before, until that is told.
     pub(super) moved_from: Option<Placed>,
-}
-
-/// On which rows a step runs.
-#[derive(Debug)]
-struct Condition {
-    columns: Vec<Source>,
-    otherwise: Option<Scalar>,
 }
 
 impl fmt::Debug for Step {
@@ -102,6 +95,7 @@ impl Step {
             outputs: &wanted,
             max_rows,
             accuracy: spec.accuracy,
+            cut: trim.as_ref().map(Trim::cut),
         };
         let (gpu, placed) = on_gpu::place(&mut model, spec.device, &asked)?;
         let sampling = (gpu.as_ref().zip(spec.accuracy.parity))
@@ -172,11 +166,13 @@ impl Step {
         rows: usize,
         max_rows: usize,
     ) -> Result<(), EngineError> {
-        let trim = self
-            .trim
-            .as_ref()
-            .filter(|_| self.gpu.is_none() && self.model.batch.is_none());
-        if let Some(groups) = trim.and_then(|trim| trim.groups(&self.feeds, from, rows)) {
+        if let Some(gpu) = &self.gpu {
+            if gpu.is_cut {
+                return self.run_micro_batches(from, rows);
+            }
+        } else if let Some(trim) = self.trim.as_ref().filter(|_| self.model.batch.is_none())
+            && let Some(groups) = trim.groups(&self.feeds, from, rows)
+        {
             return self.run_groups(from, &groups, max_rows);
         }
         let most = self.model.batch.unwrap_or(max_rows);
@@ -186,6 +182,48 @@ impl Step {
             self.run_some(from, start..rows.min(start + most))?;
         }
         Ok(())
+    }
+
+    /// Runs rows on a GPU, each beside others that have about as many tokens.
+    fn run_micro_batches(&mut self, from: From<'_>, rows: usize) -> Result<(), EngineError> {
+        let needs = (self.trim.as_ref()).and_then(|trim| trim.needs(&self.feeds, from, 0..rows));
+        // What has no mask runs whole.
+        let (side, lengths) = needs.unwrap_or_else(|| (Side::Left, vec![usize::MAX; rows]));
+        let sizes = self.gpu.iter().flat_map(|gpu| gpu.model.sizes());
+        let batches = micro::batches(&lengths, &sizes.collect::<Vec<_>>());
+        if let [micro::Batch { size, .. }] = batches.as_slice() {
+            self.keep(side, size.length);
+            return self.run_some(from, 0..rows);
+        }
+        let order: Vec<usize> = (batches.iter())
+            .flat_map(|batch| batch.rows.iter().copied())
+            .collect();
+        let picked = self.picked(from, &order);
+        let mut start = 0;
+        for batch in &batches {
+            let end = start + batch.rows.len();
+            self.keep(side, batch.size.length);
+            self.run_some(From::Picked(&picked), start..end)?;
+            start = end;
+        }
+        self.put_back(&order);
+        Ok(())
+    }
+
+    /// From now on so many tokens of each row go in, from this side.
+    fn keep(&mut self, side: Side, length: usize) {
+        let Some(trim) = &self.trim else {
+            return;
+        };
+        if let Some(gpu) = &mut self.gpu {
+            gpu.length = length;
+        }
+        let part = trim.part(side, length);
+        for (place, feed) in self.feeds.iter_mut().enumerate() {
+            if trim.cuts(place) {
+                feed.keep(part.clone());
+            }
+        }
     }
 
     /// Runs groups of rows, and puts what comes out back into the order of the rows.
@@ -205,6 +243,12 @@ impl Step {
             }
             start = end;
         }
+        self.put_back(&order);
+        Ok(())
+    }
+
+    /// Puts what came out of rows in this order back into the order of the rows.
+    fn put_back(&mut self, order: &[usize]) {
         let mut back = vec![0; order.len()];
         for (at, row) in order.iter().enumerate() {
             if let Some(place) = back.get_mut(*row) {
@@ -215,7 +259,6 @@ impl Step {
             let width = result.series.width();
             result.series.values = result.series.values.pick(&back, width);
         }
-        Ok(())
     }
 
     /// These rows of what feeds the step.
@@ -263,6 +306,10 @@ impl Step {
         rows: Range<usize>,
     ) -> Option<Result<(), EngineError>> {
         let gpu = self.gpu.as_mut()?;
+        let size = Size {
+            length: gpu.length,
+            rows: rows.len(),
+        };
         let (feeds, results) = (&mut self.feeds, &mut self.results);
         let fill = |place: usize, fed: usize, to: &mut [u8], texts: &mut Texts| match feeds
             .get_mut(place)
@@ -275,7 +322,7 @@ impl Step {
                 Some(result) => result.append_bytes(slot, bytes, texts),
                 None => Ok(()),
             };
-        let error = match gpu.model.run(rows.len(), fill, take) {
+        let error = match gpu.model.run(size, fill, take) {
             Ok(()) => return Some(Ok(())),
             Err(RunError::Device(error)) => error,
             Err(error) => return Some(Err(EngineError::Batch(error.into()))),
@@ -294,7 +341,7 @@ impl Step {
 
     fn run_in_session(&mut self, from: From<'_>, rows: Range<usize>) -> Result<(), EngineError> {
         let fed = self.model.batch.unwrap_or(rows.len());
-        // A GPU is fed whole rows, and a row of it that runs here too must be the same.
+        // A row of a GPU that runs here too goes in as it did there.
         if let Some(trim) = self.trim.as_ref().filter(|_| self.gpu.is_none()) {
             let kept = trim.kept(&self.feeds, from, rows.clone());
             for (place, feed) in self.feeds.iter_mut().enumerate() {
@@ -322,41 +369,6 @@ impl Step {
                 .map_err(|why| EngineError::Batch(why.into()))?;
         }
         Ok(())
-    }
-}
-
-impl Condition {
-    fn new(when: &When, earlier: &[Step]) -> Result<Self, String> {
-        let columns = when.conditions.iter().map(|output| {
-            let step = earlier.get(output.step)?;
-            let place = step.place_of(output.output)?;
-            Some(Source::Result {
-                step: output.step,
-                place,
-            })
-        });
-        Ok(Self {
-            columns: columns
-                .collect::<Option<_>>()
-                .ok_or("its condition is no output of a step before it")?,
-            otherwise: when.otherwise.clone(),
-        })
-    }
-
-    /// The rows of the batch in which all conditions are true.
-    fn rows(&self, table: &Table, earlier: &[Step]) -> Vec<usize> {
-        let conditions: Vec<&Series> = (self.columns.iter())
-            .filter_map(|source| source.series(table, earlier))
-            .collect();
-        let holds = |row: usize| {
-            conditions.iter().all(|series| match &series.values {
-                Column::Bool(values) => {
-                    series.is_present(row) && values.get(row).copied().unwrap_or(false)
-                }
-                _ => false,
-            })
-        };
-        (0..table.rows).filter(|row| holds(*row)).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     model::LoadError,
     plan::{self, ALIGNMENT, Place, Plan, Slot, Step},
     product::Product,
+    sizes::Size,
     tuning::{Tuned, WORKSPACE},
 };
 
@@ -34,26 +35,32 @@ impl Buffers {
         gpu: &Gpu,
         plans: impl Iterator<Item = &'a Plan> + Clone,
     ) -> Result<Self, CudaError> {
-        let most = |bytes: fn(&Plan) -> usize| plans.clone().map(bytes).max().unwrap_or(0);
-        let inputs = most(|plan| Layout::of(&plan.inputs, 0).bytes);
-        let outputs = most(|plan| Layout::of(&plan.outputs, ALIGNMENT).bytes);
+        let [inputs, outputs, arena, workspace] = needed(plans);
         Ok(Self {
             upload: gpu.pinned(inputs, Caching::WriteCombined)?,
             download: gpu.pinned(outputs, Caching::Cached)?,
             inputs: gpu.memory(inputs)?,
             outputs: gpu.memory(outputs)?,
-            arena: gpu.memory(most(|plan| plan.arena))?,
-            workspace: gpu.memory(most(workspace))?,
+            arena: gpu.memory(arena)?,
+            workspace: gpu.memory(workspace)?,
         })
     }
 }
 
-/// What a plan takes of a device's memory in bytes, without constants.
-pub(super) fn footprint(plan: &Plan) -> usize {
-    Layout::of(&plan.inputs, 0).bytes
-        + Layout::of(&plan.outputs, ALIGNMENT).bytes
-        + plan.arena
-        + workspace(plan)
+/// Bytes for inputs, outputs, the arena and cuBLASLt: each as much as the plan wants that wants most.
+fn needed<'a>(plans: impl Iterator<Item = &'a Plan> + Clone) -> [usize; 4] {
+    let bytes: [fn(&Plan) -> usize; 4] = [
+        |plan| Layout::of(&plan.inputs, 0).bytes,
+        |plan| Layout::of(&plan.outputs, ALIGNMENT).bytes,
+        |plan| plan.arena,
+        workspace,
+    ];
+    bytes.map(|bytes| plans.clone().map(bytes).max().unwrap_or(0))
+}
+
+/// What plans take of a device's memory in bytes, without constants.
+pub(super) fn footprint<'a>(plans: impl Iterator<Item = &'a Plan> + Clone) -> usize {
+    needed(plans).iter().sum()
 }
 
 fn workspace(plan: &Plan) -> usize {
@@ -89,11 +96,11 @@ impl Layout {
     }
 }
 
-/// What runs for one number of rows.
+/// What runs for one size.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    /// The number of rows.
-    pub(super) rows: usize,
+    /// How much it takes.
+    pub(super) size: Size,
     /// With the place of each among the bytes that go up.
     pub(super) inputs: Vec<(Slot, usize)>,
     /// With the place of each among the bytes that come down.
@@ -109,11 +116,11 @@ impl Bucket {
         gpu: &Gpu,
         stream: &Stream,
         buffers: &Buffers,
-        rows: usize,
+        size: Size,
         plan: &Plan,
     ) -> Result<Self, LoadError> {
         let constants = (plan.constants.iter())
-            .map(|constant| gpu.constant(&constant.bytes, stream))
+            .map(|constant| gpu.constant(constant, stream))
             .collect::<Result<Vec<_>, _>>()?;
         let (inputs, outputs) = (
             Layout::of(&plan.inputs, 0),
@@ -157,7 +164,7 @@ impl Bucket {
             stream.copy_down(&buffers.outputs, 0..outputs.bytes, &buffers.download, 0)
         })?;
         Ok(Self {
-            rows,
+            size,
             inputs: plan.inputs.iter().cloned().zip(inputs.offsets).collect(),
             outputs: plan.outputs.iter().cloned().zip(outputs.offsets).collect(),
             graph,

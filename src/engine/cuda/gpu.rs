@@ -7,15 +7,15 @@ use std::{
     time::Instant,
 };
 
-use ring::digest::{SHA256, digest};
-
 use super::{
+    constants::Digest,
     device::{
         Caching, CudaError, Device, Event, Function, Memory, Module, Pinned, Priority, Stream,
     },
     fused::{Code, Codes, Compiler, FuseError},
     kernels,
     model::LoadError,
+    plan,
     tuning::Library,
 };
 
@@ -24,7 +24,7 @@ pub struct Gpu {
     device: Device,
     module: Module,
     functions: Mutex<HashMap<&'static str, Arc<Function>>>,
-    constants: Mutex<HashMap<Vec<u8>, Weak<Constant>>>,
+    constants: Mutex<HashMap<Digest, Weak<Constant>>>,
     library: OnceLock<Result<Mutex<Library>, String>>,
     compiler: OnceLock<Result<Compiler, String>>,
     /// Kernels that were compiled for models, by name.
@@ -191,29 +191,30 @@ impl Gpu {
     }
 
     /// Whether some model has equal bytes on the device: [`Gpu::constant`] takes no memory for them.
-    pub(super) fn holds(&self, bytes: &[u8]) -> bool {
+    pub(super) fn holds(&self, constant: &plan::Constant) -> bool {
+        let digest = constant.digest();
         let held = lock(&self.constants);
-        let found = held.get(digest(&SHA256, bytes).as_ref());
+        let found = held.get(&digest);
         found.is_some_and(|constant| constant.strong_count() > 0)
     }
 
-    /// These bytes on the device; the same memory for whoever asks for equal ones meanwhile, so that
+    /// A plan's constant on the device; the same memory for whoever asks for equal ones meanwhile, so that
     /// the workers and the buckets of a model share its weights.
     pub(super) fn constant(
         &self,
-        bytes: &[u8],
+        constant: &plan::Constant,
         stream: &Stream,
     ) -> Result<Arc<Constant>, CudaError> {
-        let key = digest(&SHA256, bytes).as_ref().to_vec();
+        let digest = constant.digest();
         let mut constants = lock(&self.constants);
-        if let Some(constant) = constants.get(&key).and_then(Weak::upgrade) {
+        if let Some(constant) = constants.get(&digest).and_then(Weak::upgrade) {
             return Ok(constant);
         }
-        let memory = self.device.memory(bytes.len())?;
-        stream.upload(bytes, &memory, 0)?;
+        let memory = self.device.memory(constant.bytes.len())?;
+        stream.upload(&constant.bytes, &memory, 0)?;
         let constant = Arc::new(Constant { memory });
         constants.retain(|_, held| held.strong_count() > 0);
-        constants.insert(key, Arc::downgrade(&constant));
+        constants.insert(digest, Arc::downgrade(&constant));
         Ok(constant)
     }
 }

@@ -4,7 +4,8 @@
 //! - [`device`] is the one door to the driver: memory, streams, events, kernels, graphs
 //! - [`lower`](mod@lower) turns an optimised ONNX graph into a [`plan`]: launches on places; `launch` has a file for each
 //!   family of kernels and writes what they take; [`product`] is what cuBLASLt is asked for
-//! - [`gpu`] is a GPU that was opened; [`model`] is a model on it, with a plan for each of some numbers of rows (`bucket`)
+//! - [`constants`] are those of a model's plans, each of them once
+//! - [`gpu`] is a GPU that was opened; [`model`] is a model on it, with a plan for each of some [`sizes`] (`bucket`)
 //! - [`canary`] sees whether a device computes
 //! - [`operators`] is the page about what can be lowered
 //! - [`raw`] runs any model as it is, for `forebay verify`
@@ -18,6 +19,7 @@
 mod bucket;
 pub mod canary;
 pub(super) mod cells;
+pub mod constants;
 pub mod device;
 pub mod fused;
 pub mod gpu;
@@ -31,5 +33,6 @@ pub mod plan;
 pub mod probe;
 pub mod product;
 pub mod raw;
+pub mod sizes;
 pub mod texts;
 mod tuning;

@@ -1,4 +1,4 @@
-//! A model on a GPU: a plan for each of some numbers of rows, and the memory they share.
+//! A model on a GPU: a plan for each of some sizes, and the memory they share.
 
 use std::{
     sync::Arc,
@@ -11,6 +11,7 @@ use super::{
     gpu::Gpu,
     lower::Uncovered,
     plan::{Plan, Slot},
+    sizes::Size,
     texts::Texts,
 };
 
@@ -89,7 +90,7 @@ pub enum RunError {
 /// A model on a GPU.
 #[derive(Debug)]
 pub struct Model {
-    /// By rising number of rows.
+    /// In the order of their sizes.
     buckets: Vec<Bucket>,
     /// What the buckets know of texts: mostly the same.
     texts: Vec<Texts>,
@@ -100,18 +101,18 @@ pub struct Model {
 }
 
 impl Model {
-    /// Puts plans of one model on a GPU, by rising number of rows: for each how many, and the plan.
+    /// Puts plans of one model on a GPU, in the order of their sizes.
     ///
     /// # Errors
     /// The device has not enough memory, or the driver's.
-    pub fn load(gpu: &Arc<Gpu>, plans: &[(usize, Plan)]) -> Result<Self, LoadError> {
+    pub fn load(gpu: &Arc<Gpu>, plans: &[(Size, &Plan)]) -> Result<Self, LoadError> {
         admit(gpu, plans)?;
         gpu.fuse(plans.iter().flat_map(|(_, plan)| plan.codes()))?;
         let stream = gpu.stream()?;
-        let buffers = Buffers::for_plans(gpu, plans.iter().map(|(_, plan)| plan))?;
+        let buffers = Buffers::for_plans(gpu, plans.iter().map(|(_, plan)| *plan))?;
         let buckets = plans
             .iter()
-            .map(|(rows, plan)| Bucket::record(gpu, &stream, &buffers, *rows, plan))
+            .map(|(size, plan)| Bucket::record(gpu, &stream, &buffers, *size, plan))
             .collect::<Result<_, _>>()?;
         stream.synchronize()?;
         // Asking for the library opens it, which takes long.
@@ -137,9 +138,14 @@ impl Model {
         })
     }
 
-    /// The most rows that it takes at once.
+    /// What it takes at once, in order.
+    pub fn sizes(&self) -> impl Iterator<Item = Size> {
+        self.buckets.iter().map(|bucket| bucket.size)
+    }
+
+    /// The most of the longest rows that it takes at once.
     pub fn most_rows(&self) -> usize {
-        self.buckets.last().map_or(0, |bucket| bucket.rows)
+        self.buckets.last().map_or(0, |bucket| bucket.size.rows)
     }
 
     /// The texts that it knows.
@@ -187,7 +193,7 @@ impl Model {
             .collect()
     }
 
-    /// Runs `rows` rows, at most [`Model::most_rows`], in the smallest bucket that takes them.
+    /// Runs rows of a length that is planned, at most as many as that is planned for, in the smallest bucket that takes them.
     ///
     /// `fill` is given an input's place, the bucket's number of rows, their bytes, and the numbers of texts, to write: all of them, since what
     /// is padded must be as harmless as the rows themselves (the last of them again, say). It should write in
@@ -198,22 +204,25 @@ impl Model {
     /// See [`RunError`].
     pub fn run(
         &mut self,
-        rows: usize,
+        Size { length, rows }: Size,
         mut fill: impl FnMut(usize, usize, &mut [u8], &mut Texts) -> Result<(), String>,
         mut take: impl FnMut(usize, &Slot, &[u8], &Texts) -> Result<(), String>,
     ) -> Result<(), RunError> {
-        let at = self.buckets.partition_point(|bucket| bucket.rows < rows);
+        let takes = |bucket: &Bucket| bucket.size.length == length && bucket.size.rows >= rows;
+        let at = self.buckets.iter().position(takes);
+        let at = at.unwrap_or(self.buckets.len());
         let texts_of = self.texts_of.get(at).copied().unwrap_or(0);
         let (Some(bucket), Some(texts)) = (self.buckets.get(at), self.texts.get_mut(texts_of))
         else {
-            let why = format!("{rows} rows are more than any bucket takes");
+            let why =
+                format!("no plan takes {rows} rows of length {length}; this is a bug in forebay");
             return Err(RunError::Values(why));
         };
         texts.begin();
         let mut upload = self.buffers.upload.write()?;
         for (place, (slot, offset)) in bucket.inputs.iter().enumerate() {
             if let Some(to) = upload.get_mut(*offset..*offset + slot.bytes()) {
-                fill(place, bucket.rows, to, texts).map_err(RunError::Values)?;
+                fill(place, bucket.size.rows, to, texts).map_err(RunError::Values)?;
             }
         }
         drop(upload);
@@ -223,7 +232,7 @@ impl Model {
             return Err(RunError::Fault);
         }
         for (place, (slot, offset)) in bucket.outputs.iter().enumerate() {
-            let row = slot.bytes() / bucket.rows.max(1);
+            let row = slot.bytes() / bucket.size.rows.max(1);
             let from = download.get(*offset..*offset + rows * row);
             take(place, slot, from.unwrap_or_default(), texts).map_err(RunError::Values)?;
         }
@@ -232,16 +241,15 @@ impl Model {
 }
 
 /// Whether the device has room for this, before any of it is taken.
-fn admit(gpu: &Gpu, plans: &[(usize, Plan)]) -> Result<(), LoadError> {
+fn admit(gpu: &Gpu, plans: &[(Size, &Plan)]) -> Result<(), LoadError> {
     let weights = |plan: &Plan| -> usize {
         // What another worker has there is shared.
-        let missing = (plan.constants.iter()).filter(|constant| !gpu.holds(&constant.bytes));
+        let missing = (plan.constants.iter()).filter(|constant| !gpu.holds(constant));
         missing.map(|constant| constant.bytes.len()).sum()
     };
     // Weights are shared by the buckets too, of which the largest has the most, and all else is used in turn.
     let weights = plans.last().map_or(0, |(_, plan)| weights(plan));
-    let values = plans.iter().map(|(_, plan)| footprint(plan)).max();
-    let values = values.unwrap_or(0);
+    let values = footprint(plans.iter().map(|(_, plan)| *plan));
     let needed = weights.saturating_add(values);
     let free = gpu.free()?;
     if needed.saturating_add(SPARE) > free {
@@ -249,34 +257,9 @@ fn admit(gpu: &Gpu, plans: &[(usize, Plan)]) -> Result<(), LoadError> {
             needed,
             weights,
             values,
-            rows: plans.last().map_or(0, |(rows, _)| *rows),
+            rows: plans.last().map_or(0, |(size, _)| size.rows),
             free,
         });
     }
     Ok(())
-}
-
-/// The numbers of rows that a model is planned for: powers of two and one and a half times these, up
-/// to `max_rows`, which is the last. A batch is padded to the next, by a third at most from 2 rows on.
-pub fn buckets(max_rows: usize) -> Vec<usize> {
-    let powers = (0..usize::BITS).map(|shift| 1_usize << shift);
-    let both = powers.flat_map(|power| [power, power.saturating_add(power / 2)]);
-    let mut rows: Vec<usize> = both.take_while(|rows| *rows < max_rows).collect();
-    rows.push(max_rows.max(1));
-    rows.dedup();
-    rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_are_powers_of_two_and_one_and_a_half_times_these() {
-        assert_eq!(buckets(1), [1]);
-        assert_eq!(buckets(2), [1, 2]);
-        assert_eq!(buckets(64), [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]);
-        assert_eq!(buckets(100).last(), Some(&100));
-        assert_eq!(buckets(0), [1]);
-    }
 }

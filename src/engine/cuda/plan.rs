@@ -1,4 +1,4 @@
-//! What the device does for one bucket of rows: launches in their order, on places in memory.
+//! What the device does for one bucket: launches in their order, on places in memory.
 //!
 //! A plan knows nothing of a driver. It can be written down, compared and tested on any machine.
 
@@ -8,8 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-
+pub use super::constants::Constant;
 use super::{fused::Code, product::Product};
 use crate::graph::tensor::Element;
 
@@ -203,13 +202,6 @@ pub(super) fn label(labels: &[String], place: i64) -> Option<&String> {
     usize::try_from(place)
         .ok()
         .and_then(|place| labels.get(place))
-}
-
-/// Bytes that are uploaded once. Equal ones are there only once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Constant {
-    /// The elements, little-endian.
-    pub bytes: Bytes,
 }
 
 /// What runs for one bucket.

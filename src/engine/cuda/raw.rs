@@ -10,6 +10,7 @@ use super::{
     model::{Model, RunError},
     plan::Slot,
     product::Math,
+    sizes::Size,
     texts::Texts,
 };
 use crate::{
@@ -79,7 +80,7 @@ impl CudaRaw {
         let load = |products| {
             let plan = lower(optimized, products);
             let plan = plan.map_err(|why| RawError::NotSupported(why.to_string()))?;
-            let model = Model::load(&self.gpu, &[(1, plan)]);
+            let model = Model::load(&self.gpu, &[(Size::whole(1), &plan)]);
             model.map_err(|error| RawError::Failed(error.to_string()))
         };
         if self.gpu.can_fuse().is_ok() {
@@ -166,10 +167,12 @@ impl RawModel for CudaRaw {
             given.push(Value::Tensor(tensor(slot, bytes, texts)?));
             Ok(())
         };
-        model.run(1, fill, take).map_err(|error| match error {
-            RunError::Values(why) => RawError::CannotBeFed(why),
-            error => RawError::Failed(error.to_string()),
-        })?;
+        model
+            .run(Size::whole(1), fill, take)
+            .map_err(|error| match error {
+                RunError::Values(why) => RawError::CannotBeFed(why),
+                error => RawError::Failed(error.to_string()),
+            })?;
         Ok(given)
     }
 }

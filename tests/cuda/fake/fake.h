@@ -18,6 +18,7 @@
 //   FAKE_INIT=code         what cuInit answers [0]
 //   FAKE_FAIL=call:n:code  the n-th call of a function fails with that code; several with commas. `run` is a piece of work
 //   FAKE_SKIP=call:n       the n-th call of a function does nothing and says that it did; n may be `*`. Several with commas
+//   FAKE_PAUSE=n           microseconds that who waits for a stream waits before its work is done: others may queue theirs [0]
 //   FAKE_OWN=percent       how long the program's own products take, beside cuBLASLt's fastest [300]
 //   FAKE_REPORT=path       when the process ends, a JSON file with what was called, what was left, and what was wrong
 #pragma once
@@ -90,6 +91,10 @@ void check_margins();
 size_t pieces_left();
 size_t peak_bytes();
 
+// ---- graphs.cpp
+// How often a graph was queued while another stream had something to do.
+long graphs_beside_others();
+
 // ---- streams.cpp
 struct Event {
     uint64_t recorded = 0, completed = 0;
@@ -119,6 +124,8 @@ Stream *stream_of(void *handle);
 // Queues work, or adds it to the graph that is recorded.
 CUresult push(Stream *stream, Work work);
 void push_operation(Stream *stream, Operation operation);
+// Whether another stream has something to do.
+bool others_are_busy(const Stream *stream);
 // Runs until the stream is empty, or everything is for null.
 CUresult drain(Stream *stream);
 // Whether this thread records a graph; that graph is then broken.

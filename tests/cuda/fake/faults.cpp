@@ -71,6 +71,7 @@ struct Life {
         fprintf(file, "{\n");
         write_counts(file, "calls", calls);
         write_counts(file, "kernels", kernels);
+        fprintf(file, "  \"graphs_beside_others\": %ld,\n", graphs_beside_others());
         fprintf(file, "  \"peak_bytes\": %zu,\n  \"pieces_left\": %zu,\n  \"violations\": [", peak_bytes(), pieces_left());
         const char *comma = "";
         for (auto &one : violations) {

@@ -9,7 +9,10 @@ struct Executable {
     std::shared_ptr<Event> last = std::make_shared<Event>(); // the end of its latest run
 };
 auto &executables = *new std::set<void *>; // never destroyed
+long beside_others = 0;
 } // namespace
+
+long graphs_beside_others() { return beside_others; }
 
 API cuGraphInstantiateWithFlags(void **handle, void *graph, unsigned long long) {
     ENTER;
@@ -37,6 +40,7 @@ API cuGraphLaunch(void *handle, void *stream_handle) {
     if (!stream) return sticky;
     auto executable = static_cast<Executable *>(handle);
     if (stream->recording) return CAPTURE_UNSUPPORTED; // graphs in graphs are not known here
+    beside_others += others_are_busy(stream);
     // Runs of one graph never overlap.
     push_operation(stream, {Operation::WAIT, nullptr, executable->last, executable->last->recorded});
     for (auto &node : executable->nodes) push_operation(stream, {Operation::WORK, node, nullptr, 0});

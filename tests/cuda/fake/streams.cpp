@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <set>
+#include <unistd.h>
 
 namespace {
 // Never destroyed: threads may still call when the process ends.
@@ -84,6 +85,11 @@ CUresult push(Stream *stream, Work work) {
     push_operation(stream, {Operation::WORK, std::move(work), nullptr, 0});
     return SUCCESS;
 }
+bool others_are_busy(const Stream *stream) {
+    for (auto &other : streams)
+        if (other.get() != stream && !other->queue.empty()) return true;
+    return false;
+}
 CUresult drain(Stream *stream) {
     auto pending = [&] {
         if (stream) return !stream->queue.empty();
@@ -111,6 +117,8 @@ API cuStreamDestroy_v2(void *handle) {
     return SUCCESS;
 }
 API cuStreamSynchronize(void *handle) {
+    static const long pause = setting("FAKE_PAUSE", 0);
+    if (pause) usleep(useconds_t(pause));
     ENTER;
     Stream *stream = stream_of(handle);
     if (!stream) return sticky;

@@ -17,6 +17,7 @@ use forebay::{
         model::Model as OnDevice,
         plan::Plan,
         product::Math,
+        sizes::Size as Batch,
     },
     graph::{
         proto::{Kind, Model, Size, TensorType},
@@ -37,12 +38,12 @@ const GRAPHS: u64 = 6;
 /// What a plan gives for numbers that look random, with the type of each output.
 fn results(gpu: &Arc<Gpu>, plan: &Plan) -> Vec<(Element, Vec<u8>)> {
     let elements: Vec<Element> = plan.inputs.iter().map(|slot| slot.element).collect();
-    let mut model = OnDevice::load(gpu, &[(1, plan.clone())]).unwrap();
+    let mut model = OnDevice::load(gpu, &[(Batch::whole(1), plan)]).unwrap();
     let mut random = Random::new(5);
     let mut given = Vec::new();
     model
         .run(
-            1,
+            Batch::whole(1),
             |place, _, to, _| {
                 let width = elements[place].bits() / 8;
                 for cell in to.chunks_mut(width) {

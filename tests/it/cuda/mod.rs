@@ -11,4 +11,5 @@ mod operators;
 mod optimized;
 mod products;
 mod ring;
+mod tokens;
 mod well_known;

@@ -1,11 +1,21 @@
 //! What the optimiser is given, and what it gives.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use forebay::{
-    engine::{ModelSource, cpu::optimized::optimized},
-    graph::proto,
+    engine::{
+        ModelSource,
+        cpu::{library, optimized::optimized},
+    },
+    graph::{
+        self,
+        proto::{self, Model},
+        tensor::Raw,
+    },
 };
+use ort::session::{Session, builder::GraphOptimizationLevel};
+
+use super::well_known::shapes::{self, Encoder};
 
 const MODELS: &str = "tests/data/models";
 
@@ -51,4 +61,57 @@ fn what_does_not_fit_is_refused_in_words() {
     let damaged = ModelSource::built("steps.onnx", &b"no model"[..]);
     let said = refused(&damaged, &[vec![4, 30]]);
     assert!(said.contains("steps.onnx"), "{said}");
+}
+
+/// Large weights are not in what the optimiser reads and writes; what it makes of the model is the same.
+#[test]
+fn weights_beside_the_model_change_nothing() {
+    let sizes = Encoder {
+        layers: 2,
+        hidden: 96,
+        heads: 4,
+        inner: 128,
+        words: 100,
+        tokens: 12,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for mut model in [shapes::encoder_of_any_length(sizes), shapes::encoder(sizes)] {
+        let source = ModelSource::built("encoder.onnx", graph::to_bytes(&model));
+        let made = optimized(&source, &[vec![5, 12], vec![5, 12]])
+            .unwrap()
+            .model;
+        for input in &mut model.graph.as_mut().unwrap().input {
+            let kind = input.r#type.as_mut().unwrap().value.as_mut();
+            let Some(proto::Kind::Tensor(tensor)) = kind else {
+                panic!("the input is no tensor")
+            };
+            let dims = &mut tensor.shape.as_mut().unwrap().dim;
+            for (dim, size) in dims.iter_mut().zip([5, 12]) {
+                dim.value = Some(proto::Size::Value(size));
+            }
+        }
+        let path = folder.path().join("whole.onnx");
+        Session::builder(&library::loaded().unwrap())
+            .unwrap()
+            .with_optimization_level(GraphOptimizationLevel::Level2)
+            .unwrap()
+            .with_optimized_model_path(&path)
+            .unwrap()
+            .commit_from_memory(&graph::to_bytes(&model))
+            .unwrap();
+        let whole = graph::read(&path).unwrap();
+        let constants = |model: &Model| -> BTreeMap<String, Raw> {
+            let all = model.graph.as_ref().unwrap().initializer.iter();
+            all.map(|it| (it.name.clone(), Raw::of(it).unwrap()))
+                .collect()
+        };
+        assert_eq!(constants(&made), constants(&whole));
+        let nodes = |model: &Model| model.graph.as_ref().unwrap().node.clone();
+        assert_eq!(nodes(&made), nodes(&whole));
+        assert!(
+            nodes(&made)
+                .iter()
+                .any(|node| node.domain == "com.microsoft")
+        );
+    }
 }

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use super::{
-    super::{model::Model, parity},
+    super::{
+        model::Model,
+        parity::{self, Known, Ports},
+    },
     plans::Planner,
 };
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
             model::{LoadError, Model as CudaModel},
             plan::Plan,
             product::Math,
+            sizes::Size,
         },
         precision::{Accuracy, Precision},
     },
@@ -49,20 +53,12 @@ pub(super) struct Choice {
     pub(super) products: Products,
     /// The plan for the most rows.
     pub(super) plan: Plan,
-    /// Why, behind "it runs there: "; nothing to say where the model has no products, and no kernel would be compiled for it.
+    /// Why products are multiplied so; nothing where the model has none.
     pub(super) said: Option<String>,
+    /// Which kernels do the rest; nothing where none would be compiled for it.
+    pub(super) kernels: Option<String>,
     /// Whether kernels of its own were thought of.
     settled: bool,
-}
-
-impl Choice {
-    /// Says one more thing.
-    pub(super) fn adds(&mut self, more: String) {
-        self.said = Some(match self.said.take() {
-            Some(said) => format!("{said}; {more}"),
-            None => more,
-        });
-    }
 }
 
 /// From the most exact to the least. A shorter one must take less than this part of the time to be worth
@@ -76,9 +72,10 @@ const LARGE: f32 = 65536.0;
 pub(super) struct Chooser<'m> {
     pub(super) gpu: &'m Arc<Gpu>,
     pub(super) model: &'m mut Model,
-    pub(super) shapes: &'m [Vec<usize>],
-    pub(super) wanted: &'m [usize],
+    pub(super) ports: Ports<'m>,
     pub(super) accuracy: Accuracy,
+    /// What made-up rows came to on the CPU.
+    pub(super) known: Known,
 }
 
 impl Chooser<'_> {
@@ -88,7 +85,7 @@ impl Chooser<'_> {
     /// What cannot be lowered, or what the file asks for and cannot be had; in words.
     pub(super) fn choose(
         &mut self,
-        planner: &mut Planner<'_>,
+        planner: &Planner<'_>,
         optimized: &proto::Model,
     ) -> Result<Choice, Refused> {
         let choice = self.precision(planner, optimized)?;
@@ -99,7 +96,7 @@ impl Chooser<'_> {
     /// takes no more time than with general ones (`before`, where that is known); and that time.
     fn fused(
         &self,
-        planner: &mut Planner<'_>,
+        planner: &Planner<'_>,
         optimized: &proto::Model,
         mut general: Choice,
         before: Option<f32>,
@@ -108,69 +105,68 @@ impl Chooser<'_> {
             return Ok((general, before));
         }
         general.settled = true;
-        let rows = planner.most();
+        let size = planner.largest();
         let products = Products {
             fused: true,
             ..general.products
         };
-        let plan = planner.plan(optimized, rows, products)?;
+        let plan = planner.plan(optimized, size, products)?;
         let count = plan.fused();
         if count == 0 {
             return Ok((general, before));
         }
         if self.gpu.can_fuse().is_err() {
-            general.adds("general kernels, without NVRTC".to_owned());
+            general.kernels = Some("general kernels, without NVRTC".to_owned());
             return Ok((general, before));
         }
         let path = self.model.source.path.display();
-        let time = match self.timed(rows, &plan) {
+        let time = match self.timed(size, &plan) {
             Ok(time) => time,
             Err(refused) if refused.memory => return Err(refused),
             Err(Refused { why, .. }) => {
                 tracing::warn!(model = %path, "general kernels run it: {why}");
-                general.adds(format!("general kernels, since {why}"));
+                general.kernels = Some(format!("general kernels, since {why}"));
                 return Ok((general, before));
             }
         };
         let before = match before {
             Some(before) => before,
-            None => self.timed(rows, &general.plan)?,
+            None => self.timed(size, &general.plan)?,
         };
         let kernels = if count == 1 {
             "1 kernel of its own".to_owned()
         } else {
             format!("{count} kernels of its own")
         };
-        tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with {kernels}, and {before} ms with general ones");
+        tracing::info!(model = %path, "a batch of {} rows takes {time} ms with {kernels}, and {before} ms with general ones", size.rows);
         if time > before {
-            general.adds(format!("general kernels, faster than {kernels}"));
+            general.kernels = Some(format!("general kernels, faster than {kernels}"));
             return Ok((general, Some(before)));
         }
-        let mut fused = Choice {
+        let fused = Choice {
             products,
             plan,
             said: general.said,
+            kernels: Some(kernels),
             settled: true,
         };
-        fused.adds(kernels);
         Ok((fused, Some(time)))
     }
 
     /// How many milliseconds a full batch takes by this plan.
-    fn timed(&self, rows: usize, plan: &Plan) -> Result<f32, Refused> {
-        let plans = [(rows, plan.clone())];
-        let mut model = CudaModel::load(self.gpu, &plans)?;
+    fn timed(&self, size: Size, plan: &Plan) -> Result<f32, Refused> {
+        let mut model = CudaModel::load(self.gpu, &[(size, plan)])?;
         Ok(model.milliseconds(self.gpu).map_err(LoadError::from)?)
     }
 
     /// What products are multiplied as.
     fn precision(
         &mut self,
-        planner: &mut Planner<'_>,
+        planner: &Planner<'_>,
         optimized: &proto::Model,
     ) -> Result<Choice, Refused> {
-        let rows = planner.most();
-        let own = planner.plan(optimized, rows, Products::OWN)?;
+        let size = planner.largest();
+        let own = planner.plan(optimized, size, Products::OWN)?;
         let matrices = own.launches("gemm_f32");
         let single = matrices || own.launches("conv_f32");
         let half = own.launches("gemm_f16") || own.launches("gemm_bf16");
@@ -180,6 +176,7 @@ impl Chooser<'_> {
                 products: Products::OWN,
                 plan: own,
                 said: None,
+                kernels: None,
                 settled: false,
             });
         }
@@ -192,8 +189,9 @@ impl Chooser<'_> {
             };
             return Ok(Choice {
                 products,
-                plan: planner.plan(optimized, rows, products)?,
+                plan: planner.plan(optimized, size, products)?,
                 said: None,
+                kernels: None,
                 settled: false,
             });
         }
@@ -206,8 +204,9 @@ impl Chooser<'_> {
                 };
                 Ok(Choice {
                     products,
-                    plan: planner.plan(optimized, rows, products)?,
+                    plan: planner.plan(optimized, size, products)?,
                     said: Some(format!("products in {}, as asked for", math.name())),
+                    kernels: None,
                     settled: false,
                 })
             }
@@ -218,11 +217,11 @@ impl Chooser<'_> {
     /// The fastest of those that are near enough. `library`: whether it is there, where it would have something to do.
     fn fastest(
         &mut self,
-        planner: &mut Planner<'_>,
+        planner: &Planner<'_>,
         optimized: &proto::Model,
         library: Option<bool>,
     ) -> Result<Choice, Refused> {
-        let rows = planner.most();
+        let size = planner.largest();
         let path = self.model.source.path.display().to_string();
         let mut best: Option<(f32, Choice)> = None;
         let mut exact = None;
@@ -233,13 +232,13 @@ impl Chooser<'_> {
                 library: library == Some(true),
                 fused: false,
             };
-            let plan = planner.plan(optimized, rows, products)?;
+            let plan = planner.plan(optimized, size, products)?;
             // Where nothing depends on the precision there is nothing to choose.
             if exact.as_ref().is_some_and(|steps| *steps == plan.steps) {
                 continue;
             }
             exact.get_or_insert_with(|| plan.steps.clone());
-            let time = match self.tried(rows, &plan, math) {
+            let time = match self.tried(size, &plan, math) {
                 Ok(time) => time,
                 Err(why) if math == Math::Single => return Err(why),
                 // Another precision would find as little memory.
@@ -250,11 +249,12 @@ impl Chooser<'_> {
                     continue;
                 }
             };
-            tracing::info!(model = %path, "a batch of {rows} rows takes {time} ms with products in {}", math.name());
+            tracing::info!(model = %path, "a batch of {} rows takes {time} ms with products in {}", size.rows, math.name());
             let choice = Choice {
                 products,
                 plan,
                 said: None,
+                kernels: None,
                 settled: false,
             };
             let (choice, least) = self.fused(planner, optimized, choice, Some(time))?;
@@ -271,8 +271,7 @@ impl Chooser<'_> {
             Some(true) | None => "",
         };
         let said = format!("products in {chosen}, the fastest within the tolerance{without}");
-        let kernels = choice.said.map(|kernels| format!("; {kernels}"));
-        choice.said = Some(said + &refused.concat() + &kernels.unwrap_or_default());
+        choice.said = Some(said + &refused.concat());
         Ok(choice)
     }
 
@@ -280,13 +279,12 @@ impl Chooser<'_> {
     ///
     /// # Errors
     /// It does not run, or what it gives is too far off; in words.
-    fn tried(&mut self, rows: usize, plan: &Plan, math: Math) -> Result<f32, Refused> {
-        let plans = [(rows, plan.clone())];
-        let mut on_gpu = CudaModel::load(self.gpu, &plans)?;
+    fn tried(&mut self, size: Size, plan: &Plan, math: Math) -> Result<f32, Refused> {
+        let mut on_gpu = CudaModel::load(self.gpu, &[(size, plan)])?;
         let mut near = |scale: f32, model: &mut Model| {
             let limit = self.accuracy.limit(math);
             let asked = parity::Asked { limit, scale };
-            match parity::difference(model, &mut on_gpu, self.shapes, self.wanted, asked) {
+            match parity::difference(model, &mut on_gpu, self.ports, asked, &mut self.known) {
                 Ok(None) => Ok(()),
                 Ok(Some(worst)) => Err(worst),
                 // Without numbers to compare nothing but what the model has can be taken.

@@ -1,6 +1,7 @@
 //! Whether a step's model runs on a GPU, and what runs it there.
 
 mod choice;
+pub(super) mod micro;
 mod plans;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,7 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use choice::{Choice, Chooser, Refused};
 use plans::Planner;
 
-use super::{model::Model, parity};
+use super::{
+    model::Model,
+    parity::{self, Known, Ports},
+    trim::Cut,
+};
 use crate::engine::{
     Device, ModelError, ModelSource, Placed,
     cuda::{
@@ -18,6 +23,7 @@ use crate::engine::{
         plan::Plan,
         probe,
         product::Math,
+        sizes::{self, Size},
     },
     precision::Accuracy,
 };
@@ -32,6 +38,10 @@ pub(super) struct OnGpu {
     pub(super) demanded: bool,
     /// How far a fraction may be off from what the CPU gives, as a part of the largest of its output.
     pub(super) limit: f64,
+    /// Rows are cut to the tokens that they have.
+    pub(super) is_cut: bool,
+    /// Tokens of the rows that go in now; 1 where they stay whole.
+    pub(super) length: usize,
     /// So that the next worker need not make them again.
     _plans: Plans,
 }
@@ -39,13 +49,17 @@ pub(super) struct OnGpu {
 /// What a model became.
 #[derive(Debug)]
 struct Planned {
-    /// For each number of rows, how many and the plan.
-    plans: Vec<(usize, Plan)>,
+    /// In the order of their sizes.
+    plans: Vec<(Size, Plan)>,
     products: Products,
-    /// Why products are multiplied so, where there are any.
-    said: Option<String>,
+    /// Why products are multiplied so, and which kernels do the rest, where there is a choice.
+    said: Vec<String>,
     /// Why it is not planned for as many rows as were asked for, where that is so.
     memory: Option<String>,
+    /// Rows are cut to the tokens that they have.
+    is_cut: bool,
+    /// What made-up rows came to on the CPU. Each worker compares.
+    known: Mutex<Known>,
 }
 
 type Plans = Arc<Planned>;
@@ -60,10 +74,11 @@ struct Made {
     wanted: Vec<usize>,
     max_rows: usize,
     accuracy: Accuracy,
+    cut: Option<Cut>,
 }
 
 /// What is wanted of a model.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Wanted<'a> {
     /// The shape of one row of each input.
     pub(super) shapes: &'a [Vec<usize>],
@@ -72,6 +87,18 @@ pub(super) struct Wanted<'a> {
     /// The most rows at once.
     pub(super) max_rows: usize,
     pub(super) accuracy: Accuracy,
+    /// Inputs whose rows give the same where they are cut to the tokens that they have.
+    pub(super) cut: Option<Cut>,
+}
+
+impl Wanted<'_> {
+    fn ports<'a>(&'a self, cut: Option<&'a Cut>) -> Ports<'a> {
+        Ports {
+            shapes: self.shapes,
+            outputs: self.outputs,
+            cut,
+        }
+    }
 }
 
 /// The plans that some engine has now.
@@ -124,6 +151,8 @@ pub(super) fn place(
                 device,
                 demanded,
                 limit: wanted.accuracy.limit(plans.products.math),
+                is_cut: plans.is_cut,
+                length: 1,
                 _plans: plans,
             };
             Ok((Some(on_gpu), Placed::new(device, reason)))
@@ -138,36 +167,34 @@ pub(super) fn place(
     }
 }
 
-/// What is loaded, of which plans, and what is said where it takes fewer rows at once than was asked for.
+/// What is loaded, of which plans, and what is said of how many these are and how much they take.
 fn on(
     number: usize,
     model: &mut Model,
     there: &Wanted<'_>,
     demanded: bool,
-) -> Result<(CudaModel, Plans, Option<String>), String> {
-    let Wanted {
-        shapes,
-        outputs,
-        accuracy,
-        ..
-    } = *there;
+) -> Result<(CudaModel, Plans, Vec<String>), String> {
     let gpu = Gpu::open(number).map_err(|error| error.to_string())?;
     let planned = shared_plans(&gpu, number, model, there)?;
     let (mut on_gpu, left_out) =
         what_fits(&gpu, &planned.plans).map_err(|error| error.to_string())?;
-    let parts = planned.memory.as_ref().or(left_out.as_ref()).map(|why| {
-        let most = on_gpu.most_rows();
-        let path = model.source.path.display();
-        tracing::warn!(model = %path, "batches of more than {most} rows run in parts on the GPU: {why}");
-        format!("batches of more than {most} rows run in parts: {why}")
-    });
+    let why = planned.memory.as_ref().or(left_out.as_ref());
+    let sizes: Vec<Size> = on_gpu.sizes().collect();
+    let said = said_of(&sizes, planned.is_cut, why);
+    if let (Some(_), Some(parts)) = (why, said.last()) {
+        tracing::warn!(model = %model.source.path.display(), "on the GPU {parts}");
+    }
     let math = planned.products.math;
     let asked = parity::Asked {
-        limit: accuracy.limit(math),
+        limit: there.accuracy.limit(math),
         scale: 1.0,
     };
-    match parity::difference(model, &mut on_gpu, shapes, outputs, asked) {
-        Ok(None) => Ok((on_gpu, planned, parts)),
+    let ports = there.ports(there.cut.as_ref().filter(|_| planned.is_cut));
+    let mut known = planned.known.lock().unwrap_or_else(PoisonError::into_inner);
+    let differs = parity::difference(model, &mut on_gpu, ports, asked, &mut known);
+    drop(known);
+    match differs {
+        Ok(None) => Ok((on_gpu, planned, said)),
         Ok(Some(worst)) => {
             let with = match math {
                 Math::Single => String::new(),
@@ -178,12 +205,33 @@ fn on(
         Err(why) if demanded => {
             let path = model.source.path.display();
             tracing::warn!(model = %path, "the results on the GPU were not compared with those on the CPU: {why}");
-            Ok((on_gpu, planned, parts))
+            Ok((on_gpu, planned, said))
         }
         Err(why) => Err(format!(
             "its results there cannot be compared with those on the CPU: {why}"
         )),
     }
+}
+
+/// What `check` says of plans: how many there are where rows are cut, and why batches run in parts where they do.
+fn said_of(sizes: &[Size], is_cut: bool, why: Option<&String>) -> Vec<String> {
+    let mut said = Vec::new();
+    if let (true, Some(first), Some(last)) = (is_cut, sizes.first(), sizes.last()) {
+        said.push(format!(
+            "{} plans for rows of {} to {} tokens",
+            sizes.len(),
+            first.length,
+            last.length
+        ));
+    }
+    if let Some(why) = why {
+        let most = sizes.iter().map(|size| size.tokens()).max().unwrap_or(0);
+        let what = if is_cut { "tokens" } else { "rows" };
+        said.push(format!(
+            "batches of more than {most} {what} run in parts: {why}"
+        ));
+    }
+    said
 }
 
 /// Loads as many of the plans as the device's memory has room for, the smallest first; and why the others were left out.
@@ -192,19 +240,22 @@ fn on(
 /// Not even the smallest can be loaded: why the largest could not, where that was for want of memory.
 fn what_fits(
     gpu: &Arc<Gpu>,
-    plans: &[(usize, Plan)],
+    plans: &[(Size, Plan)],
 ) -> Result<(CudaModel, Option<String>), LoadError> {
     let mut first: Option<LoadError> = None;
-    let mut count = plans.len();
+    let mut fits: Vec<Size> = plans.iter().map(|(size, _)| *size).collect();
     loop {
-        let some = plans.get(..count).unwrap_or(plans);
-        match CudaModel::load(gpu, some) {
+        let some = plans.iter().filter(|(size, _)| fits.contains(size));
+        let some: Vec<(Size, &Plan)> = some.map(|(size, plan)| (*size, plan)).collect();
+        match CudaModel::load(gpu, &some) {
             Ok(model) => return Ok((model, first.map(|error| error.to_string()))),
-            Err(error) if error.is_memory() && count > 1 => {
-                first.get_or_insert(error);
-                // Every other plan is for half the rows of one.
-                count = count.saturating_sub(2).max(1);
-            }
+            Err(error) if error.is_memory() => match sizes::fewer(&fits) {
+                Some(fewer) => {
+                    first.get_or_insert(error);
+                    fits = fewer;
+                }
+                None => return Err(first.unwrap_or(error)),
+            },
             Err(error) => return Err(first.unwrap_or(error)),
         }
     }
@@ -224,6 +275,7 @@ fn shared_plans(
         wanted: there.outputs.to_vec(),
         max_rows: there.max_rows,
         accuracy: there.accuracy,
+        cut: there.cut.clone(),
     };
     // A panic between two whole steps leaves the list sound.
     let mut known = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,22 +289,43 @@ fn shared_plans(
     Ok(plans)
 }
 
-/// A plan for each number of rows, the largest made first: what cannot be planned is told soon, and by that it is chosen what
-/// products are multiplied as.
+/// A plan for each size, for rows that are cut where they can be; where that cannot be planned, for whole ones.
 fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Planned, String> {
-    let mut planner = Planner::new(model, there.shapes, there.outputs, there.max_rows)?;
+    let longer = |cut: &&Cut| cut.length > sizes::SHORTEST && model.batch.is_none();
+    if let Some(cut) = there.cut.as_ref().filter(longer) {
+        match planned_as(gpu, model, there, Some(cut)) {
+            Ok(planned) => return Ok(planned),
+            // Where that is not the reason, whole rows have the same.
+            Err(why) => {
+                let path = model.source.path.display();
+                tracing::debug!(model = %path, "rows are not cut on the GPU: {why}");
+            }
+        }
+    }
+    planned_as(gpu, model, there, None)
+}
+
+/// A plan for each size, the largest made first: what cannot be planned is told soon, and by that it is chosen what products are
+/// multiplied as.
+fn planned_as(
+    gpu: &Arc<Gpu>,
+    model: &mut Model,
+    there: &Wanted<'_>,
+    cut: Option<&Cut>,
+) -> Result<Planned, String> {
+    let mut planner = Planner::new(model, there.shapes, there.outputs, there.max_rows, cut)?;
     let mut chooser = Chooser {
         gpu,
         model,
-        shapes: there.shapes,
-        wanted: there.outputs,
+        ports: there.ports(cut),
         accuracy: there.accuracy,
+        known: Known::default(),
     };
     let mut memory = None;
-    let choice = loop {
-        let optimized = planner.optimized(planner.most())?;
-        match chooser.choose(&mut planner, &optimized) {
-            Ok(choice) => break choice,
+    let (choice, optimized) = loop {
+        let optimized = planner.optimized(planner.largest())?;
+        match chooser.choose(&planner, &optimized) {
+            Ok(choice) => break (choice, optimized),
             Err(Refused { why, memory: true }) => {
                 let why = memory.get_or_insert(why);
                 if !planner.fewer() {
@@ -263,35 +336,28 @@ fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Plan
         }
     };
     let Choice {
-        products,
+        mut products,
         plan,
         said,
+        mut kernels,
         ..
     } = choice;
-    let plans = planner.all(plan, products)?;
+    let mut plans = planner.all(plan, products)?;
     // Those of few rows may need kernels that those of many have not.
-    match gpu.fuse(plans.iter().flat_map(|(_, plan)| plan.codes())) {
-        Ok(()) => Ok(Planned {
-            plans,
-            products,
-            said,
-            memory,
-        }),
-        Err(why) => {
-            let path = model.source.path.display();
-            tracing::warn!(model = %path, "general kernels run it: {why}");
-            let products = Products {
-                fused: false,
-                ..products
-            };
-            let optimized = planner.optimized(planner.most())?;
-            let largest = planner.plan(&optimized, planner.most(), products)?;
-            Ok(Planned {
-                plans: planner.all(largest, products)?,
-                products,
-                said: Some(format!("general kernels, since {why}")),
-                memory,
-            })
-        }
+    if let Err(why) = gpu.fuse(plans.iter().flat_map(|(_, plan)| plan.codes())) {
+        let path = chooser.model.source.path.display();
+        tracing::warn!(model = %path, "general kernels run it: {why}");
+        kernels = Some(format!("general kernels, since {why}"));
+        products.fused = false;
+        let largest = planner.plan(&optimized, planner.largest(), products)?;
+        plans = planner.all(largest, products)?;
     }
+    Ok(Planned {
+        plans,
+        products,
+        said: said.into_iter().chain(kernels).collect(),
+        memory,
+        is_cut: cut.is_some(),
+        known: Mutex::new(chooser.known),
+    })
 }

@@ -1,6 +1,6 @@
 //! Collects steps, buffers and constants.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     engine::cuda::{
+        constants::{Address, Constants},
         launch::{
             Base, Spot, TooLarge, conv::Conv, gemm::Gemm, moves, pointwise::Program, type_number,
         },
@@ -44,7 +45,10 @@ pub(super) struct Emitter {
     /// Bytes of each buffer.
     pub(super) buffers: Vec<usize>,
     pub(super) constants: Vec<Constant>,
-    by_content: HashMap<Bytes, usize>,
+    /// Where each of them lies.
+    places: HashMap<Address, usize>,
+    /// Those of all plans of the model.
+    pub(super) known: Arc<Constants>,
     /// The step that makes a buffer, where that step may be joined with what reads it.
     pub(super) makers: HashMap<usize, usize>,
     /// How often the graph reads each buffer, under whatever name.
@@ -62,12 +66,18 @@ pub(super) struct Emitter {
 }
 
 impl Emitter {
-    pub(super) fn new(uses: HashMap<String, usize>, vocabulary: Texts, products: Products) -> Self {
+    pub(super) fn new(
+        uses: HashMap<String, usize>,
+        vocabulary: Texts,
+        products: Products,
+        known: Arc<Constants>,
+    ) -> Self {
         Self {
             drafts: Vec::new(),
             buffers: Vec::new(),
             constants: Vec::new(),
-            by_content: HashMap::new(),
+            places: HashMap::new(),
+            known,
             makers: HashMap::new(),
             reads: HashMap::new(),
             uses,
@@ -122,11 +132,11 @@ impl Emitter {
 
     /// A constant with these bytes.
     pub(super) fn upload(&mut self, bytes: &Bytes) -> Spot {
+        let constant = self.known.constant(bytes);
         let constants = &mut self.constants;
-        let index = *self.by_content.entry(bytes.clone()).or_insert_with(|| {
-            constants.push(Constant {
-                bytes: bytes.clone(),
-            });
+        let address = Address::of(&constant.bytes);
+        let index = *self.places.entry(address).or_insert_with(|| {
+            constants.push(constant);
             constants.len() - 1
         });
         Spot {

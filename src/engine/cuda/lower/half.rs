@@ -20,7 +20,7 @@ use crate::{
         },
         product::Math,
     },
-    graph::tensor::{Element, shortened},
+    graph::tensor::Element,
 };
 
 impl Emitter {
@@ -35,7 +35,7 @@ impl Emitter {
         if let Home::Known(bytes) = &value.home {
             return Ok(Value {
                 element: to,
-                home: Home::Known(shortened(bytes, to)),
+                home: Home::Known(self.known.shortened(bytes, to)),
                 ..value.clone()
             });
         }
@@ -166,7 +166,7 @@ impl Emitter {
             Base::Constant(index) => self.constants.get(index),
             _ => None,
         };
-        let Some(bytes) = known.map(|held| shortened(&held.bytes, half)) else {
+        let Some(bytes) = known.map(|held| self.known.shortened(&held.bytes, half)) else {
             return (conv, Math::Single);
         };
         let w = Spot {
@@ -188,7 +188,7 @@ impl Emitter {
         let Base::Constant(index) = operand.at.base else {
             return None;
         };
-        let bytes = shortened(&self.constants.get(index)?.bytes, to);
+        let bytes = (self.known).shortened(&self.constants.get(index)?.bytes, to);
         Some(Operand {
             at: Spot {
                 // Half as wide, so half as far.

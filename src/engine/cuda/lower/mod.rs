@@ -32,6 +32,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use self::{call::Call, emit::Emitter, table::find, value::Value};
 use super::{
+    constants::Constants,
     launch::{Base, TooLarge},
     plan::{Plan, Slot},
     product::Math,
@@ -97,6 +98,18 @@ impl Products {
 /// # Errors
 /// The first node that cannot be lowered, and why.
 pub fn lower(model: &Model, products: Products) -> Result<Plan, Uncovered> {
+    lower_with(model, products, &Arc::default())
+}
+
+/// As [`lower`], where other plans of the same model are made too: what is known of its constants is not found out again.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_with(
+    model: &Model,
+    products: Products,
+    known: &Arc<Constants>,
+) -> Result<Plan, Uncovered> {
     let nothing = Graph::default();
     let graph = model.graph.as_ref().unwrap_or(&nothing);
     let mut lowering = Lowering {
@@ -104,7 +117,12 @@ pub fn lower(model: &Model, products: Products) -> Result<Plan, Uncovered> {
             .map(|import| (standard(&import.domain).to_owned(), import.version))
             .collect(),
         values: HashMap::new(),
-        emitter: Emitter::new(uses(graph), texts::vocabulary(graph), products),
+        emitter: Emitter::new(
+            uses(graph),
+            texts::vocabulary(graph),
+            products,
+            Arc::clone(known),
+        ),
     };
     lowering.constants(graph)?;
     let inputs = lowering.inputs(graph)?;
