@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     engine::cuda::{
+        convolution::Convolution,
         launch::{
             Base, Spot, TooLarge, conv::Conv, gemm::Gemm, moves, pointwise::Program, type_number,
         },
@@ -27,6 +28,8 @@ pub(super) enum Work {
     Program(Program, Vec<usize>),
     Gemm(Gemm),
     Conv(Conv),
+    /// By cuDNN.
+    Convolution(Box<Convolution<Spot>>),
 }
 
 /// A step and the node that it is for.
