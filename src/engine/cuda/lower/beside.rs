@@ -67,7 +67,9 @@ impl Beside {
                 Work::Conv(conv) if can(conv) => {
                     taken.insert(at);
                     for (spot, sizes) in conv.pictures() {
-                        spot.into_iter().for_each(|spot| used(spot, Some(sizes)));
+                        if let Some(spot) = spot {
+                            used(spot, Some(sizes));
+                        }
                     }
                     conv.bias.into_iter().for_each(|spot| used(spot, None));
                     within.insert((conv.y, conv.pictures()[2].1));
@@ -82,7 +84,9 @@ impl Beside {
                         let picture = is_picture(program, operand);
                         used(operand.at, sizes.filter(|_| picture));
                     }
-                    result.into_iter().for_each(|(spot, _)| used(spot, sizes));
+                    if let Some((spot, sizes)) = result {
+                        used(spot, Some(sizes));
+                    }
                 }
                 work => spots(work).into_iter().for_each(|spot| used(spot, None)),
             }

@@ -28,8 +28,8 @@ pub struct About {
     files: &'static [&'static str],
     /// How the names of files begin that must be loaded before it, from the same folder.
     first: &'static [&'static str],
-    /// Files in its own folder that it loads by itself when they are first needed, and ends the process where one is not there. So
-    /// they are looked for before it is asked anything, and loaded before it is used.
+    /// Files in its own folder that it loads by itself when they are first needed; some versions of it end the process where one is
+    /// not there. So they are looked for before it is asked anything, and loaded before it is used.
     parts: &'static [&'static str],
     /// Folders of Python packages that bring it.
     packages: &'static [&'static str],
@@ -218,7 +218,10 @@ impl About {
         let is_not = |why| format!("is not {}: {why}", self.name);
         let asked = address.map_err(is_not).and_then(|_| {
             self.is_whole(&path)?;
-            self.version.ask(&library).map_err(is_not)
+            let (version, new_enough) = self.version.ask(&library).map_err(is_not)?;
+            new_enough
+                .map(|()| version)
+                .map_err(|why| format!("cannot be used: {why}"))
         });
         // Loaded for good: whoever uses it later finds it by its name.
         std::mem::forget(library);
@@ -269,8 +272,8 @@ impl VersionCall {
         Ok(found as usize)
     }
 
-    /// The version.
-    fn ask(&self, library: &Library) -> Result<String, String> {
+    /// The version; and whether it can be used, or why not.
+    fn ask(&self, library: &Library) -> Result<(String, Result<(), String>), String> {
         match *self {
             Self::Pair(name) => {
                 type Ask = unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int;
@@ -282,7 +285,7 @@ impl VersionCall {
                 if code != 0 {
                     return Err(format!("{name} answers {code}"));
                 }
-                Ok(format!("{major}.{minor}"))
+                Ok((format!("{major}.{minor}"), Ok(())))
             }
             Self::Packed(name, oldest) => {
                 type Ask = unsafe extern "C" fn() -> usize;
@@ -290,14 +293,10 @@ impl VersionCall {
                 let ask = unsafe { function::<Ask>(library, name)? };
                 // SAFETY: no arguments.
                 let packed = unsafe { ask() };
-                let version = unpacked(packed);
-                if packed < oldest {
-                    let oldest = unpacked(oldest);
-                    return Err(format!(
-                        "it is version {version}, and {oldest} or newer is needed"
-                    ));
-                }
-                Ok(version)
+                let (version, wanted) = (unpacked(packed), unpacked(oldest));
+                let why = || format!("it is version {version}, and {wanted} or newer is needed");
+                let new_enough = (packed >= oldest).then_some(()).ok_or_else(why);
+                Ok((version, new_enough))
             }
         }
     }

@@ -116,16 +116,15 @@ impl Convolver {
             Some(Way::Own) if on.own.is_none() => None,
             other => other,
         };
-        let found = match kept {
-            Some(_) => kept,
-            None => {
-                let run = |method: &Method| {
-                    on.stream.convolve(filtering, method, on.workspace)?;
-                    on.rest.map_or(Ok(()), |rest| rest(on.stream))
-                };
-                let methods = filtering.methods(room);
-                fastest(&self.device, on.stream, methods, run, on.own)?
-            }
+        let found = if kept.is_some() {
+            kept
+        } else {
+            let run = |method: &Method| {
+                on.stream.convolve(filtering, method, on.workspace)?;
+                on.rest.map_or(Ok(()), |rest| rest(on.stream))
+            };
+            let methods = filtering.methods(room);
+            fastest(&self.device, on.stream, methods, run, on.own)?
         };
         if let (Some(found), None) = (&found, &kept) {
             self.cache.keep(&key, found);

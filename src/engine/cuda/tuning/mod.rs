@@ -107,13 +107,12 @@ impl Library {
             Some(Way::Own) if own.is_none() => None,
             other => other,
         };
-        let found = match kept {
-            Some(_) => kept,
-            None => {
-                let algorithms = multiplication.candidates(workspace.len(), CANDIDATES)?;
-                let run = |way: &Algorithm| stream.multiply(multiplication, way, workspace);
-                fastest(&self.device, stream, algorithms, run, own)?
-            }
+        let found = if kept.is_some() {
+            kept
+        } else {
+            let algorithms = multiplication.candidates(workspace.len(), CANDIDATES)?;
+            let run = |way: &Algorithm| stream.multiply(multiplication, way, workspace);
+            fastest(&self.device, stream, algorithms, run, own)?
         };
         if let (Some(found), None) = (&found, &kept) {
             self.cache.keep(&key, found);

@@ -126,6 +126,10 @@ pub(super) fn check(call: &'static str, status: c_int) -> Result<(), CudaError> 
             "NOT_SUPPORTED",
             "the library has no code for this device's architecture",
         ),
+        3009 => (
+            "NOT_SUPPORTED",
+            "one of the library's files cannot be loaded",
+        ),
         3000..4000 => ("NOT_SUPPORTED", "the library has no way to do this"),
         4000..5000 => ("INTERNAL_ERROR", "something in the library failed"),
         5000..6000 => ("EXECUTION_FAILED", "a kernel of the library failed"),

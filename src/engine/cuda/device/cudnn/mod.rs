@@ -127,7 +127,7 @@ impl Cudnn {
             out,
             ..
         } = *shape;
-        let behind = |_| {
+        let behind = |()| {
             let bias = pictures([1, filters, 1, 1])?;
             Ok::<_, CudaError>((bias, Descriptor::activation(functions, shape.relu)?))
         };
