@@ -157,8 +157,8 @@ fn made(random: &mut Random) -> (Model, Vec<(String, Value<Raw>)>) {
     };
     let y = graph.node("Conv", &[&y, &last], Vec::new());
     let shape_of_y = [&[3][..], &out].concat();
-    let given = forebay::graph::Value::new("y", Dtype::F32, shape_of_y);
-    let model = graph.finish(&[(y, given)]);
+    let given = forebay::graph::Value::new(y, Dtype::F32, shape_of_y);
+    let model = graph.finish(&[("y".to_owned(), given)]);
     let rows = [&[2][..], &shape].concat();
     (model, vec![("x".to_owned(), numbers(random, &rows))])
 }

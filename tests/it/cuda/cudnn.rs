@@ -24,7 +24,7 @@ const SHAPE: Shape = Shape {
     channels: 4,
     image: [5, 6],
     filters: 6,
-    out: [3, 4],
+    out: [3, 5],
     kernel: [3, 2],
     stride: [2, 1],
     dilation: [1, 3],
@@ -373,7 +373,7 @@ fn case_refused() {
     changed(|_, operands| operands.bias = None);
     changed(|shape, _| shape.add = false);
     changed(|shape, operands| (shape.bias, operands.bias) = (false, None));
-    changed(|shape, _| shape.out = [3, 5]);
+    changed(|shape, _| shape.out = [3, 4]);
     changed(|shape, _| shape.n = 1 << 40);
     changed(|shape, _| shape.groups = 0);
     // What is in memory, and not aligned.
