@@ -82,65 +82,9 @@ fn case_residual() {
     assert_eq!(outcome(&model, &image(3), math_of_case()), Outcome::Equal);
 }
 
-/// A convolution of any kind, something behind it, and another one that reads that.
-fn made(random: &mut Random) -> (Model, Vec<(String, Value<Raw>)>) {
-    let mut graph = GraphBuilder::new(17);
-    graph.begin_step("made");
-    let signal = random.below(4) == 0;
-    let groups = 1 + random.below(3);
-    let (each, parts) = (1 + random.below(4), 1 + random.below(6));
-    let (channels, filters) = (groups * each, groups * parts);
-    let (mut sizes, mut out) = (Vec::new(), Vec::new());
-    let [mut kernel, mut stride, mut dilation] = [const { Vec::new() }; 3];
-    let [mut before, mut after] = [const { Vec::new() }; 2];
-    for _ in 0..if signal { 1 } else { 2 } {
-        let (window, apart) = (1 + random.below(3), 1 + random.below(2));
-        let (step, zeros, more) = (1 + random.below(2), random.below(window), random.below(6));
-        // Now and then another number of zeros behind than before.
-        let behind = zeros + usize::from(random.below(3) == 0);
-        kernel.push(window);
-        dilation.push(apart);
-        stride.push(step);
-        before.push(zeros);
-        after.push(behind);
-        sizes.push((window - 1) * apart + 1 + more);
-        out.push((more + zeros + behind) / step + 1);
-    }
-    let ints = |values: &[usize]| Attr::Ints(values.iter().map(|value| *value as i64).collect());
-    let attributes = || {
-        vec![
-            ("kernel_shape", ints(&kernel)),
-            ("strides", ints(&stride)),
-            ("dilations", ints(&dilation)),
-            ("pads", ints(&[before.clone(), after.clone()].concat())),
-            ("group", Attr::Int(groups as i64)),
-        ]
-    };
-    let mut weights = |graph: &mut GraphBuilder, dims: &[usize]| {
-        let scale = (3.0 / dims[1..].iter().product::<usize>().max(1) as f64).sqrt();
-        let count = dims.iter().product();
-        let values: Vec<f64> = (0..count).map(|_| random.number() * scale).collect();
-        graph.numbers(Dtype::F32, dims, &values)
-    };
-    let shape = [&[channels][..], &sizes].concat();
-    let x = graph.input("x", Dtype::F32, &shape).name;
-    let w = [&[filters, each][..], &kernel].concat();
-    let first = weights(&mut graph, &w);
-    let second = weights(&mut graph, &w);
-    let bias = weights(&mut graph, &[filters]);
-    let one = [&[3, filters][..], &vec![1; sizes.len()]].concat();
-    let last = weights(&mut graph, &one);
-    let kind = random.below(8);
-    let mut y = if random.below(3) == 0 {
-        graph.node("Conv", &[&x, &first], attributes())
-    } else {
-        graph.node("Conv", &[&x, &first, &bias], attributes())
-    };
-    if random.below(2) == 0 {
-        let other = graph.node("Conv", &[&x, &second], attributes());
-        y = graph.node("Add", &[&y, &other], Vec::new());
-    }
-    y = match kind {
+/// What is done to a convolution's result.
+fn behind(graph: &mut GraphBuilder, y: String, kind: usize) -> String {
+    match kind {
         0 | 1 => graph.node("Relu", &[&y], Vec::new()),
         2 => graph.node("Sigmoid", &[&y], Vec::new()),
         3 => graph.node("LeakyRelu", &[&y], vec![("alpha", Attr::Float(0.2))]),
@@ -153,13 +97,104 @@ fn made(random: &mut Random) -> (Model, Vec<(String, Value<Raw>)>) {
         }
         5 => graph.node("HardSigmoid", &[&y], Vec::new()),
         6 => graph.node("Tanh", &[&y], Vec::new()),
+        7 => {
+            let gate = graph.node("Sigmoid", &[&y], Vec::new());
+            graph.node("Mul", &[&y, &gate], Vec::new())
+        }
+        8 => {
+            let mean = graph.node("GlobalAveragePool", &[&y], Vec::new());
+            let gate = graph.node("Sigmoid", &[&mean], Vec::new());
+            graph.node("Mul", &[&y, &gate], Vec::new())
+        }
         _ => y,
-    };
+    }
+}
+
+/// Windows of any kind that fit into a picture.
+#[derive(Default)]
+struct Windows {
+    size: Vec<i64>,
+    kernel: Vec<i64>,
+    stride: Vec<i64>,
+    dilation: Vec<i64>,
+    before: Vec<i64>,
+    after: Vec<i64>,
+    out: Vec<i64>,
+}
+
+impl Windows {
+    fn random(random: &mut Random) -> Self {
+        let mut made = Self::default();
+        let mut below = |most: usize| i64::try_from(random.below(most)).unwrap();
+        // Signals now and then.
+        for _ in 0..if below(4) == 0 { 1 } else { 2 } {
+            let (window, apart, step, more) = (1 + below(3), 1 + below(2), 1 + below(2), below(6));
+            let zeros = below(3).min(window - 1);
+            // Sometimes another number of zeros behind than before.
+            let behind = zeros + i64::from(below(3) == 0);
+            made.kernel.push(window);
+            made.dilation.push(apart);
+            made.stride.push(step);
+            made.before.push(zeros);
+            made.after.push(behind);
+            made.size.push((window - 1) * apart + 1 + more);
+            made.out.push((more + zeros + behind) / step + 1);
+        }
+        made
+    }
+
+    fn attributes(&self, groups: usize) -> Vec<(&'static str, Attr)> {
+        let pads = [self.before.clone(), self.after.clone()].concat();
+        vec![
+            ("kernel_shape", Attr::Ints(self.kernel.clone())),
+            ("strides", Attr::Ints(self.stride.clone())),
+            ("dilations", Attr::Ints(self.dilation.clone())),
+            ("pads", Attr::Ints(pads)),
+            ("group", Attr::Int(i64::try_from(groups).unwrap())),
+        ]
+    }
+}
+
+/// A shape with these dimensions behind others.
+fn shape(first: &[usize], rest: &[i64]) -> Vec<usize> {
+    let rest = rest.iter().map(|size| usize::try_from(*size).unwrap());
+    first.iter().copied().chain(rest).collect()
+}
+
+fn weights(graph: &mut GraphBuilder, random: &mut Random, dims: &[usize]) -> String {
+    let scale = (3.0 / dims[1..].iter().product::<usize>().max(1) as f64).sqrt();
+    let count = dims.iter().product();
+    let values: Vec<f64> = (0..count).map(|_| random.number() * scale).collect();
+    graph.numbers(Dtype::F32, dims, &values)
+}
+
+/// A convolution of any kind, something behind it, and another one that reads that.
+fn made(random: &mut Random) -> (Model, Vec<(String, Value<Raw>)>) {
+    let mut graph = GraphBuilder::new(17);
+    graph.begin_step("made");
+    let groups = 1 + random.below(3);
+    let (each, filters) = (1 + random.below(4), groups * (1 + random.below(6)));
+    let windows = Windows::random(random);
+    let picture = shape(&[groups * each], &windows.size);
+    let x = graph.input("x", Dtype::F32, &picture).name;
+    let filter = shape(&[filters, each], &windows.kernel);
+    let first = weights(&mut graph, random, &filter);
+    let bias = weights(&mut graph, random, &[filters]);
+    let inputs = [x.as_str(), &first, &bias];
+    let inputs = &inputs[..if random.below(3) == 0 { 2 } else { 3 }];
+    let mut y = graph.node("Conv", inputs, windows.attributes(groups));
+    if random.below(2) == 0 {
+        let second = weights(&mut graph, random, &filter);
+        let other = graph.node("Conv", &[&x, &second], windows.attributes(groups));
+        y = graph.node("Add", &[&y, &other], Vec::new());
+    }
+    let y = behind(&mut graph, y, random.below(10));
+    let ones = vec![1; windows.out.len()];
+    let last = weights(&mut graph, random, &shape(&[3, filters], &ones));
     let y = graph.node("Conv", &[&y, &last], Vec::new());
-    let shape_of_y = [&[3][..], &out].concat();
-    let given = forebay::graph::Value::new(y, Dtype::F32, shape_of_y);
+    let given = forebay::graph::Value::new(y, Dtype::F32, shape(&[3], &windows.out));
     let model = graph.finish(&[("y".to_owned(), given)]);
-    let rows = [&[2][..], &shape].concat();
+    let rows = [&[2][..], &picture].concat();
     (model, vec![("x".to_owned(), numbers(random, &rows))])
 }
 

@@ -68,7 +68,7 @@ fn ordered(planes: &[f32], [n, channels, height, width]: [usize; 4], order: Orde
 }
 
 /// What must come out, as planes.
-fn wanted(shape: &Shape, x: &[f32], w: &[f32], bias: &[f32], add: &[f32]) -> Vec<f32> {
+fn wanted(shape: &Shape, [pictures, weights, bias, add]: [&[f32]; 4]) -> Vec<f32> {
     let Shape {
         n,
         channels,
@@ -79,36 +79,33 @@ fn wanted(shape: &Shape, x: &[f32], w: &[f32], bias: &[f32], add: &[f32]) -> Vec
         ..
     } = *shape;
     let each = channels / shape.groups;
-    let mut all = Vec::new();
-    for at in 0..n * filters * rows * columns {
+    let cell_of = |at: usize, cell: usize| {
         let (column, row) = (at % columns, at / columns % rows);
         let (filter, picture) = (
             at / (columns * rows) % filters,
             at / (columns * rows * filters),
         );
-        let mut sum = 0.0;
-        for cell in 0..each * tall * wide {
-            let (j, i, channel) = (cell % wide, cell / wide % tall, cell / (wide * tall));
-            let at = |place: usize, step: usize, apart: usize, cell: usize| {
-                (place * step + cell * apart).checked_sub(1)
-            };
-            let (Some(h), Some(v)) = (
-                at(row, shape.stride[0], shape.dilation[0], i),
-                at(column, shape.stride[1], shape.dilation[1], j),
-            ) else {
-                continue;
-            };
-            if h < height && v < width {
-                let from = filter / (filters / shape.groups) * each + channel;
-                let left = x[((picture * channels + from) * height + h) * width + v];
-                sum += left * w[filter * each * tall * wide + cell];
-            }
-        }
+        let (right, down, channel) = (cell % wide, cell / wide % tall, cell / (wide * tall));
+        // One row and one column of zeros are before the first.
+        let from = |place: usize, step: usize, apart: usize, cell: usize| {
+            (place * step + cell * apart).checked_sub(1)
+        };
+        let y = from(row, shape.stride[0], shape.dilation[0], down)?;
+        let x = from(column, shape.stride[1], shape.dilation[1], right)?;
+        let own = filter / (filters / shape.groups) * each + channel;
+        (y < height && x < width).then_some(((picture * channels + own) * height + y) * width + x)
+    };
+    let cells = each * tall * wide;
+    let result = |at: usize| {
+        let filter = at / (columns * rows) % filters;
+        let terms = (0..cells)
+            .filter_map(|cell| Some(pictures[cell_of(at, cell)?] * weights[filter * cells + cell]));
+        let mut sum: f32 = terms.sum();
         sum += if shape.bias { bias[filter] } else { 0.0 };
         sum += if shape.add { add[at] } else { 0.0 };
-        all.push(if shape.relu { sum.max(0.0) } else { sum });
-    }
-    all
+        if shape.relu { sum.max(0.0) } else { sum }
+    };
+    (0..n * filters * rows * columns).map(result).collect()
 }
 
 /// What a convolution needs, each in memory of its own.
@@ -174,7 +171,7 @@ impl Place {
     fn example(&self, from: usize) -> (Vec<u8>, Vec<u8>) {
         let shape = &self.shape;
         let [x, w, bias, add] = Self::numbers(shape, from);
-        let y = wanted(shape, &x, &w, &bias, &add);
+        let y = wanted(shape, [&x, &w, &bias, &add]);
         let sizes = [shape.n, shape.channels, shape.image[0], shape.image[1]];
         let x = ordered(&x, sizes, shape.order);
         let y = ordered(&y, Self::result(shape), shape.order);

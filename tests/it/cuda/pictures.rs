@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     cli::{err, forebay, out},
+    cuda_place::doctor,
     engine::lines,
     support::fake_cuda,
 };
@@ -108,6 +109,25 @@ fn check_says_how_pictures_lie_and_why() {
         said += &format!("  slow: {}\n", checked(("FAKE_CUDNN_TIME", "100000")));
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn doctor_says_which_one_there_is() {
+    let with = doctor("cuDNN", fake_cuda::with_convolver());
+    assert!(
+        with.starts_with("cuDNN          yes       9.13.2"),
+        "{with}"
+    );
+    let without = doctor("cuDNN", fake_cuda::NO_CONVOLVER);
+    assert!(without.starts_with("cuDNN          no "), "{without}");
+    assert!(
+        without.contains("(the file that FOREBAY_LIBCUDNN names)"),
+        "{without}"
+    );
+    assert!(
+        without.contains("forebay's own kernels convolve"),
+        "{without}"
+    );
 }
 
 #[test]

@@ -140,15 +140,20 @@ fn build() -> PathBuf {
                 .arg(&being_made)
                 .args(&objects),
         ));
-        for part in PARTS {
-            let part = folder.join(format!("libcudnn_{part}.so.9"));
-            if !part.is_symlink() {
-                std::os::unix::fs::symlink("libcuda.so.1", part).unwrap();
-            }
-        }
+        make_parts(&folder);
         fs::rename(being_made, &library).unwrap();
     }
     library
+}
+
+/// What cuDNN must find beside itself: the fake again.
+fn make_parts(folder: &Path) {
+    for part in PARTS {
+        let part = folder.join(format!("libcudnn_{part}.so.9"));
+        if !part.is_symlink() {
+            std::os::unix::fs::symlink("libcuda.so.1", part).unwrap();
+        }
+    }
 }
 
 /// The program that does what none may do, linked to the fake.

@@ -370,7 +370,7 @@ impl Chooser<'_> {
             return Ok(on_gpu.milliseconds(self.gpu).map_err(LoadError::from)?);
         }
         near(1.0, self.model)?;
-        if math == Math::Half {
+        if math == Math::Half && matches!(self.accuracy.precision, Precision::Auto) {
             // Made-up rows are small numbers; real ones may be beyond what these sixteen bits hold.
             near(LARGE, self.model).map_err(|why| format!("for large inputs, {why}"))?;
         }

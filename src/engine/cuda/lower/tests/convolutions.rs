@@ -84,6 +84,45 @@ fn channels_stay_side_by_side_from_one_convolution_to_the_next() {
     assert_eq!(kernels(&tf32), kernels(&half));
 }
 
+/// A convolution, what `gate` makes of its result `c`, and another one behind their product.
+fn gated(gate: &str) -> Vec<String> {
+    let graph = Made::default()
+        .input("x", FLOAT, &[2, 4, 6, 6])
+        .floats("w", &[8, 4, 3, 3])
+        .floats("v", &[8, 8, 3, 3])
+        .node("c = Conv(x, w)", vec![])
+        .node(gate, vec![])
+        .node("h = Sigmoid(g)", vec![])
+        .node("m = Mul(c, h)", vec![])
+        .node("y = Conv(m, v)", vec![])
+        .output("y");
+    let plan = lowered(graph, Math::Bfloat, Order::Channels);
+    let named = plan.steps.iter().zip(kernels(&plan));
+    let said = named.map(|(step, kernel)| format!("{kernel} {}", step.node()));
+    said.collect()
+}
+
+#[test]
+fn what_is_done_elementwise_between_two_convolutions_turns_nothing() {
+    insta::assert_snapshot!(gated("g = Identity(c)").join("\n"), @r"
+    pointwise_f32 c (Conv)
+    cudnn c (Conv)
+    pointwise_f32 m (Mul)
+    cudnn y (Conv)
+    pointwise_f32 y (Conv)
+    ");
+    // The mean over a picture is of planes, and a number for each channel.
+    insta::assert_snapshot!(gated("g = GlobalAveragePool(c)").join("\n"), @r"
+    pointwise_f32 c (Conv)
+    cudnn c (Conv)
+    pointwise_f32 c (Conv)
+    reduce_f32 g (GlobalAveragePool)
+    pointwise_f32 m (Mul)
+    cudnn y (Conv)
+    pointwise_f32 y (Conv)
+    ");
+}
+
 #[test]
 fn filters_are_turned_with_the_pictures() {
     let graph = || {
