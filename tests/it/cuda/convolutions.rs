@@ -191,7 +191,9 @@ fn made(random: &mut Random) -> (Model, Vec<(String, Value<Raw>)>) {
     let y = behind(&mut graph, y, random.below(10));
     let ones = vec![1; windows.out.len()];
     let last = weights(&mut graph, random, &shape(&[3, filters], &ones));
-    let y = graph.node("Conv", &[&y, &last], Vec::new());
+    // With a bias: where all is below zero, there is something to compare all the same.
+    let bias = weights(&mut graph, random, &[3]);
+    let y = graph.node("Conv", &[&y, &last, &bias], Vec::new());
     let given = forebay::graph::Value::new(y, Dtype::F32, shape(&[3], &windows.out));
     let model = graph.finish(&[("y".to_owned(), given)]);
     let rows = [&[2][..], &picture].concat();

@@ -117,6 +117,7 @@ fn what_is_done_elementwise_between_two_convolutions_turns_nothing() {
     cudnn c (Conv)
     pointwise_f32 c (Conv)
     reduce_f32 g (GlobalAveragePool)
+    pointwise_f32 h (Sigmoid)
     pointwise_f32 m (Mul)
     cudnn y (Conv)
     pointwise_f32 y (Conv)
