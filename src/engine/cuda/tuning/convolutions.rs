@@ -28,8 +28,8 @@ pub(in crate::engine::cuda) fn room(shape: &Shape) -> usize {
 #[derive(Debug)]
 pub(in crate::engine::cuda) struct Convolver {
     device: Device,
-    /// The handle that was made to see whether the library starts.
-    spare: Option<Cudnn>,
+    /// Those that were opened: one takes long to open, and what a model no longer uses serves the next.
+    handles: Vec<Cudnn>,
     /// By the shape's key; none where the kernel is faster, or the library has no way.
     known: HashMap<String, Option<Method>>,
     cache: Cache<Method>,
@@ -62,16 +62,21 @@ impl Convolver {
             device: device.clone(),
             cache: Cache::of(device.name(), cudnn.version()),
             known: HashMap::new(),
-            spare: Some(cudnn),
+            handles: vec![cudnn],
         })
     }
 
-    /// The library for one stream.
+    /// The library for one stream: with a handle that no other uses as long as what is given lives, or a graph recorded with it.
+    ///
+    /// # Errors
+    /// The library does not start once more.
     pub(in crate::engine::cuda) fn handle(&mut self) -> Result<Cudnn, CudaError> {
-        match self.spare.take() {
-            Some(cudnn) => Ok(cudnn),
-            None => Ok(self.device.cudnn()?),
+        if let Some(free) = self.handles.iter().find(|held| held.is_last()) {
+            return Ok(free.clone());
         }
+        let opened = self.device.cudnn()?;
+        self.handles.push(opened.clone());
+        Ok(opened)
     }
 
     /// The convolution by the fastest method, which has run once; none where the library has no way to do it, or forebay's kernel

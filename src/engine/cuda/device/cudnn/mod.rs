@@ -98,6 +98,11 @@ impl Cudnn {
         self.inner.version
     }
 
+    /// Whether nobody else has it: no clone, no convolution, no graph.
+    pub fn is_last(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1
+    }
+
     /// A convolution on these pieces of memory.
     ///
     /// # Errors
