@@ -121,7 +121,7 @@ fn kernels(all: &Value) -> String {
     if lines.is_empty() {
         return lines;
     }
-    "\n## Own kernels, and with cuBLASLt\n\n| model | precision | by | rows in a batch | workers | rows/s | batch p50 µs |\n|---|---|---|--:|--:|--:|--:|\n"
+    "\n## Own kernels, and with cuBLASLt and cuDNN\n\n| model | precision | by | rows in a batch | workers | rows/s | batch p50 µs |\n|---|---|---|--:|--:|--:|--:|\n"
         .to_owned()
         + &lines
 }

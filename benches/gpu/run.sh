@@ -78,14 +78,14 @@ bench() {
 	gpu --device cpu ${BENCH_ARGS:-} --only encoder,mlp --json "$results/engine-cpu.json"
 }
 
-# What multiplies, in every precision: forebay's own kernels alone, and with cuBLASLt where that is there. Which of the two did each
-# product then stands in measured/ (`own`, or the library's words).
+# What multiplies, in every precision: forebay's own kernels alone, and with cuBLASLt and cuDNN where these are there. Which of them did each
+# product and convolution then stands in measured/ (`own`, or the library's words).
 kernels() {
 	code=0
 	for precision in fp32 tf32 fp16 bf16; do
-		FOREBAY_LIBCUBLASLT=/nowhere/libcublasLt.so.13 gpu --device cuda --only dense,encoder,resnet18,mobilenet --precision $precision \
+		FOREBAY_LIBCUBLASLT=/nowhere/libcublasLt.so.13 FOREBAY_LIBCUDNN=/nowhere/libcudnn.so.9 gpu --device cuda --only dense,encoder,resnet18,mobilenet --precision $precision \
 			${BENCH_ARGS:-} --json "$results/kernels-$precision-own.json" || code=$?
-		XDG_CACHE_HOME="$results/measured" gpu --device cuda --only dense,encoder --precision $precision \
+		XDG_CACHE_HOME="$results/measured" gpu --device cuda --only dense,encoder,resnet18,mobilenet --precision $precision \
 			${BENCH_ARGS:-} --json "$results/kernels-$precision-library.json" || code=$?
 	done
 	return $code

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::{
+    convolution::Convolution,
     device::{
-        Argument, Caching, CudaError, Function, Graph, Launch, Memory, Piece, Pinned, Stream,
+        Argument, Caching, CudaError, Cudnn, Function, Graph, Launch, Memory, Piece, Pinned, Stream,
     },
     gpu::{Constant, Gpu},
     model::LoadError,
     plan::{self, ALIGNMENT, Place, Plan, Slot, Step},
     product::Product,
     sizes::Size,
-    tuning::{Tuned, WORKSPACE},
+    tuning::{Filtered, Measured, Tuned, WORKSPACE, room},
 };
 
 /// Memory that all buckets of a model use in turn: one batch runs at a time.
@@ -25,17 +26,25 @@ pub(super) struct Buffers {
     /// The fault flag, then the outputs.
     outputs: Memory,
     arena: Memory,
-    /// What cuBLASLt needs beside the matrices.
+    /// What cuBLASLt needs beside the matrices, and cuDNN beside the pictures.
     workspace: Memory,
+    /// For the one stream that all buckets run on.
+    cudnn: Option<Cudnn>,
 }
 
 impl Buffers {
     /// Enough for each of the plans.
     pub(super) fn for_plans<'a>(
         gpu: &Gpu,
-        plans: impl Iterator<Item = &'a Plan> + Clone,
+        mut plans: impl Iterator<Item = &'a Plan> + Clone,
     ) -> Result<Self, CudaError> {
-        let [inputs, outputs, arena, workspace] = needed(plans);
+        let [inputs, outputs, arena, workspace] = needed(plans.clone());
+        let convolves = |plan: &Plan| plan.convolutions().next().is_some();
+        let convolver = if plans.any(convolves) {
+            gpu.convolver().ok()
+        } else {
+            None
+        };
         Ok(Self {
             upload: gpu.pinned(inputs, Caching::WriteCombined)?,
             download: gpu.pinned(outputs, Caching::Cached)?,
@@ -43,11 +52,12 @@ impl Buffers {
             outputs: gpu.memory(outputs)?,
             arena: gpu.memory(arena)?,
             workspace: gpu.memory(workspace)?,
+            cudnn: convolver.map(|mut held| held.handle()).transpose()?,
         })
     }
 }
 
-/// Bytes for inputs, outputs, the arena and cuBLASLt: each as much as the plan wants that wants most.
+/// Bytes for inputs, outputs, the arena and NVIDIA's libraries: each as much as the plan wants that wants most.
 fn needed<'a>(plans: impl Iterator<Item = &'a Plan> + Clone) -> [usize; 4] {
     let bytes: [fn(&Plan) -> usize; 4] = [
         |plan| Layout::of(&plan.inputs, 0).bytes,
@@ -64,14 +74,57 @@ pub(super) fn footprint<'a>(plans: impl Iterator<Item = &'a Plan> + Clone) -> us
 }
 
 fn workspace(plan: &Plan) -> usize {
-    if plan.has_products() { WORKSPACE } else { 0 }
+    let products = if plan.has_products() { WORKSPACE } else { 0 };
+    let convolutions = plan
+        .convolutions()
+        .map(|convolution| room(&convolution.shape));
+    convolutions.max().unwrap_or(0).max(products)
+}
+
+/// A kernel with the memory that it works on.
+#[derive(Debug)]
+struct Kernel<'p> {
+    launch: &'p plan::Launch,
+    function: Arc<Function>,
+    arguments: Vec<Argument<'p>>,
+}
+
+impl Kernel<'_> {
+    fn queue(&self, stream: &Stream) -> Result<(), CudaError> {
+        let launch = self.launch;
+        stream.launch(&Launch {
+            function: &self.function,
+            grid: launch.grid,
+            block: launch.block,
+            shared: launch.shared,
+            params: &launch.params,
+            arguments: &self.arguments,
+        })
+    }
 }
 
 /// A step with the memory that it works on.
 #[derive(Debug)]
 enum Ready<'p> {
-    Kernel(&'p plan::Launch, Arc<Function>, Vec<Argument<'p>>),
+    Kernel(Kernel<'p>),
     Product(Box<Tuned>),
+    /// With what follows it.
+    Convolution(Box<Filtered>, Option<Kernel<'p>>),
+}
+
+impl Ready<'_> {
+    fn queue(&self, stream: &Stream, workspace: &Memory) -> Result<(), CudaError> {
+        match self {
+            Self::Kernel(kernel) => kernel.queue(stream),
+            Self::Product(tuned) => {
+                stream.multiply(&tuned.multiplication, &tuned.algorithm, workspace)
+            }
+            Self::Convolution(tuned, rest) => {
+                stream.convolve(&tuned.filtering, &tuned.method, workspace)?;
+                rest.as_ref().map_or(Ok(()), |rest| rest.queue(stream))
+            }
+        }
+    }
 }
 
 /// Values one after another.
@@ -141,25 +194,20 @@ impl Bucket {
             }
             Place::Fault => Some((&buffers.outputs, 0)),
         };
+        let maker = Maker {
+            gpu,
+            stream,
+            buffers,
+            place,
+        };
         let steps = (plan.steps.iter())
-            .map(|step| ready(gpu, stream, &buffers.workspace, step, &place))
+            .map(|step| maker.ready(step))
             .collect::<Result<Vec<_>, _>>()?;
         let graph = stream.capture(|stream| {
             stream.copy_up(&buffers.upload, 0..inputs.bytes, &buffers.inputs, 0)?;
             stream.fill(&buffers.outputs, 0..ALIGNMENT, 0)?;
             for step in &steps {
-                match step {
-                    Ready::Kernel(launch, function, arguments) => {
-                        stream.launch(&queued(launch, function, arguments))?;
-                    }
-                    Ready::Product(tuned) => {
-                        let Tuned {
-                            multiplication,
-                            algorithm,
-                        } = &**tuned;
-                        stream.multiply(multiplication, algorithm, &buffers.workspace)?;
-                    }
-                }
+                step.queue(stream, &buffers.workspace)?;
             }
             stream.copy_down(&buffers.outputs, 0..outputs.bytes, &buffers.download, 0)
         })?;
@@ -184,42 +232,43 @@ impl Bucket {
     }
 }
 
-/// A launch as the driver is asked for it.
-fn queued<'l>(
-    launch: &'l plan::Launch,
-    function: &'l Function,
-    arguments: &'l [Argument<'l>],
-) -> Launch<'l> {
-    Launch {
-        function,
-        grid: launch.grid,
-        block: launch.block,
-        shared: launch.shared,
-        params: &launch.params,
-        arguments,
-    }
-}
-
 /// The memory of a place, and how many bytes into it.
 type Found<'m> = Option<(&'m Memory, usize)>;
 
-/// A step as it will be queued. Products are measured here, where that was not done before.
-fn ready<'p>(
-    gpu: &Gpu,
-    stream: &Stream,
-    workspace: &Memory,
-    step: &'p Step,
-    place: &impl Fn(Place) -> Found<'p>,
-) -> Result<Ready<'p>, LoadError> {
-    let find = |named: Place| {
-        place(named).ok_or_else(|| {
-            let name = step.node();
-            LoadError::Bug(format!("node `{name}` uses {named}, which there is not"))
+/// Makes steps ready on a device.
+struct Maker<'m, F> {
+    gpu: &'m Gpu,
+    stream: &'m Stream,
+    buffers: &'m Buffers,
+    /// Where places are.
+    place: F,
+}
+
+impl<'p, F: Fn(Place) -> Found<'p>> Maker<'_, F> {
+    /// A step as it will be queued. What a library may do is measured here, where that was not done before.
+    fn ready(&self, step: &'p Step) -> Result<Ready<'p>, LoadError> {
+        match step {
+            Step::Kernel(launch) => Ok(Ready::Kernel(self.kernel(launch)?)),
+            Step::Product(product) => self.product(product),
+            Step::Convolution(convolution) => self.convolution(convolution),
+        }
+    }
+
+    fn find(&self, node: &str, named: Place) -> Result<(&'p Memory, usize), LoadError> {
+        (self.place)(named).ok_or_else(|| {
+            LoadError::Bug(format!("node `{node}` uses {named}, which there is not"))
         })
-    };
-    let kernel = |launch: &'p plan::Launch| {
+    }
+
+    fn piece(&self, node: &str, named: Place) -> Result<Piece, LoadError> {
+        let (memory, offset) = self.find(node, named)?;
+        let memory = memory.clone();
+        Ok(Piece { memory, offset })
+    }
+
+    fn kernel(&self, launch: &'p plan::Launch) -> Result<Kernel<'p>, LoadError> {
         let arguments = launch.addresses.iter().map(|(at, named)| {
-            let (memory, offset) = find(*named)?;
+            let (memory, offset) = self.find(&launch.node, *named)?;
             Ok(Argument {
                 at: *at,
                 memory,
@@ -228,44 +277,70 @@ fn ready<'p>(
         });
         let arguments = arguments.collect::<Result<Vec<_>, LoadError>>()?;
         let function = match &launch.code {
-            None => gpu.function(launch.kernel)?,
-            Some(code) => gpu.fused(code.name()).ok_or_else(|| {
+            None => self.gpu.function(launch.kernel)?,
+            Some(code) => self.gpu.fused(code.name()).ok_or_else(|| {
                 LoadError::Bug(format!("the kernel {} was not compiled", code.name()))
             })?,
         };
-        Ok::<_, LoadError>((launch, function, arguments))
-    };
-    let product = match step {
-        Step::Kernel(launch) => {
-            let (launch, function, arguments) = kernel(launch)?;
-            return Ok(Ready::Kernel(launch, function, arguments));
+        Ok(Kernel {
+            launch,
+            function,
+            arguments,
+        })
+    }
+
+    fn product(&self, product: &'p Product) -> Result<Ready<'p>, LoadError> {
+        let operands = (product.operands).moved(|named| self.piece(&product.node, *named))?;
+        let library = self.gpu.library();
+        let mut library = library.map_err(|why| LoadError::Bug(format!("no cuBLASLt: {why}")))?;
+        let own = product.instead.as_ref().map(|own| self.kernel(own));
+        let own = own.transpose()?;
+        let run = own.as_ref().map(|own| |stream: &Stream| own.queue(stream));
+        let run = run.as_ref().map(|run| run as &dyn Fn(&Stream) -> _);
+        let workspace = &self.buffers.workspace;
+        let tuned = library.tuned(product, operands, self.stream, workspace, run)?;
+        match (tuned, own) {
+            (Some(tuned), _) => Ok(Ready::Product(Box::new(tuned))),
+            (None, Some(own)) => Ok(Ready::Kernel(own)),
+            (None, None) => Err(LoadError::NoAlgorithm {
+                node: product.node.clone(),
+                library: "cuBLASLt",
+                what: format!("the product {}", product.shape),
+            }),
         }
-        Step::Product(product) => product,
-    };
-    let Product { operands, .. } = product;
-    let operands = operands.moved(|named| {
-        let (memory, offset) = find(*named)?;
-        let memory = memory.clone();
-        Ok::<_, LoadError>(Piece { memory, offset })
-    })?;
-    let library = gpu.library();
-    let mut library = library.map_err(|why| LoadError::Bug(format!("no cuBLASLt: {why}")))?;
-    let own = product.instead.as_ref().map(kernel).transpose()?;
-    let run = (own.as_ref()).map(|(launch, function, arguments)| {
-        |stream: &Stream| stream.launch(&queued(launch, function, arguments))
-    });
-    let run = run.as_ref().map(|run| run as &dyn Fn(&Stream) -> _);
-    match (
-        library.tuned(product, operands, stream, workspace, run)?,
-        own,
-    ) {
-        (Some(tuned), _) => Ok(Ready::Product(Box::new(tuned))),
-        (None, Some((launch, function, arguments))) => {
-            Ok(Ready::Kernel(launch, function, arguments))
+    }
+
+    fn convolution(&self, convolution: &'p Convolution) -> Result<Ready<'p>, LoadError> {
+        let node = &convolution.node;
+        let operands = (convolution.operands).moved(|named| self.piece(node, *named))?;
+        let bug = |why: &str| LoadError::Bug(format!("no cuDNN: {why}"));
+        let mut convolver = self.gpu.convolver().map_err(bug)?;
+        let cudnn = self.buffers.cudnn.as_ref();
+        let cudnn = cudnn.ok_or_else(|| bug("nobody has opened it"))?;
+        let kernel = |launch: &'p Option<plan::Launch>| {
+            let launch = launch.as_ref();
+            launch.map(|launch| self.kernel(launch)).transpose()
+        };
+        let (rest, own) = (kernel(&convolution.rest)?, kernel(&convolution.instead)?);
+        let run_rest = rest
+            .as_ref()
+            .map(|rest| |stream: &Stream| rest.queue(stream));
+        let run_own = own.as_ref().map(|own| |stream: &Stream| own.queue(stream));
+        let on = Measured {
+            stream: self.stream,
+            workspace: &self.buffers.workspace,
+            rest: run_rest.as_ref().map(|run| run as &dyn Fn(&Stream) -> _),
+            own: run_own.as_ref().map(|run| run as &dyn Fn(&Stream) -> _),
+        };
+        let tuned = convolver.tuned(cudnn, convolution, operands, on)?;
+        match (tuned, own) {
+            (Some(tuned), _) => Ok(Ready::Convolution(Box::new(tuned), rest)),
+            (None, Some(own)) => Ok(Ready::Kernel(own)),
+            (None, None) => Err(LoadError::NoAlgorithm {
+                node: node.clone(),
+                library: "cuDNN",
+                what: format!("the convolution {}", convolution.shape),
+            }),
         }
-        (None, None) => Err(LoadError::NoAlgorithm {
-            node: product.node.clone(),
-            shape: product.shape.to_string(),
-        }),
     }
 }

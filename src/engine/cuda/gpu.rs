@@ -16,7 +16,7 @@ use super::{
     kernels,
     model::LoadError,
     plan,
-    tuning::Library,
+    tuning::{Convolver, Library},
 };
 
 /// A GPU that models can be loaded on.
@@ -26,6 +26,7 @@ pub struct Gpu {
     functions: Mutex<HashMap<&'static str, Arc<Function>>>,
     constants: Mutex<HashMap<Digest, Weak<Constant>>>,
     library: OnceLock<Result<Mutex<Library>, String>>,
+    convolver: OnceLock<Result<Mutex<Convolver>, String>>,
     compiler: OnceLock<Result<Compiler, String>>,
     /// Kernels that were compiled for models, by name.
     fused: Mutex<HashMap<String, Arc<Function>>>,
@@ -67,6 +68,7 @@ impl Gpu {
             functions: Mutex::default(),
             constants: Mutex::default(),
             library: OnceLock::new(),
+            convolver: OnceLock::new(),
             compiler: OnceLock::new(),
             fused: Mutex::default(),
         });
@@ -99,6 +101,27 @@ impl Gpu {
     /// Why it does not, in words.
     pub fn has_library(&self) -> Result<(), String> {
         self.library().map(|_| ()).map_err(str::to_owned)
+    }
+
+    /// cuDNN on it, as [`Gpu::library`].
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub(super) fn convolver(&self) -> Result<MutexGuard<'_, Convolver>, &str> {
+        let open = || {
+            let opened = Convolver::open(&self.device).map(Mutex::new);
+            opened.inspect_err(|why| tracing::info!("{self:?} convolves without cuDNN: {why}"))
+        };
+        let convolver = self.convolver.get_or_init(open);
+        convolver.as_ref().map(lock).map_err(String::as_str)
+    }
+
+    /// Whether cuDNN convolves on it.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub fn has_convolver(&self) -> Result<(), String> {
+        self.convolver().map(|_| ()).map_err(str::to_owned)
     }
 
     /// Whether kernels can be compiled for a model. NVRTC is loaded when this is first asked.

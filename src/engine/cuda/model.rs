@@ -44,13 +44,15 @@ pub enum LoadError {
         /// What the device has.
         free: usize,
     },
-    /// What only cuBLASLt could do.
-    #[error("node `{node}`: neither cuBLASLt nor a kernel can do the product {shape}")]
+    /// What only cuBLASLt or cuDNN could do.
+    #[error("node `{node}`: neither {library} nor a kernel can do {what}")]
     NoAlgorithm {
         /// Its name and operator.
         node: String,
+        /// Which was asked.
+        library: &'static str,
         /// What was asked for.
-        shape: String,
+        what: String,
     },
     /// Kernels for the model cannot be compiled, or loaded.
     #[error("its own kernels are not there: {0}")]
@@ -120,6 +122,13 @@ impl Model {
             && let Ok(mut library) = gpu.library()
         {
             library.save();
+        }
+        if plans
+            .iter()
+            .any(|(_, plan)| plan.convolutions().next().is_some())
+            && let Ok(mut convolver) = gpu.convolver()
+        {
+            convolver.save();
         }
         let (mut texts, mut texts_of) = (Vec::<Texts>::new(), Vec::new());
         for (_, plan) in plans {

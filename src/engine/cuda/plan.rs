@@ -9,7 +9,7 @@ use std::{
 };
 
 pub use super::constants::Constant;
-use super::{fused::Code, product::Product};
+use super::{convolution::Convolution, fused::Code, product::Product};
 use crate::graph::tensor::Element;
 
 /// Every buffer in an arena and every constant begins at a multiple of this many bytes.
@@ -115,6 +115,8 @@ pub enum Step<P = Place> {
     Kernel(Launch<P>),
     /// A product, by cuBLASLt.
     Product(Product<P>),
+    /// A convolution, by cuDNN.
+    Convolution(Box<Convolution<P>>),
 }
 
 impl<P: Copy> Step<P> {
@@ -123,6 +125,7 @@ impl<P: Copy> Step<P> {
         match self {
             Self::Kernel(launch) => &launch.node,
             Self::Product(product) => &product.node,
+            Self::Convolution(convolution) => &convolution.node,
         }
     }
 
@@ -136,6 +139,7 @@ impl<P: Copy> Step<P> {
                     node.clone_into(&mut instead.node);
                 }
             }
+            Self::Convolution(convolution) => convolution.named(node),
         }
         self
     }
@@ -145,6 +149,9 @@ impl<P: Copy> Step<P> {
         match self {
             Self::Kernel(launch) => launch.addresses.iter().map(|(_, place)| *place).collect(),
             Self::Product(product) => product.operands.each().map(|(_, place)| *place).collect(),
+            Self::Convolution(convolution) => {
+                (convolution.operands.each().map(|(_, place)| *place)).collect()
+            }
         }
     }
 
@@ -170,6 +177,9 @@ impl<P: Copy> Step<P> {
                     .transpose()?,
                 node: product.node.clone(),
             }),
+            Self::Convolution(convolution) => {
+                Step::Convolution(Box::new(convolution.moved(moved)?))
+            }
         })
     }
 }
@@ -230,7 +240,7 @@ impl Plan {
     pub fn codes(&self) -> impl Iterator<Item = &Arc<Code>> {
         self.steps.iter().filter_map(|step| match step {
             Step::Kernel(launch) => launch.code.as_ref(),
-            Step::Product(_) => None,
+            Step::Product(_) | Step::Convolution(_) => None,
         })
     }
 
@@ -238,6 +248,14 @@ impl Plan {
     pub fn fused(&self) -> usize {
         let names: HashSet<&str> = self.codes().map(|code| code.name()).collect();
         names.len()
+    }
+
+    /// What cuDNN does in it.
+    pub fn convolutions(&self) -> impl Iterator<Item = &Convolution> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Convolution(convolution) => Some(&**convolution),
+            Step::Kernel(_) | Step::Product(_) => None,
+        })
     }
 
     /// Whether cuBLASLt does anything in it.
@@ -267,6 +285,10 @@ impl fmt::Display for Plan {
                 Step::Kernel(launch) => launch,
                 Step::Product(product) => {
                     writeln!(f, "{product}")?;
+                    continue;
+                }
+                Step::Convolution(convolution) => {
+                    writeln!(f, "{convolution}")?;
                     continue;
                 }
             };

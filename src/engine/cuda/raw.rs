@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use bytes::Bytes;
 
 use super::{
+    convolution::Order,
     gpu::Gpu,
     lower::{Products, lower},
     model::{Model, RunError},
@@ -30,6 +31,7 @@ use crate::{
 pub struct CudaRaw {
     gpu: Arc<Gpu>,
     math: Math,
+    order: Order,
     model: Whole,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
@@ -62,6 +64,7 @@ impl CudaRaw {
         Ok(Self {
             gpu,
             math,
+            order: Order::Planes,
             model,
             inputs,
             outputs,
@@ -70,11 +73,26 @@ impl CudaRaw {
 }
 
 impl CudaRaw {
+    /// The same with pictures in this order for cuDNN, where that is there.
+    #[must_use]
+    pub fn with_pictures(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// cuDNN's order, where it is there and has anything to do: it takes long to load.
+    fn cudnn(&self, optimized: &proto::Model) -> Option<Order> {
+        let graph = optimized.graph.as_ref()?;
+        let convolves = graph.node.iter().any(|node| node.op_type.contains("Conv"));
+        (convolves && self.gpu.has_convolver().is_ok()).then_some(self.order)
+    }
+
     /// The model for these shapes, with kernels of its own where they can be compiled. The whole is one row.
     fn loaded(&self, optimized: &proto::Model) -> Result<Model, RawError> {
+        let cudnn = self.cudnn(optimized);
         let products = |fused| Products {
             math: self.math,
             library: self.gpu.has_library().is_ok(),
+            cudnn,
             fused,
         };
         let load = |products| {

@@ -7,7 +7,8 @@
 //
 // What no program may do is a violation: it is printed, counted, and every later call fails (CUDA_ERROR_UNKNOWN).
 //
-// The same file is a libcublasLt.so.13 (blas.cpp) and a libnvrtc.so.13 (nvrtc.cpp), for programs that are told so.
+// The same file is a libcublasLt.so.13 (blas.cpp), a libcudnn.so.9 (cudnn.cpp) and a libnvrtc.so.13 (nvrtc.cpp), for programs that are
+// told so.
 //
 // Environment variables, read when the library is loaded:
 //   FAKE_SEED=n            the order of things [1]
@@ -19,7 +20,7 @@
 //   FAKE_FAIL=call:n:code  the n-th call of a function fails with that code; several with commas. `run` is a piece of work
 //   FAKE_SKIP=call:n       the n-th call of a function does nothing and says that it did; n may be `*`. Several with commas
 //   FAKE_PAUSE=n           microseconds that who waits for a stream waits before its work is done: others may queue theirs [0]
-//   FAKE_OWN=percent       how long the program's own products take, beside cuBLASLt's fastest [300]
+//   FAKE_OWN=percent       how long the program's own products and convolutions take, beside cuBLASLt's fastest [300]
 //   FAKE_REPORT=path       when the process ends, a JSON file with what was called, what was left, and what was wrong
 #pragma once
 

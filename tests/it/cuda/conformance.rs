@@ -10,6 +10,7 @@ use forebay::{
         Dim, ModelSource,
         cpu::{catalog::CpuCatalog, optimized::optimized, raw::CpuRaw},
         cuda::{
+            convolution::Order,
             lower::{Products, lower},
             plan::Step,
             product::Math,
@@ -166,6 +167,16 @@ pub(super) fn math_of_case() -> Math {
     }
 }
 
+/// In which order pictures lie for cuDNN in a case.
+pub(super) const PICTURES: &str = "CASE_PICTURES";
+
+fn pictures_of_case() -> Order {
+    match std::env::var(PICTURES).as_deref() {
+        Ok("channels") => Order::Channels,
+        _ => Order::Planes,
+    }
+}
+
 /// The kernels of a plan with how often each is launched.
 fn kernels(steps: &[Step]) -> String {
     let mut counted: Vec<(&str, usize)> = Vec::new();
@@ -173,6 +184,7 @@ fn kernels(steps: &[Step]) -> String {
         let kernel = match step {
             Step::Kernel(launch) => launch.kernel,
             Step::Product(_) => "cublaslt",
+            Step::Convolution(_) => "cudnn",
         };
         match counted.iter_mut().find(|(name, _)| *name == kernel) {
             Some((_, count)) => *count += 1,
@@ -276,7 +288,8 @@ pub(super) fn outcome(model: &Model, inputs: &[(String, Value<Raw>)], math: Math
         Ok(wanted) => wanted,
         Err(error) => return Outcome::Uncovered(format!("the CPU says: {error}")),
     };
-    let found = CudaRaw::load_as(&path, 0, math).and_then(|mut model| model.run(inputs));
+    let found = CudaRaw::load_as(&path, 0, math)
+        .and_then(|model| model.with_pictures(pictures_of_case()).run(inputs));
     let found = match found {
         Ok(found) => found,
         Err(RawError::NotSupported(why) | RawError::CannotBeFed(why)) => {

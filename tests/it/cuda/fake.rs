@@ -77,6 +77,29 @@ const CASES: &[(&str, &str)] = &[
         "descriptor_after_its_end",
         "cuBLASLt is given a handle or a descriptor that is none, or is gone",
     ),
+    ("convolutions_are_correlations", ""),
+    (
+        "convolution_out_of_its_memory",
+        "cuDNN: the result of 16 bytes is outside of any memory that was given",
+    ),
+    (
+        "convolution_that_is_not_aligned",
+        "cuDNN is given a picture that is not aligned to 16 bytes",
+    ),
+    (
+        "convolution_on_no_stream",
+        "cuDNN convolves on the default stream, which nobody waits for",
+    ),
+    ("convolutions_that_nvidia_has_not", ""),
+    ("convolution_recorded_before_it_ran", ""),
+    (
+        "picture_after_its_end",
+        "cuDNN is given a handle or a descriptor that is none, or is gone",
+    ),
+    (
+        "picture_of_which_nothing_is_said",
+        "cuDNN is given a descriptor in which nothing is written",
+    ),
 ];
 
 #[test]

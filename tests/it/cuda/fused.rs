@@ -169,6 +169,7 @@ fn case_chains() {
             let products = Products {
                 math: Math::Single,
                 library: false,
+                cudnn: None,
                 fused,
             };
             lower(&model, products).unwrap_or_else(|why| panic!("{why}: {model:?}"))
@@ -211,6 +212,7 @@ fn the_real_compiler_takes_what_is_written() {
         let products = Products {
             math: Math::Single,
             library: false,
+            cudnn: None,
             fused: true,
         };
         let plan = lower(model, products).unwrap_or_else(|why| panic!("{why}"));

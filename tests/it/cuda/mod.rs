@@ -1,7 +1,9 @@
 //! The CUDA engine on a driver that is none: `tests/cuda/fake`.
 
 mod conformance;
+mod convolutions;
 mod cublaslt;
+mod cudnn;
 mod device;
 mod fake;
 mod faults;
@@ -9,6 +11,7 @@ mod fused;
 mod growing;
 mod operators;
 mod optimized;
+mod pictures;
 mod products;
 mod ring;
 mod tokens;

@@ -31,6 +31,26 @@ pub(crate) const LIBRARY: &str = "FOREBAY_LIBCUBLASLT";
 /// For processes that are to have no cuBLASLt, whatever the machine has.
 pub(crate) const NO_LIBRARY: (&str, &str) = (LIBRARY, "/nowhere/libcublasLt.so.13");
 
+/// What says which file cuDNN is. The fake is that, too, and all of its parts.
+pub(crate) const CONVOLVER: &str = "FOREBAY_LIBCUDNN";
+/// For processes that are to have no cuDNN, whatever the machine has.
+pub(crate) const NO_CONVOLVER: (&str, &str) = (CONVOLVER, "/nowhere/libcudnn.so.9");
+
+/// For processes whose cuDNN is the fake.
+pub(crate) fn with_convolver() -> (&'static str, &'static str) {
+    (CONVOLVER, library().to_str().unwrap())
+}
+
+/// What a whole cuDNN has beside `libcudnn.so.9`.
+const PARTS: [&str; 6] = [
+    "graph",
+    "ops",
+    "engines_precompiled",
+    "engines_runtime_compiled",
+    "heuristic",
+    "cnn",
+];
+
 /// What says which file NVRTC is. The fake is that, too: it has g++ compile.
 pub(crate) const COMPILER: &str = "FOREBAY_LIBNVRTC";
 /// For processes that are to have no NVRTC, whatever the machine has.
@@ -120,9 +140,20 @@ fn build() -> PathBuf {
                 .arg(&being_made)
                 .args(&objects),
         ));
+        make_parts(&folder);
         fs::rename(being_made, &library).unwrap();
     }
     library
+}
+
+/// What cuDNN must find beside itself: the fake again.
+fn make_parts(folder: &Path) {
+    for part in PARTS {
+        let part = folder.join(format!("libcudnn_{part}.so.9"));
+        if !part.is_symlink() {
+            std::os::unix::fs::symlink("libcuda.so.1", part).unwrap();
+        }
+    }
 }
 
 /// The program that does what none may do, linked to the fake.
@@ -224,7 +255,7 @@ impl Outcome {
     }
 }
 
-/// Runs an ignored test of this binary in a process of its own, whose driver is the fake; without cuBLASLt and NVRTC, unless the
+/// Runs an ignored test of this binary in a process of its own, whose driver is the fake; without cuBLASLt, NVRTC and cuDNN, unless the
 /// environment says otherwise.
 pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
     let report = tempfile::NamedTempFile::new().unwrap();
@@ -238,7 +269,7 @@ pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
             "--test-threads=1",
         ])
         .env("FOREBAY_LIBCUDA", library())
-        .envs([NO_LIBRARY, NO_COMPILER])
+        .envs([NO_LIBRARY, NO_COMPILER, NO_CONVOLVER])
         .env("XDG_CACHE_HOME", cache.path())
         .env("FAKE_REPORT", report.path())
         .envs(environment.iter().copied())

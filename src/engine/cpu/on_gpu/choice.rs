@@ -13,6 +13,7 @@ use super::{
 use crate::{
     engine::{
         cuda::{
+            convolution::Order,
             gpu::Gpu,
             lower::Products,
             model::{LoadError, Model as CudaModel},
@@ -59,6 +60,47 @@ pub(super) struct Choice {
     pub(super) kernels: Option<String>,
     /// Whether kernels of its own were thought of.
     settled: bool,
+}
+
+impl Choice {
+    /// Says one more thing.
+    pub(super) fn adds(&mut self, more: String) {
+        self.said = Some(match self.said.take() {
+            Some(said) => format!("{said}; {more}"),
+            None => more,
+        });
+    }
+}
+
+/// Which of NVIDIA's libraries are there, of those that would have something to do.
+#[derive(Debug, Clone, Copy)]
+struct Libraries {
+    /// cuBLASLt.
+    products: Option<bool>,
+    /// cuDNN.
+    convolutions: Option<bool>,
+}
+
+impl Libraries {
+    /// Everything multiplied as this, with what is there, by general kernels. cuDNN takes pictures as they lie.
+    fn multiply(self, math: Math) -> Products {
+        Products {
+            math,
+            library: self.products == Some(true),
+            cudnn: (self.convolutions == Some(true)).then_some(Order::Planes),
+            fused: false,
+        }
+    }
+
+    /// What is said of those that are not there.
+    fn without(self) -> &'static str {
+        match (self.products, self.convolutions) {
+            (Some(false), Some(false)) => ", without cuBLASLt and cuDNN",
+            (Some(false), _) => ", without cuBLASLt",
+            (_, Some(false)) => ", without cuDNN",
+            _ => "",
+        }
+    }
 }
 
 /// From the most exact to the least. A shorter one must take less than this part of the time to be worth
@@ -153,6 +195,53 @@ impl Chooser<'_> {
         Ok((fused, Some(time)))
     }
 
+    /// The same by cuDNN with the channels of each pixel side by side, where it is there, a batch then takes less time (`before`
+    /// is what it takes now, where that is known), and what it gives is near enough; and that time.
+    fn arranged(
+        &mut self,
+        planner: &Planner<'_>,
+        optimized: &proto::Model,
+        mut choice: Choice,
+        before: Option<f32>,
+    ) -> Result<(Choice, Option<f32>), Refused> {
+        let products = Products {
+            cudnn: Some(Order::Channels),
+            ..choice.products
+        };
+        let size = planner.largest();
+        let there = choice.products.cudnn.is_some();
+        let plan = there.then(|| planner.plan(optimized, size, products));
+        // Pictures that cannot be turned stay as they are.
+        let convolves = |plan: &Plan| plan.convolutions().next().is_some();
+        let Some(plan) = plan.and_then(Result::ok).filter(convolves) else {
+            return Ok((choice, before));
+        };
+        let before = match before {
+            Some(before) => before,
+            None => self.timed(size, &choice.plan)?,
+        };
+        let path = self.model.source.path.display().to_string();
+        match self.tried(size, &plan, products.math) {
+            Ok(time) => {
+                tracing::info!(model = %path, "a batch of {} rows takes {time} ms with channels side by side, and {before} ms with planes", size.rows);
+                if time < before {
+                    choice.adds("convolutions by cuDNN, with channels side by side".to_owned());
+                    let better = Choice {
+                        products,
+                        plan,
+                        ..choice
+                    };
+                    return Ok((better, Some(time)));
+                }
+            }
+            // It needs more memory, or cuDNN has no way: what is there without it stays.
+            Err(Refused { why, .. }) => {
+                tracing::info!(model = %path, "pictures stay planes for cuDNN: {why}");
+            }
+        }
+        Ok((choice, Some(before)))
+    }
+
     /// How many milliseconds a full batch takes by this plan.
     fn timed(&self, size: Size, plan: &Plan) -> Result<f32, Refused> {
         let mut model = CudaModel::load(self.gpu, &[(size, plan)])?;
@@ -180,13 +269,14 @@ impl Chooser<'_> {
                 settled: false,
             });
         }
-        let library = (matrices || half).then(|| self.gpu.has_library().is_ok());
+        let there = Libraries {
+            products: (matrices || half).then(|| self.gpu.has_library().is_ok()),
+            convolutions: (own.launches("conv_f32") || own.launches("conv_direct_f32"))
+                .then(|| self.gpu.has_convolver().is_ok()),
+        };
         if !single {
             // The model's own precision is not for us to change.
-            let products = Products {
-                library: library == Some(true),
-                ..Products::OWN
-            };
+            let products = there.multiply(Math::Single);
             return Ok(Choice {
                 products,
                 plan: planner.plan(optimized, size, products)?,
@@ -197,29 +287,26 @@ impl Chooser<'_> {
         }
         match self.accuracy.precision {
             Precision::As(math) => {
-                let products = Products {
-                    math,
-                    library: library == Some(true),
-                    fused: false,
-                };
-                Ok(Choice {
+                let products = there.multiply(math);
+                let choice = Choice {
                     products,
                     plan: planner.plan(optimized, size, products)?,
                     said: Some(format!("products in {}, as asked for", math.name())),
                     kernels: None,
                     settled: false,
-                })
+                };
+                Ok(self.arranged(planner, optimized, choice, None)?.0)
             }
-            Precision::Auto => self.fastest(planner, optimized, library),
+            Precision::Auto => self.fastest(planner, optimized, there),
         }
     }
 
-    /// The fastest of those that are near enough. `library`: whether it is there, where it would have something to do.
+    /// The fastest of those that are near enough.
     fn fastest(
         &mut self,
         planner: &Planner<'_>,
         optimized: &proto::Model,
-        library: Option<bool>,
+        there: Libraries,
     ) -> Result<Choice, Refused> {
         let size = planner.largest();
         let path = self.model.source.path.display().to_string();
@@ -227,11 +314,7 @@ impl Chooser<'_> {
         let mut exact = None;
         let mut refused = Vec::new();
         for math in CANDIDATES {
-            let products = Products {
-                math,
-                library: library == Some(true),
-                fused: false,
-            };
+            let products = there.multiply(math);
             let plan = planner.plan(optimized, size, products)?;
             // Where nothing depends on the precision there is nothing to choose.
             if exact.as_ref().is_some_and(|steps| *steps == plan.steps) {
@@ -257,7 +340,8 @@ impl Chooser<'_> {
                 kernels: None,
                 settled: false,
             };
-            let (choice, least) = self.fused(planner, optimized, choice, Some(time))?;
+            let (choice, least) = self.arranged(planner, optimized, choice, Some(time))?;
+            let (choice, least) = self.fused(planner, optimized, choice, least)?;
             let time = least.unwrap_or(time);
             if best.as_ref().is_none_or(|(least, _)| time < least * WORTH) {
                 best = Some((time, choice));
@@ -266,12 +350,10 @@ impl Chooser<'_> {
         let (_, mut choice) =
             best.ok_or_else(|| "none of the precisions could be tried".to_owned())?;
         let chosen = choice.products.math.name();
-        let without = match library {
-            Some(false) => ", without cuBLASLt",
-            Some(true) | None => "",
-        };
+        let without = there.without();
         let said = format!("products in {chosen}, the fastest within the tolerance{without}");
-        choice.said = Some(said + &refused.concat());
+        let more = choice.said.map(|more| format!("; {more}"));
+        choice.said = Some(said + &refused.concat() + &more.unwrap_or_default());
         Ok(choice)
     }
 
@@ -297,7 +379,7 @@ impl Chooser<'_> {
             return Ok(on_gpu.milliseconds(self.gpu).map_err(LoadError::from)?);
         }
         near(1.0, self.model)?;
-        if math == Math::Half {
+        if math == Math::Half && matches!(self.accuracy.precision, Precision::Auto) {
             // Made-up rows are small numbers; real ones may be beyond what these sixteen bits hold.
             near(LARGE, self.model).map_err(|why| format!("for large inputs, {why}"))?;
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::OpenError;
+
 /// A call of the CUDA driver that failed, or one that was not made because it could not go well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CudaError {
@@ -21,10 +23,10 @@ enum Cause {
     },
     /// What would have gone wrong; the driver was not asked.
     Refused(String),
-    /// A status of cuBLASLt, whose numbers are its own.
+    /// A status of cuBLASLt or cuDNN, whose numbers are their own; with how the names of these begin.
     Library {
         status: i32,
-        name: &'static str,
+        name: (&'static str, &'static str),
         words: &'static str,
     },
 }
@@ -54,11 +56,11 @@ impl CudaError {
         }
     }
 
-    /// What cuBLASLt answered: its name for that, without `CUBLAS_STATUS_`, and plain words.
+    /// What cuBLASLt or cuDNN answered: what is before and behind `_STATUS_` in its name for that, and plain words.
     pub(super) fn library(
         call: &'static str,
         status: i32,
-        name: &'static str,
+        name: (&'static str, &'static str),
         words: &'static str,
     ) -> Self {
         Self {
@@ -87,7 +89,7 @@ impl CudaError {
         self
     }
 
-    /// The driver's number of the error; none where the call was not made, or was one of cuBLASLt.
+    /// The driver's number of the error; none where the call was not made, or was one of cuBLASLt or cuDNN.
     pub fn code(&self) -> Option<u32> {
         match self.cause {
             Cause::Driver { code, .. } => Some(code),
@@ -119,14 +121,23 @@ impl fmt::Display for CudaError {
             Cause::Refused(why) => write!(f, ": {why}"),
             Cause::Library {
                 status,
-                name,
+                name: (library, name),
                 words,
-            } => write!(f, " failed: {words} (CUBLAS_STATUS_{name}, {status})"),
+            } => write!(f, " failed: {words} ({library}_STATUS_{name}, {status})"),
         }
     }
 }
 
 impl std::error::Error for CudaError {}
+
+impl From<OpenError> for CudaError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Device(error) => error,
+            OpenError::Missing(missing) => Self::refused("CUDA", missing.to_string()),
+        }
+    }
+}
 
 /// Plain words for what an operator can meet; `None` where CUDA's own must do.
 fn plain(code: u32) -> Option<&'static str> {

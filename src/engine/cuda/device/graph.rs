@@ -5,7 +5,8 @@ use std::{cell::Cell, fmt, marker::PhantomData, sync::Arc};
 use cudarc::driver::sys;
 
 use super::{
-    Context, CudaError, Launch, Memory, Multiplication, Stream, cublaslt, driver, host, module,
+    Context, CudaError, Filtering, Launch, Memory, Multiplication, Stream, cublaslt, cudnn, driver,
+    host, module,
 };
 
 /// What a graph's work uses, kept as long as the graph.
@@ -16,6 +17,8 @@ pub(super) struct Uses {
     modules: Vec<Arc<module::Inner>>,
     /// Its kernels are the library's.
     libraries: Vec<Arc<cublaslt::Inner>>,
+    /// As that.
+    convolvers: Vec<Arc<cudnn::Inner>>,
 }
 
 impl Uses {
@@ -34,28 +37,29 @@ impl Uses {
     }
 
     pub(super) fn launch(&mut self, launch: &Launch<'_>) {
-        let module = launch.function.module();
-        if !self.modules.iter().any(|known| Arc::ptr_eq(known, module)) {
-            self.modules.push(Arc::clone(module));
-        }
+        keep(&mut self.modules, launch.function.module());
         for argument in launch.arguments {
             self.memory(argument.memory);
         }
     }
 
     pub(super) fn product(&mut self, product: &Multiplication, workspace: &Memory) {
-        let library = product.library();
-        if !self
-            .libraries
-            .iter()
-            .any(|known| Arc::ptr_eq(known, library))
-        {
-            self.libraries.push(Arc::clone(library));
-        }
-        product
-            .memory()
-            .chain([workspace])
-            .for_each(|memory| self.memory(memory));
+        keep(&mut self.libraries, product.library());
+        let memory = product.memory().chain([workspace]);
+        memory.for_each(|memory| self.memory(memory));
+    }
+
+    pub(super) fn convolution(&mut self, convolution: &Filtering, workspace: &Memory) {
+        keep(&mut self.convolvers, convolution.library());
+        let memory = convolution.memory().chain([workspace]);
+        memory.for_each(|memory| self.memory(memory));
+    }
+}
+
+/// Keeps one that is not kept yet.
+fn keep<T>(kept: &mut Vec<Arc<T>>, one: &Arc<T>) {
+    if !kept.iter().any(|known| Arc::ptr_eq(known, one)) {
+        kept.push(Arc::clone(one));
     }
 }
 

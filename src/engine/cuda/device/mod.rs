@@ -1,5 +1,5 @@
 //! The one door to a GPU: devices, streams, events, memory, kernels and graphs, over the CUDA driver; and products of
-//! matrices by cuBLASLt and compiling by NVRTC, where these are there.
+//! matrices by cuBLASLt, convolutions by cuDNN and compiling by NVRTC, where these are there.
 //!
 //! Work is queued on a [`Stream`] and runs later, so what must not happen meanwhile is made hard:
 //!
@@ -23,6 +23,7 @@
 
 mod clock;
 mod cublaslt;
+mod cudnn;
 mod driver;
 mod error;
 mod event;
@@ -41,6 +42,7 @@ use std::{
 use cudarc::driver::sys;
 
 pub use cublaslt::{Algorithm, Cublaslt, Multiplication, OpenError, Piece};
+pub use cudnn::{ALIGNED, Cudnn, Filtering, Method};
 pub use error::CudaError;
 pub use event::Event;
 pub use graph::Graph;
@@ -206,6 +208,14 @@ impl Device {
     /// It is not there, or does not start.
     pub fn cublaslt(&self) -> Result<Cublaslt, OpenError> {
         Cublaslt::open(&self.context)
+    }
+
+    /// cuDNN on this device, for one stream: a handle of its own each time.
+    ///
+    /// # Errors
+    /// It is not there, or does not start.
+    pub fn cudnn(&self) -> Result<Cudnn, OpenError> {
+        Cudnn::open(&self.context)
     }
 
     /// Loads kernels: a fat binary, a cubin, or PTX that ends with a zero.

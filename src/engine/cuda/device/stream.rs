@@ -10,7 +10,7 @@ use std::{
 use cudarc::driver::sys;
 
 use super::{
-    Context, CudaError, Event, Graph, Launch, Memory, Multiplication, Pinned,
+    Context, CudaError, Event, Graph, Launch, Memory, Pinned,
     clock::{Clock, Progress},
     driver,
     graph::Uses,
@@ -183,9 +183,7 @@ impl Stream {
             self.same_device("cuLaunchKernel", argument.memory.context())?;
         }
         launch.queue(|work| self.queue(work), self.raw)?;
-        if let Some(uses) = self.recording.borrow_mut().as_mut() {
-            uses.launch(launch);
-        }
+        self.notes(|uses| uses.launch(launch));
         Ok(())
     }
 
@@ -298,16 +296,15 @@ impl Stream {
         }
     }
 
-    pub(super) fn uses_product(&self, product: &Multiplication, workspace: &Memory) {
+    /// Notes what the work queued last uses, in the graph that is recorded.
+    pub(super) fn notes(&self, note: impl FnOnce(&mut Uses)) {
         if let Some(uses) = self.recording.borrow_mut().as_mut() {
-            uses.product(product, workspace);
+            note(uses);
         }
     }
 
     fn uses_memory(&self, memory: &Memory) {
-        if let Some(uses) = self.recording.borrow_mut().as_mut() {
-            uses.memory(memory);
-        }
+        self.notes(|uses| uses.memory(memory));
     }
 
     pub(super) fn not_capturing(&self, call: &'static str) -> Result<(), CudaError> {

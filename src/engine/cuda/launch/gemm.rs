@@ -1,6 +1,6 @@
 //! `gemm_f32`, `gemm_f64`, and on tensor cores `gemm_f16`, `gemm_bf16`, `gemm_tf32`.
 
-use super::{Params, Spot, THREADS, TooLarge};
+use super::{Params, Spot, THREADS, TooLarge, pointwise::Op};
 use crate::{
     engine::cuda::{plan::Launch, product::Math},
     graph::tensor::Element,
@@ -85,6 +85,23 @@ impl Activation {
             Self::HardSigmoid(..) => 7,
             Self::Clip(..) => 8,
         }
+    }
+
+    /// The same as an operator of a program; none where nothing is done.
+    pub(crate) fn op(self) -> Option<(Op, [f64; 2])> {
+        let one = |value: f32| [f64::from(value), 0.0];
+        let two = |first: f32, second: f32| [f64::from(first), f64::from(second)];
+        Some(match self {
+            Self::None => return None,
+            Self::Relu => (Op::Relu, [0.0; 2]),
+            Self::Gelu => (Op::Gelu, [0.0; 2]),
+            Self::GeluTanh => (Op::GeluTanh, [0.0; 2]),
+            Self::Sigmoid => (Op::Sigmoid, [0.0; 2]),
+            Self::Tanh => (Op::Tanh, [0.0; 2]),
+            Self::LeakyRelu(slope) => (Op::LeakyRelu, one(slope)),
+            Self::HardSigmoid(alpha, beta) => (Op::HardSigmoid, two(alpha, beta)),
+            Self::Clip(low, high) => (Op::Clip, two(low, high)),
+        })
     }
 
     /// `slope`, `low`, `high` of the kernels.

@@ -3,7 +3,7 @@
 use super::{
     Spot,
     gemm::{Activation, Gemm, Matrix},
-    pointwise::{Arg, Bits, Class, Instruction, Op, Operand, Program},
+    pointwise::{Arg, Bits, Class, Instruction, Operand, Program},
 };
 use crate::engine::cuda::product::{Layout, Math, Operands, Product, Shape, Tail};
 
@@ -142,13 +142,7 @@ impl Gemm {
 
     /// An activation that the library has not, on the result where it lies.
     fn rest(&self, activation: Activation) -> Option<Program> {
-        let (op, constants) = match activation {
-            Activation::Gelu => (Op::Gelu, [0.0; 2]),
-            Activation::Sigmoid => (Op::Sigmoid, [0.0; 2]),
-            Activation::Tanh => (Op::Tanh, [0.0; 2]),
-            Activation::LeakyRelu(slope) => (Op::LeakyRelu, [f64::from(slope), 0.0]),
-            _ => return None,
-        };
+        let (op, constants) = activation.op()?;
         let [inner, outer] = self.batches;
         let operand = Operand {
             at: self.d.at,

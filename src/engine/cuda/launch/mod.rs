@@ -5,6 +5,7 @@
 
 pub(super) mod boxes;
 pub(super) mod conv;
+pub(super) mod convolved;
 pub(super) mod gather;
 pub(super) mod gemm;
 pub(super) mod library;

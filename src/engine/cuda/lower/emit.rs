@@ -12,6 +12,7 @@ use super::{
 use crate::{
     engine::cuda::{
         constants::{Address, Constants},
+        convolution::Convolution,
         launch::{
             Base, Spot, TooLarge, conv::Conv, gemm::Gemm, moves, pointwise::Program, type_number,
         },
@@ -28,6 +29,8 @@ pub(super) enum Work {
     Program(Program, Vec<usize>),
     Gemm(Gemm),
     Conv(Conv),
+    /// By cuDNN.
+    Convolution(Box<Convolution<Spot>>),
 }
 
 /// A step and the node that it is for.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::{
     Missing, Uncovered,
     arena::{self, Life},
-    emit::{Draft, Emitter, Work, buffer_of},
-    pieces,
+    emit::{Emitter, buffer_of},
+    pictures, pieces,
     value::{Home, Value},
 };
 use crate::engine::cuda::{
@@ -122,19 +122,6 @@ impl Emitter {
         lives
     }
 
-    /// A convolution as it will be launched; all else as it is.
-    fn convolved(&mut self, Draft { work, node }: Draft) -> Result<Draft, Uncovered> {
-        let work = match work {
-            Work::Conv(conv) => {
-                let (conv, math) = self.convolved_as(conv);
-                let launch = conv.launch(math).map_err(|why| about(&node, why.into()))?;
-                Work::Launch(launch)
-            }
-            work => work,
-        };
-        Ok(Draft { work, node })
-    }
-
     fn laid_out(
         mut self,
         inputs: Vec<Slot>,
@@ -142,10 +129,8 @@ impl Emitter {
         given: HashMap<usize, usize>,
     ) -> Result<Plan, Uncovered> {
         let drafts = std::mem::take(&mut self.drafts);
-        let drafts = (drafts.into_iter().flatten())
-            .map(|draft| Ok(Some(self.convolved(draft)?)))
-            .collect::<Result<Vec<_>, Uncovered>>()?;
         let given_out = |buffer: usize| given.contains_key(&buffer);
+        let drafts = pictures::convolved(&mut self, drafts, given_out)?;
         let steps = pieces::steps(drafts, self.products, given_out)?;
         let lives = self.lives(&steps, &given);
         let only: Vec<Life> = lives.iter().map(|(_, life)| *life).collect();

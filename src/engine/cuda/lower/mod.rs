@@ -10,10 +10,12 @@
 //! - `emit` collects the steps; `fuse` joins elementwise chains and puts them behind products; `half` converts what is
 //!   multiplied in sixteen bits
 //! - `table` has every covered operator, `ops/` a file for each family
+//! - `pictures` says how convolutions are done; `beside` has those that cuDNN does with channels side by side
 //! - `pieces` makes steps of what was emitted: by the library, by a kernel, or by one that is compiled for the model
 //! - `finish` gives outputs their places and lays out the arena (`arena`)
 
 mod arena;
+mod beside;
 mod call;
 mod emit;
 mod finish;
@@ -21,6 +23,7 @@ mod fuse;
 mod half;
 mod ops;
 mod patterns;
+mod pictures;
 mod pieces;
 pub mod table;
 #[cfg(test)]
@@ -33,6 +36,7 @@ use std::{collections::HashMap, sync::Arc};
 use self::{call::Call, emit::Emitter, table::find, value::Value};
 use super::{
     constants::Constants,
+    convolution::Order,
     launch::{Base, TooLarge},
     plan::{Plan, Slot},
     product::Math,
@@ -80,6 +84,8 @@ pub struct Products {
     pub math: Math,
     /// Whether cuBLASLt does what it can; else forebay's own kernels do.
     pub library: bool,
+    /// In which order pictures lie for cuDNN, where it does the convolutions that it can; else forebay's own kernels do all.
+    pub cudnn: Option<Order>,
     /// Whether chains of elementwise operators and small MLPs become kernels that NVRTC compiles for this model.
     pub fused: bool,
 }
@@ -89,6 +95,7 @@ impl Products {
     pub const OWN: Self = Self {
         math: Math::Single,
         library: false,
+        cudnn: None,
         fused: false,
     };
 }

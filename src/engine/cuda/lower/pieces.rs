@@ -46,6 +46,7 @@ pub(super) fn steps(
     for Draft { work, node } in drafts.into_iter().flatten() {
         let piece = match work {
             Work::Launch(launch) => Piece::Step(Step::Kernel(launch)),
+            Work::Convolution(convolution) => Piece::Step(Step::Convolution(convolution)),
             // There are none left: whoever lays the plan out knows their filters.
             Work::Conv(conv) => {
                 let launch = conv.launch(Math::Single);
@@ -105,6 +106,11 @@ fn touched(piece: &Piece) -> [Vec<usize>; 2] {
         Piece::Step(Step::Product(product)) => {
             let spots = product.operands.each();
             let (writes, reads): (Vec<_>, Vec<_>) = spots.partition(|(name, _)| *name == "d");
+            [reads, writes].map(|side| side.iter().filter_map(|(_, spot)| buffer(spot)).collect())
+        }
+        Piece::Step(Step::Convolution(convolution)) => {
+            let spots = convolution.operands.each();
+            let (writes, reads): (Vec<_>, Vec<_>) = spots.partition(|(name, _)| *name == "y");
             [reads, writes].map(|side| side.iter().filter_map(|(_, spot)| buffer(spot)).collect())
         }
         Piece::Gemm(gemm) => {

@@ -11,7 +11,7 @@ use libloading::os::unix::Library;
 use serde::Serialize;
 
 use super::{
-    CUBLASLT_VARIABLE, Missing, NVRTC_VARIABLE, Surroundings,
+    CUBLASLT_VARIABLE, CUDNN_VARIABLE, Missing, NVRTC_VARIABLE, Surroundings,
     library::{function, open, path_of},
 };
 
@@ -28,6 +28,9 @@ pub struct About {
     files: &'static [&'static str],
     /// How the names of files begin that must be loaded before it, from the same folder.
     first: &'static [&'static str],
+    /// Files in its own folder that it loads by itself when they are first needed; some versions of it end the process where one is
+    /// not there. So they are looked for before it is asked anything, and loaded before it is used.
+    parts: &'static [&'static str],
     /// Folders of Python packages that bring it.
     packages: &'static [&'static str],
     version: VersionCall,
@@ -40,8 +43,8 @@ pub type Extra = &'static About;
 enum VersionCall {
     /// Two numbers.
     Pair(&'static str),
-    /// One number: major, minor and patch with two digits each.
-    Packed(&'static str),
+    /// One number: major, minor and patch with two digits each; and the oldest that can be used.
+    Packed(&'static str, usize),
 }
 
 /// Compiles kernels at run time.
@@ -52,6 +55,7 @@ pub const NVRTC: Extra = &About {
     files: &["libnvrtc.so.13", "libnvrtc.so.12"],
     // It looks for this one by itself, in the loader's path only.
     first: &["libnvrtc-builtins.so."],
+    parts: &[],
     packages: &["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"],
     version: VersionCall::Pair("nvrtcVersion"),
 };
@@ -63,8 +67,9 @@ pub const CUBLASLT: Extra = &About {
     without: "forebay's own kernels multiply, more slowly",
     files: &["libcublasLt.so.13", "libcublasLt.so.12"],
     first: &[],
+    parts: &[],
     packages: &["nvidia/cu13/lib", "nvidia/cublas/lib"],
-    version: VersionCall::Packed("cublasLtGetVersion"),
+    version: VersionCall::Packed("cublasLtGetVersion", 0),
 };
 
 /// Convolves.
@@ -74,8 +79,16 @@ pub const CUDNN: Extra = &About {
     without: "forebay's own kernels convolve, more slowly",
     files: &["libcudnn.so.9"],
     first: &[],
+    parts: &[
+        "libcudnn_graph.so.9",
+        "libcudnn_ops.so.9",
+        "libcudnn_engines_precompiled.so.9",
+        "libcudnn_engines_runtime_compiled.so.9",
+        "libcudnn_heuristic.so.9",
+        "libcudnn_cnn.so.9",
+    ],
     packages: &["nvidia/cudnn/lib"],
-    version: VersionCall::Packed("cudnnGetVersion"),
+    version: VersionCall::Packed("cudnnGetVersion", 90_000),
 };
 
 /// What was found of such a library.
@@ -161,6 +174,8 @@ impl About {
             (&surroundings.libcublaslt, CUBLASLT_VARIABLE)
         } else if self.name == NVRTC.name {
             (&surroundings.libnvrtc, NVRTC_VARIABLE)
+        } else if self.name == CUDNN.name {
+            (&surroundings.libcudnn, CUDNN_VARIABLE)
         } else {
             return None;
         };
@@ -195,30 +210,70 @@ impl About {
     }
 
     fn ask(&self, library: Library, named: &Path) -> Result<Found, Missing> {
-        let asked = self.version.ask(&library);
-        let path = asked
-            .as_ref()
-            .ok()
-            .and_then(|(_, address)| path_of("lib", *address))
+        let address = self.version.address(&library);
+        let path = (address.as_ref().ok())
             .filter(|_| !named.is_absolute())
+            .and_then(|address| path_of("lib", *address))
             .unwrap_or_else(|| named.to_path_buf());
+        let is_not = |why| format!("is not {}: {why}", self.name);
+        let asked = address.map_err(is_not).and_then(|_| {
+            self.is_whole(&path)?;
+            let (version, new_enough) = self.version.ask(&library).map_err(is_not)?;
+            new_enough
+                .map(|()| version)
+                .map_err(|why| format!("cannot be used: {why}"))
+        });
         // Loaded for good: whoever uses it later finds it by its name.
         std::mem::forget(library);
         match asked {
-            Ok((version, _)) => Ok(Found { path, version }),
+            Ok(version) => Ok(Found { path, version }),
             Err(why) => Err(Missing {
-                why: format!("{} is not {}: {why}", path.display(), self.name),
+                why: format!("{} {why}", path.display()),
                 present: true,
                 path: Some(path),
                 mend: None,
             }),
         }
     }
+
+    /// Whether its parts are beside it, where it is known in which folder that is.
+    fn is_whole(&self, path: &Path) -> Result<(), String> {
+        let lacks = |part: &&&str| path.is_absolute() && !path.with_file_name(part).exists();
+        match self.parts.iter().find(lacks) {
+            Some(part) => Err(format!(
+                "cannot be used: {part} is not beside it; install {} anew, as a whole",
+                self.name
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Loads its parts, for good.
+    pub(super) fn open_parts(&self, path: &Path) -> Result<(), String> {
+        self.parts.iter().try_for_each(|part| {
+            let part = open(path.with_file_name(part).as_os_str())?;
+            std::mem::forget(part);
+            Ok(())
+        })
+    }
 }
 
 impl VersionCall {
-    /// The version, and the address of the function that says it.
-    fn ask(&self, library: &Library) -> Result<(String, usize), String> {
+    fn name(&self) -> &'static str {
+        match *self {
+            Self::Pair(name) | Self::Packed(name, _) => name,
+        }
+    }
+
+    /// Where the function is that says it.
+    fn address(&self, library: &Library) -> Result<usize, String> {
+        // SAFETY: the address is only looked at, never called.
+        let found = unsafe { function::<unsafe extern "C" fn()>(library, self.name())? };
+        Ok(found as usize)
+    }
+
+    /// The version; and whether it can be used, or why not.
+    fn ask(&self, library: &Library) -> Result<(String, Result<(), String>), String> {
         match *self {
             Self::Pair(name) => {
                 type Ask = unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int;
@@ -230,22 +285,31 @@ impl VersionCall {
                 if code != 0 {
                     return Err(format!("{name} answers {code}"));
                 }
-                Ok((format!("{major}.{minor}"), ask as usize))
+                Ok((format!("{major}.{minor}"), Ok(())))
             }
-            Self::Packed(name) => {
+            Self::Packed(name, oldest) => {
                 type Ask = unsafe extern "C" fn() -> usize;
                 // SAFETY: the type is that of `cublasLt.h` and `cudnn.h`.
                 let ask = unsafe { function::<Ask>(library, name)? };
                 // SAFETY: no arguments.
                 let packed = unsafe { ask() };
-                Ok((unpacked(packed), ask as usize))
+                let (version, wanted) = (unpacked(packed), unpacked(oldest));
+                let why = || format!("it is version {version}, and {wanted} or newer is needed");
+                let new_enough = (packed >= oldest).then_some(()).ok_or_else(why);
+                Ok((version, new_enough))
             }
         }
     }
 }
 
 fn unpacked(version: usize) -> String {
-    let (major, minor, patch) = (version / 10_000, version / 100 % 100, version % 100);
+    // cuDNN before 9 left one digit to the minor version.
+    let (major, minor) = if version < 10_000 {
+        (version / 1000, version / 100 % 10)
+    } else {
+        (version / 10_000, version / 100 % 100)
+    };
+    let patch = version % 100;
     format!("{major}.{minor}.{patch}")
 }
 
@@ -258,5 +322,6 @@ mod tests {
         assert_eq!(unpacked(130_002), "13.0.2");
         assert_eq!(unpacked(120_904), "12.9.4");
         assert_eq!(unpacked(91_302), "9.13.2");
+        assert_eq!(unpacked(8907), "8.9.7");
     }
 }

@@ -6,7 +6,7 @@
 //! of ending the process.
 //!
 //! `FOREBAY_LIBCUDA` names the driver's library before all other places, `FOREBAY_LIBCUBLASLT` the one file that
-//! cuBLASLt may be, and `FOREBAY_LIBNVRTC` the one that NVRTC may be.
+//! cuBLASLt may be, `FOREBAY_LIBNVRTC` the one that NVRTC may be, and `FOREBAY_LIBCUDNN` that of cuDNN.
 
 #![allow(
     unsafe_code,
@@ -38,6 +38,8 @@ pub const VARIABLE: &str = "FOREBAY_LIBCUDA";
 pub const CUBLASLT_VARIABLE: &str = "FOREBAY_LIBCUBLASLT";
 /// Names NVRTC's library (`libnvrtc.so.13`): an absolute path. No other place is looked at then.
 pub const NVRTC_VARIABLE: &str = "FOREBAY_LIBNVRTC";
+/// Names cuDNN's library (`libcudnn.so.9`): an absolute path. No other place is looked at then.
+pub const CUDNN_VARIABLE: &str = "FOREBAY_LIBCUDNN";
 /// The oldest API of the driver that reads the kernels of this build.
 pub const OLDEST_DRIVER: Version = Version(13, 0);
 /// The oldest architecture that the kernels have code for.
@@ -107,6 +109,8 @@ pub struct Surroundings {
     pub libcublaslt: Option<PathBuf>,
     /// What `FOREBAY_LIBNVRTC` names.
     pub libnvrtc: Option<PathBuf>,
+    /// What `FOREBAY_LIBCUDNN` names.
+    pub libcudnn: Option<PathBuf>,
     /// Whether the system's loader may search by name.
     pub loader: bool,
     /// Folders of CUDA toolkits, with `lib64` or `lib` in them.
@@ -128,6 +132,7 @@ impl Surroundings {
             libcuda: path(VARIABLE),
             libcublaslt: path(CUBLASLT_VARIABLE),
             libnvrtc: path(NVRTC_VARIABLE),
+            libcudnn: path(CUDNN_VARIABLE),
             loader: true,
             toolkits: toolkits.chain(["/usr/local/cuda".into()]).collect(),
             packages: python::environments()
@@ -162,7 +167,8 @@ pub fn present() -> Result<(), Missing> {
 /// It is not there, or is something else.
 pub(in crate::engine::cuda) fn load(about: Extra) -> Result<(Library, Found), Missing> {
     let found = about.find(&Surroundings::of_process())?;
-    let opened = library::open(found.path.as_os_str());
+    let opened = about.open_parts(&found.path);
+    let opened = opened.and_then(|()| library::open(found.path.as_os_str()));
     let library = opened.map_err(|why| Missing {
         why,
         present: true,

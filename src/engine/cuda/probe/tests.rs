@@ -202,11 +202,6 @@ fn what_a_python_environment_brings_is_found_with_what_it_needs() {
         "#include <stddef.h>\nsize_t cublasLtGetVersion(void) { return 120904; }",
         &[],
     );
-    machine.library(
-        "site-packages/nvidia/cudnn/lib/libcudnn.so.9",
-        "int x;",
-        &[],
-    );
     let surroundings = machine.surroundings();
     let found = Found {
         path: nvrtc,
@@ -214,16 +209,66 @@ fn what_a_python_environment_brings_is_found_with_what_it_needs() {
     };
     assert_eq!(NVRTC.find(&surroundings), Ok(found));
     assert_eq!(CUBLASLT.find(&surroundings).unwrap().version, "12.9.4");
-    let missing = CUDNN.find(&surroundings).unwrap_err();
+}
+
+#[test]
+fn cudnn_is_taken_as_a_whole_and_no_older_than_it_can_be_used() {
+    const FOLDER: &str = "site-packages/nvidia/cudnn/lib";
+    let machine = Machine::new();
+    let whole = format!("{FOLDER}/libcudnn.so.9");
+    let absent = CUDNN.find(&Surroundings::default()).unwrap_err();
+    let mut all = vec![absent.to_string()];
+    let version = |number: u32| {
+        format!("#include <stddef.h>\nsize_t cudnnGetVersion(void) {{ return {number}; }}")
+    };
+    for (source, parts) in [
+        ("int x;".to_owned(), 6),
+        (version(91_302), 0),
+        (version(91_302), 3),
+        (version(91_302), 6),
+        (version(8907), 6),
+    ] {
+        // A library of one path is loaded once in a process, so each is another machine's.
+        let machine = Machine::new();
+        for part in [
+            "graph",
+            "ops",
+            "engines_precompiled",
+            "engines_runtime_compiled",
+            "heuristic",
+            "cnn",
+        ]
+        .iter()
+        .take(parts)
+        {
+            machine.library(&format!("{FOLDER}/libcudnn_{part}.so.9"), "int x;", &[]);
+        }
+        machine.library(&whole, &source, &[]);
+        all.push(match CUDNN.find(&machine.surroundings()) {
+            Ok(found) => format!("version {}", found.version),
+            Err(missing) => machine.without_place(&missing.to_string()),
+        });
+    }
+    insta::assert_snapshot!(all.join("\n"));
+    // The one file that it may be.
+    let named = Surroundings {
+        libcudnn: Some("/nowhere/libcudnn.so.9".into()),
+        ..machine.surroundings()
+    };
     assert_eq!(
-        machine.without_place(&missing.to_string()),
-        "PLACE/site-packages/nvidia/cudnn/lib/libcudnn.so.9 is not cuDNN: it has no function cudnnGetVersion"
+        CUDNN.find(&named).unwrap_err().to_string(),
+        "/nowhere/libcudnn.so.9: cannot open shared object file: No such file or directory (the file that FOREBAY_LIBCUDNN names)"
     );
+}
+
+#[test]
+fn parts_that_cannot_be_loaded_are_a_reason() {
+    let machine = Machine::new();
+    let folder = machine.place.path();
+    fs::write(folder.join("libcudnn_graph.so.9"), "not a library").unwrap();
+    let why = CUDNN.open_parts(&folder.join("libcudnn.so.9")).unwrap_err();
     assert_eq!(
-        CUDNN
-            .find(&Surroundings::default())
-            .unwrap_err()
-            .to_string(),
-        "no libcudnn.so.9 in the loader's path, in a CUDA toolkit, or in a Python environment"
+        machine.without_place(&why),
+        "PLACE/libcudnn_graph.so.9: file too short"
     );
 }

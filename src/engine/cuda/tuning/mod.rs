@@ -1,13 +1,16 @@
-//! Which of cuBLASLt's algorithms does a product fastest, or whether forebay's own kernel does: measured on the device, once for each shape, and kept on disk.
+//! Which of cuBLASLt's algorithms does a product fastest, or whether forebay's own kernel does; and the same for convolutions and
+//! cuDNN ([`convolutions`]): measured on the device, once for each shape, and kept on disk.
 //!
 //! What the library guesses to be best seldom is, so every way it has (up to [`CANDIDATES`]) is run on the memory that the plan
 //! will use, before the plan's graph is recorded, when nothing of worth is there yet.
 
 mod cache;
+mod convolutions;
 
 use std::collections::HashMap;
 
 use cache::{Cache, Way};
+pub(super) use convolutions::{Convolver, Filtered, Measured, room};
 
 use super::device::{
     Algorithm, Cublaslt, CudaError, Device, Memory, Multiplication, Piece, Stream,
@@ -28,7 +31,7 @@ pub(super) struct Library {
     cublaslt: Cublaslt,
     /// By the shape's key and how the addresses are aligned; none where the kernel is faster, or the library has no way.
     known: HashMap<String, Option<Algorithm>>,
-    cache: Cache,
+    cache: Cache<Algorithm>,
 }
 
 /// Queues forebay's own kernel for a product.
@@ -104,9 +107,12 @@ impl Library {
             Some(Way::Own) if own.is_none() => None,
             other => other,
         };
-        let found = match kept {
-            Some(_) => kept,
-            None => self.fastest(multiplication, stream, workspace, own)?,
+        let found = if kept.is_some() {
+            kept
+        } else {
+            let algorithms = multiplication.candidates(workspace.len(), CANDIDATES)?;
+            let run = |way: &Algorithm| stream.multiply(multiplication, way, workspace);
+            fastest(&self.device, stream, algorithms, run, own)?
         };
         if let (Some(found), None) = (&found, &kept) {
             self.cache.keep(&key, found);
@@ -119,58 +125,57 @@ impl Library {
         Ok(found)
     }
 
-    /// Runs every algorithm, then the kernel, and takes what took least time; of equal ones the first. Nothing where the library
-    /// has no way.
-    fn fastest(
-        &self,
-        multiplication: &Multiplication,
-        stream: &Stream,
-        workspace: &Memory,
-        own: Own<'_>,
-    ) -> Result<Option<Way>, CudaError> {
-        let mut best: Option<(f32, Way)> = None;
-        for algorithm in multiplication.candidates(workspace.len(), CANDIDATES)? {
-            let run = || stream.multiply(multiplication, &algorithm, workspace);
-            // What cannot be queued after all is left out. What breaks the device shows when it is waited for.
-            if let Err(error) = run() {
-                if self.device.lost().is_some() {
-                    return Err(error);
-                }
-                tracing::debug!(%error, "an algorithm that cuBLASLt names does not run");
-                continue;
-            }
-            let time = self.milliseconds(stream, &run)?;
-            if best.is_none_or(|(least, _)| time < least) {
-                best = Some((time, Way::Library(algorithm)));
-            }
-        }
-        if let (Some((least, _)), Some(own)) = (best, own) {
-            // The driver loads a kernel when that is first used.
-            own(stream)?;
-            let time = self.milliseconds(stream, &|| own(stream))?;
-            if time < least {
-                best = Some((time, Way::Own));
-            }
-        }
-        Ok(best.map(|(_, way)| way))
-    }
-
-    /// What [`RUNS`] runs take by the device's clock.
-    fn milliseconds(
-        &self,
-        stream: &Stream,
-        run: &dyn Fn() -> Result<(), CudaError>,
-    ) -> Result<f32, CudaError> {
-        let (start, end) = (self.device.timed_event()?, self.device.timed_event()?);
-        start.record(stream)?;
-        (0..RUNS).try_for_each(|_| run())?;
-        end.record(stream)?;
-        end.synchronize()?;
-        start.milliseconds_until(&end)
-    }
-
     /// Writes what was measured, for the next start.
     pub(super) fn save(&mut self) {
         self.cache.save();
     }
+}
+
+/// Runs every way of the library, then the kernel, and takes what took least time; of equal ones the first. Nothing where the
+/// library has no way.
+fn fastest<M: Copy>(
+    device: &Device,
+    stream: &Stream,
+    ways: Vec<M>,
+    run: impl Fn(&M) -> Result<(), CudaError>,
+    own: Own<'_>,
+) -> Result<Option<Way<M>>, CudaError> {
+    let mut best: Option<(f32, Way<M>)> = None;
+    for way in ways {
+        // What cannot be queued after all is left out. What breaks the device shows when it is waited for.
+        if let Err(error) = run(&way) {
+            if device.lost().is_some() {
+                return Err(error);
+            }
+            tracing::debug!(%error, "a way that a library names does not run");
+            continue;
+        }
+        let time = milliseconds(device, stream, &|| run(&way))?;
+        if best.as_ref().is_none_or(|(least, _)| time < *least) {
+            best = Some((time, Way::Library(way)));
+        }
+    }
+    if let (Some((least, _)), Some(own)) = (&best, own) {
+        // The driver loads a kernel when that is first used.
+        own(stream)?;
+        let time = milliseconds(device, stream, &|| own(stream))?;
+        if time < *least {
+            best = Some((time, Way::Own));
+        }
+    }
+    Ok(best.map(|(_, way)| way))
+}
+
+/// What [`RUNS`] runs take by the device's clock.
+fn milliseconds(
+    device: &Device,
+    stream: &Stream,
+    run: &dyn Fn() -> Result<(), CudaError>,
+) -> Result<f32, CudaError> {
+    let (start, end) = (device.timed_event()?, device.timed_event()?);
+    start.record(stream)?;
+    (0..RUNS).try_for_each(|_| run())?;
+    end.record(stream)?;
+    end.synchronize()?;
+    start.milliseconds_until(&end)
 }

@@ -46,6 +46,19 @@ int cublasLtMatmulAlgoGetHeuristic(void *, void *, void *, void *, void *, void 
 int cublasLtMatmulAlgoCheck(void *, void *, void *, void *, void *, void *, const void *, void *);
 int cublasLtMatmul(void *, void *, const float *, uint64_t, void *, uint64_t, void *, const float *, uint64_t, void *, uint64_t, void *,
                    const void *, uint64_t, size_t, void *);
+int cudnnCreate(void **);
+int cudnnSetStream(void *, void *);
+int cudnnCreateTensorDescriptor(void **);
+int cudnnDestroyTensorDescriptor(void *);
+int cudnnSetTensor4dDescriptor(void *, int, int, int, int, int, int);
+int cudnnCreateFilterDescriptor(void **);
+int cudnnSetFilter4dDescriptor(void *, int, int, int, int, int, int);
+int cudnnCreateConvolutionDescriptor(void **);
+int cudnnSetConvolution2dDescriptor(void *, int, int, int, int, int, int, int, int);
+int cudnnSetConvolutionGroupCount(void *, int);
+int cudnnSetConvolutionMathType(void *, int);
+int cudnnConvolutionForward(void *, const float *, void *, uint64_t, void *, uint64_t, void *, int, uint64_t, size_t, const float *, void *,
+                            uint64_t);
 }
 
 static int failures = 0;
@@ -296,6 +309,91 @@ static void descriptor_after_its_end() {
     EXPECT(product.find(), 7);
 }
 
+// A picture of 4 by 4 and a filter of 3 by 3, with 16 bytes for the result behind them.
+struct Filtering {
+    void *handle = nullptr, *x = nullptr, *w = nullptr, *windows = nullptr, *y = nullptr;
+    Filtering() {
+        void *context;
+        EXPECT(cuDevicePrimaryCtxRetain(&context, 0), 0);
+        EXPECT(cuCtxSetCurrent(context), 0);
+        EXPECT(cudnnCreate(&handle), 0);
+        EXPECT(cudnnSetStream(handle, stream), 0);
+        EXPECT(cudnnCreateTensorDescriptor(&x), 0);
+        EXPECT(cudnnSetTensor4dDescriptor(x, 0, 0, 1, 1, 4, 4), 0);
+        EXPECT(cudnnCreateTensorDescriptor(&y), 0);
+        EXPECT(cudnnSetTensor4dDescriptor(y, 0, 0, 1, 1, 2, 2), 0);
+        EXPECT(cudnnCreateFilterDescriptor(&w), 0);
+        EXPECT(cudnnSetFilter4dDescriptor(w, 0, 0, 1, 1, 3, 3), 0);
+        EXPECT(cudnnCreateConvolutionDescriptor(&windows), 0);
+        EXPECT(cudnnSetConvolution2dDescriptor(windows, 0, 0, 1, 1, 1, 1, 1, 0), 0);
+        EXPECT(cudnnSetConvolutionMathType(windows, 3), 0);
+    }
+    int run(uint64_t to, int method = 0) {
+        const float one = 1, zero = 0;
+        return cudnnConvolutionForward(handle, &one, x, memory, w, memory + 64, windows, method, 0, 0, &zero, y, to);
+    }
+};
+static void convolutions_are_correlations() {
+    float x[16], w[9] = {0, 1, 0, 0, 0, 2, 0, 0, 0}, y[4];
+    for (int i = 0; i < 16; i++) x[i] = float(i);
+    EXPECT(cuMemcpyHtoDAsync_v2(memory, x, sizeof x, stream), 0);
+    EXPECT(cuMemcpyHtoDAsync_v2(memory + 64, w, sizeof w, stream), 0);
+    Filtering filtering;
+    EXPECT(filtering.run(memory + 112), 0);
+    EXPECT(cuMemcpyDtoHAsync_v2(y, memory + 112, sizeof y, stream), 0);
+    const float wanted[4] = {13, 16, 25, 28}; // the one above the middle, and twice the one to its right
+    for (int i = 0; i < 4; i++) EXPECT(y[i], wanted[i]);
+}
+static void convolution_out_of_its_memory() {
+    Filtering filtering;
+    EXPECT(filtering.run(memory + 240), 0);
+    EXPECT(cuStreamSynchronize(stream), 999);
+}
+static void convolution_that_is_not_aligned() {
+    Filtering filtering;
+    EXPECT(filtering.run(memory + 116), 2003);
+}
+static void convolution_on_no_stream() {
+    Filtering filtering;
+    EXPECT(cudnnCreate(&filtering.handle), 0);
+    EXPECT(filtering.run(memory + 112), 2000);
+}
+static void convolutions_that_nvidia_has_not() {
+    Filtering filtering;
+    EXPECT(filtering.run(memory + 112, 5), 3000);
+    EXPECT(filtering.run(memory + 112, 1), 2000); // without the workspace that it needs
+    EXPECT(cudnnSetTensor4dDescriptor(filtering.y, 1, 0, 1, 1, 2, 2), 0);
+    EXPECT(filtering.run(memory + 112), 3000); // two orders
+    EXPECT(cudnnSetTensor4dDescriptor(filtering.y, 0, 2, 1, 1, 2, 2), 0);
+    EXPECT(filtering.run(memory + 112), 3000); // two types
+    EXPECT(cudnnSetTensor4dDescriptor(filtering.y, 0, 0, 1, 1, 3, 2), 0);
+    EXPECT(filtering.run(memory + 112), 2000); // as many results as windows have places
+    EXPECT(cudnnSetTensor4dDescriptor(filtering.y, 0, 0, 1, 1, 2, 2), 0);
+    EXPECT(cudnnSetConvolutionGroupCount(filtering.windows, 2), 0);
+    EXPECT(filtering.run(memory + 112), 2000);
+}
+static void convolution_recorded_before_it_ran() {
+    void *graph;
+    Filtering filtering;
+    EXPECT(cuStreamBeginCapture_v2(stream, 1), 0);
+    EXPECT(filtering.run(memory + 112), 5000);
+    EXPECT(cuStreamEndCapture(stream, &graph), 901);
+    EXPECT(filtering.run(memory + 112), 0);
+    EXPECT(cuStreamBeginCapture_v2(stream, 1), 0);
+    EXPECT(filtering.run(memory + 112), 0);
+    EXPECT(cuStreamEndCapture(stream, &graph), 0);
+}
+static void picture_after_its_end() {
+    Filtering filtering;
+    EXPECT(cudnnDestroyTensorDescriptor(filtering.x), 0);
+    EXPECT(filtering.run(memory + 112), 2000);
+}
+static void picture_of_which_nothing_is_said() {
+    Filtering filtering;
+    EXPECT(cudnnCreateTensorDescriptor(&filtering.x), 0);
+    EXPECT(filtering.run(memory + 112), 2000);
+}
+
 #define NAMED(name) {#name, name}
 static const struct { const char *name; void (*run)(); } CASES[] = {
     NAMED(fresh_memory_is_no_zeros), NAMED(work_waits), NAMED(pageable_copies_are_staged_and_pinned_are_not),
@@ -305,7 +403,10 @@ static const struct { const char *name; void (*run)(); } CASES[] = {
     NAMED(graphs_run_when_launched), NAMED(graph_gone_while_it_runs), NAMED(graph_of_memory_that_is_gone),
     NAMED(recording_is_broken_by_what_may_not_be), NAMED(products_are_by_columns), NAMED(product_out_of_its_memory),
     NAMED(product_less_aligned_than_was_said), NAMED(product_with_a_bias_less_aligned_than_before), NAMED(algorithm_of_another_product), NAMED(products_that_nvidia_has_not),
-    NAMED(product_recorded_before_it_ran), NAMED(descriptor_after_its_end),
+    NAMED(product_recorded_before_it_ran), NAMED(descriptor_after_its_end), NAMED(convolutions_are_correlations),
+    NAMED(convolution_out_of_its_memory), NAMED(convolution_that_is_not_aligned), NAMED(convolution_on_no_stream),
+    NAMED(convolutions_that_nvidia_has_not), NAMED(convolution_recorded_before_it_ran), NAMED(picture_after_its_end),
+    NAMED(picture_of_which_nothing_is_said),
 };
 
 int main(int count, char **words) {

@@ -141,7 +141,7 @@ pub(super) fn check(call: &'static str, status: c_int) -> Result<(), CudaError> 
         16 => ("LICENSE_ERROR", "the library says its licence is missing"),
         _ => ("an unknown status", "the library fails"),
     };
-    Err(CudaError::library(call, status, name, words))
+    Err(CudaError::library(call, status, ("CUBLAS", name), words))
 }
 
 #[cfg(test)]

@@ -386,7 +386,7 @@ impl Stream {
                 )
             })
         })?;
-        self.uses_product(product, workspace);
+        self.notes(|uses| uses.product(product, workspace));
         Ok(())
     }
 }

@@ -64,7 +64,7 @@ fn what_is_asked_for_is_written() {
     assert_eq!(kernels(&plan), ["fused_chain"]);
     let written: Vec<&Place> = match &plan.steps[0] {
         Step::Kernel(launch) => launch.addresses.iter().map(|(_, place)| place).collect(),
-        Step::Product(_) => unreachable!(),
+        Step::Product(_) | Step::Convolution(_) => unreachable!(),
     };
     for index in 0..3 {
         assert!(

@@ -8,6 +8,7 @@ pub(super) fn kernels(plan: &Plan) -> Vec<&'static str> {
         .map(|step| match step {
             Step::Kernel(launch) => launch.kernel,
             Step::Product(_) => "cublaslt",
+            Step::Convolution(_) => "cudnn",
         })
         .collect()
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::{Made, floats, int, ints, text};
 use crate::{
     engine::cuda::{
+        convolution::Order,
         lower::{Products, table::COVERED},
         plan::Place,
         product::Math,
@@ -125,6 +126,7 @@ proptest! {
         outputs in 1usize..4,
         math in prop_oneof![Just(Math::Single), Just(Math::Tf32), Just(Math::Half), Just(Math::Bfloat)],
         library in any::<bool>(),
+        cudnn in prop_oneof![Just(None), Just(Some(Order::Planes)), Just(Some(Order::Channels))],
         fused in any::<bool>(),
     ) {
         let op = &COVERED[op];
@@ -143,7 +145,7 @@ proptest! {
         };
         let node = format!("{} = {}:{}({})", names("y", outputs), op.domain, op.name, names("x", inputs.len()));
         let node = node.replace(" = :", " = ");
-        let made = graph.node(&node, attributes).output("y0").lower_by(23, Products { math, library, fused });
+        let made = graph.node(&node, attributes).output("y0").lower_by(23, Products { math, library, cudnn, fused });
         if let Ok(plan) = made {
             // What is there is long enough for where launches begin.
             for step in &plan.steps {

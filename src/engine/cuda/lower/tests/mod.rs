@@ -1,5 +1,6 @@
 //! Small graphs and the plans that they become.
 
+mod convolutions;
 mod fused;
 mod fusing;
 mod hostile;

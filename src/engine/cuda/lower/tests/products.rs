@@ -20,6 +20,7 @@ fn lowered(made: Made, math: Math, library: bool) -> Result<Plan, Uncovered> {
         Products {
             math,
             library,
+            cudnn: None,
             fused: false,
         },
     )
