@@ -79,6 +79,8 @@ struct State<E> {
     batcher: Batcher,
     /// Those that nobody runs.
     engines: Vec<E>,
+    /// Batches whose results are not yet handed over.
+    under_way: usize,
     /// More raw blocks may come.
     open: bool,
 }
@@ -92,6 +94,7 @@ impl<R, E> Batches<R, E> {
             state: Mutex::new(State {
                 batcher: Batcher::new(policy).for_engines(engines.len()),
                 engines,
+                under_way: 0,
                 open: true,
             }),
             meter: None,
@@ -200,7 +203,16 @@ impl<R, E> Batches<R, E> {
         }
     }
 
-    /// An engine for messages that are not in here and wait for no company, where one is free and nothing waits.
+    /// Notes that the results of so many batches were handed over, for [`Batches::engine_for_one`].
+    pub fn handed_over(&self, batches: usize) {
+        if batches > 0 {
+            let mut state = self.lock();
+            state.under_way = state.under_way.saturating_sub(batches);
+        }
+    }
+
+    /// An engine for messages that are not in here and wait for no company, where one is free, nothing waits, and
+    /// all results before theirs are out.
     ///
     /// The caller is the only one that sends raw blocks, tells of each ([`Batches::sent`]), and sends none before it has
     /// given the engine back: so nobody pushes meanwhile, who would find no engine and not be woken.
@@ -211,8 +223,8 @@ impl<R, E> Batches<R, E> {
         let mut state = self.lock();
         let open = state.open;
         match state.batcher.readiness(Instant::now(), open) {
-            Readiness::Empty => state.engines.pop(),
-            Readiness::Filling { .. } | Readiness::Ready(..) => None,
+            Readiness::Empty if state.under_way == 0 => state.engines.pop(),
+            Readiness::Empty | Readiness::Filling { .. } | Readiness::Ready(..) => None,
         }
     }
 
@@ -234,6 +246,7 @@ impl<E> State<E> {
             self.engines.push(engine);
             return None;
         };
+        self.under_way += 1;
         let batch = Batch {
             block: queued.block,
             closed,
@@ -286,6 +299,8 @@ mod tests {
         assert_eq!(batches.engine_for_one(), None, "a batch waits");
         assert!(batches.next_run().is_some());
         batches.give_back(ENGINE);
+        assert_eq!(batches.engine_for_one(), None, "its results are to come");
+        batches.handed_over(1);
         assert_eq!(batches.engine_for_one(), Some(ENGINE));
         batches.give_back(ENGINE);
         batches.decoded();

@@ -168,6 +168,13 @@ pub enum Layout {
     },
 }
 
+impl Layout {
+    /// Whether records of the message broke the contract.
+    pub fn has_rejects(&self) -> bool {
+        matches!(self, Self::Many { rejected } if !rejected.is_empty())
+    }
+}
+
 /// A decoded message: its rows are in the block's table.
 #[derive(Debug)]
 pub struct Record {

@@ -1,7 +1,7 @@
 //! A few messages that find the workers idle are worked on where they were read.
 //!
 //! Handing them to a worker and their results back wakes a thread twice, and each time costs more than a small model;
-//! where all cores are busy, each thread also waits for its turn. So while nothing else is decoded or waits for an engine, and
+//! where all cores are busy, each thread also waits for its turn. So while workers have nothing else to do, and
 //! such messages took a short time last, the source's task does what a worker would. No row could have joined the batch, so no
 //! batch is smaller for it. What comes meanwhile is read together afterwards; where it is more than a few messages, workers take
 //! it, so that a flood has all of them.

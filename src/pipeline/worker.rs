@@ -52,6 +52,8 @@ pub(super) struct Worker {
     /// Memory of the last batch's outputs.
     output: Table,
     parcel: Parcel,
+    /// Batches whose results are in the parcel, or were.
+    ran: usize,
 }
 
 impl Worker {
@@ -80,6 +82,7 @@ impl Worker {
             bytes_last: 0,
             output: Table::default(),
             parcel: Parcel::default(),
+            ran: 0,
         }
     }
 
@@ -110,6 +113,7 @@ impl Worker {
                     }
                 },
                 Work::Run(batch, mut engine) => {
+                    self.ran += 1;
                     let (rows, core) = (batch.block.rows(), terms.core_for_models());
                     let started = Instant::now();
                     let parts = self.run_batch(batch, &mut *engine).inspect_err(|_| {
@@ -154,6 +158,7 @@ impl Worker {
                 return None;
             }
         }
+        desk.handed_over(std::mem::take(&mut self.ran));
         desk.next()
     }
 
@@ -370,7 +375,8 @@ impl Worker {
                     let payload = buffer.split().freeze();
                     let headers = self.encoder.headers(record.rows, &record.layout);
                     if let Some(cache) = &self.terms.cache
-                        && !has_rejects(&record.layout)
+                        // Those are to be counted each time.
+                        && !record.layout.has_rejects()
                     {
                         cache.put(&record.message, &payload, &headers);
                     }
@@ -391,9 +397,4 @@ impl Worker {
         self.output = output;
         (results, non_finite)
     }
-}
-
-/// Whether rows of the message were rejected: those are to be counted each time.
-fn has_rejects(layout: &Layout) -> bool {
-    matches!(layout, Layout::Many { rejected } if !rejected.is_empty())
 }
