@@ -16,7 +16,7 @@ use crate::{
         ModelError,
         cuda::{
             constants::Constants,
-            lower::{Products, lower_with},
+            lower::{Products, Uncovered, lower_with},
             plan::Plan,
             sizes::{self, Size},
         },
@@ -53,6 +53,9 @@ impl<'m> Planner<'m> {
         cut: Option<&'m Cut>,
     ) -> Result<Self, String> {
         let whole = Whole::read(&model.source).map_err(said)?;
+        if let Some(why) = branches(&whole) {
+            return Err(why.to_string());
+        }
         let constants = Constants::of_weights(whole.weights());
         let outputs = wanted.iter();
         Ok(Self {
@@ -187,6 +190,60 @@ impl<'m> Planner<'m> {
     }
 }
 
+/// The first `If`. Where its condition is known, ONNX Runtime (1.31) puts a branch in its place, and for some models writes what
+/// cannot be loaded, or takes the process down: so they are not given to its optimiser.
+fn branches(whole: &Whole) -> Option<Uncovered> {
+    let mut nodes = whole.graph()?.node.iter();
+    let node = nodes.find(|node| node.op_type == "If" && node.domain.is_empty())?;
+    let name = match node.name.as_str() {
+        "" => node.output.first().cloned().unwrap_or_default(),
+        name => name.to_owned(),
+    };
+    Some(Uncovered {
+        node: name,
+        op: node.op_type.clone(),
+        missing: "such operator".to_owned(),
+    })
+}
+
 fn said(error: ModelError) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        engine::ModelSource,
+        graph::{
+            proto::{Graph, Node},
+            to_bytes,
+        },
+    };
+
+    #[test]
+    fn a_model_with_branches_is_not_given_to_the_optimiser() {
+        let said = |op_type: &str| {
+            let node = Node {
+                op_type: op_type.to_owned(),
+                output: vec!["y".to_owned()],
+                ..Node::default()
+            };
+            let model = proto::Model {
+                graph: Some(Graph {
+                    node: vec![node],
+                    ..Graph::default()
+                }),
+                ..proto::Model::default()
+            };
+            let source = ModelSource::built(Path::new("m.onnx"), to_bytes(&model));
+            let whole = Whole::read(&source).unwrap();
+            branches(&whole).map(|why| why.to_string())
+        };
+        let why = "node `y` (If): the CUDA engine has no such operator";
+        assert_eq!(said("If").as_deref(), Some(why));
+        assert_eq!(said("Relu"), None);
+    }
 }
