@@ -91,7 +91,7 @@ pub(crate) fn run(server: &Server, plan: Plan) -> Vec<Finding> {
         spread(p99(3), 1)
     );
     vec![Finding {
-        what: format!("p99 at 70 % of its own messages/s, ms (bare echo: {beside})",),
+        what: format!("p99 at 70 % of its own messages/s, ms (bare echo: {beside})"),
         found: spread(own.clone(), 1),
         wanted: "≤ 5",
         holds: median(&mut own) <= WANTED_MS,
