@@ -9,7 +9,7 @@ use crate::{
     engine::{self, Placed},
     pipeline::{
         broker::{self, Finding, Severity},
-        golden::{self, Golden, Tolerance},
+        golden::{self, Golden, Tolerance, Verified},
         permissions::permissions,
     },
 };
@@ -30,11 +30,11 @@ pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let found = plans.iter().zip(golden).map(|(plan, golden)| {
-        let placed = engine::placed(&plan.engine, &plan.fields).map_err(|error| {
-            let said = format!("error: pipeline `{}`: {error}", plan.name);
-            Failure::rendered(Exit::Unavailable, said)
-        })?;
+    let found = plans.iter().zip(golden).map(|(plan, verified)| {
+        let (golden, placed) = match verified {
+            Some(verified) => (Some(verified.golden), verified.placed),
+            None => (None, placed(plan)?),
+        };
         Ok(Found {
             plan,
             golden,
@@ -51,6 +51,14 @@ pub fn check(args: CheckArgs, globals: &Globals) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where the steps run.
+fn placed(plan: &Plan) -> Result<Vec<Placed>, Failure> {
+    engine::placed(&plan.engine, &plan.fields).map_err(|error| {
+        let said = format!("error: pipeline `{}`: {error}", plan.name);
+        Failure::rendered(Exit::Unavailable, said)
+    })
+}
+
 /// A pipeline whose file is right, and what it does on this machine.
 struct Found<'a> {
     plan: &'a Plan,
@@ -60,12 +68,12 @@ struct Found<'a> {
 }
 
 /// What came of each pipeline's golden rows, where it has any.
-fn golden_rows(plans: &[Plan]) -> Result<Vec<Option<Golden>>, Failure> {
+fn golden_rows(plans: &[Plan]) -> Result<Vec<Option<Verified>>, Failure> {
     let mut errors = Vec::new();
     let mut all = Vec::with_capacity(plans.len());
     for plan in plans {
         let ran = golden::verify(plan, Tolerance::of).and_then(|ran| {
-            ran.as_ref().map_or(Ok(()), Golden::verdict)?;
+            ran.as_ref().map_or(Ok(()), |ran| ran.golden.verdict())?;
             Ok(ran)
         });
         match ran {
@@ -115,7 +123,7 @@ impl Found<'_> {
     fn summary(&self, verdict: &str) -> String {
         let plan = self.plan;
         let mut lines = vec![format!("{}: {verdict}", plan.file.display())];
-        for (step, Placed { device, reason }) in plan.steps.iter().zip(&self.placed) {
+        for (step, Placed { device, reason, .. }) in plan.steps.iter().zip(&self.placed) {
             let what = if step.has_model { "model" } else { "graph" };
             let name = &step.model;
             lines.push(format!("  {what} {name} runs on {device} ({reason})"));

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::cuda::product::Math;
+
 /// Where a model runs, as asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Device {
@@ -100,6 +102,8 @@ pub struct Placed {
     pub device: Device,
     /// Why: `asked for`, `the best that there is`, or what kept it from the GPU.
     pub reason: String,
+    /// What its products are multiplied as, where [`Precision::Auto`](super::Precision::Auto) chose that.
+    pub chosen: Option<Math>,
 }
 
 impl Placed {
@@ -108,6 +112,7 @@ impl Placed {
         Self {
             device,
             reason: reason.into(),
+            chosen: None,
         }
     }
 }

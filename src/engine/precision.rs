@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU32};
 
-use super::cuda::product::Math;
+use super::{EngineSpec, Placed, cuda::product::Math};
 
 /// What products are multiplied as, as asked for. Sums, and all else, stay as the model has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -14,8 +14,8 @@ pub enum Precision {
     As(Math),
 }
 
-/// Every one that can be asked for.
-const MATHS: [Math; 4] = [Math::Single, Math::Tf32, Math::Half, Math::Bfloat];
+/// Every one that can be asked for, from the most exact to the least.
+pub(super) const MATHS: [Math; 4] = [Math::Single, Math::Tf32, Math::Half, Math::Bfloat];
 
 impl Precision {
     /// Reads a name as pipeline files write it: `auto`, `fp32`, `tf32`, `fp16`, `bf16`.
@@ -43,10 +43,12 @@ impl fmt::Display for Precision {
 }
 
 /// How exact a model's results on a GPU must be.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Accuracy {
     /// What products are multiplied as.
     pub precision: Precision,
+    /// The least exact that [`Precision::Auto`] may choose: with a less exact one the golden rows did not pass.
+    pub coarsest: Math,
     /// How far a fraction may be off from what the CPU gives, as a part of the largest of its output; what is usual where
     /// nothing is said.
     pub tolerance: Option<f64>,
@@ -54,10 +56,22 @@ pub struct Accuracy {
     pub parity: Option<NonZeroU32>,
 }
 
+impl Default for Accuracy {
+    fn default() -> Self {
+        Self {
+            precision: Precision::Auto,
+            coarsest: Math::Bfloat,
+            tolerance: None,
+            parity: None,
+        }
+    }
+}
+
 impl Accuracy {
     /// Of a graph without a model: what steps compute is not made less exact where no model has a say.
     pub const OF_STEPS: Self = Self {
         precision: Precision::As(Math::Single),
+        coarsest: Math::Single,
         tolerance: None,
         parity: None,
     };
@@ -76,9 +90,29 @@ impl Accuracy {
     }
 }
 
+impl EngineSpec {
+    /// The same with something more exact where `precision: auto` chose the least exact of all that it chose; nothing where
+    /// that cannot be. `placed` is where the steps run.
+    #[must_use]
+    pub fn more_exact(&self, placed: &[Placed]) -> Option<Self> {
+        let coarsest = placed.iter().filter_map(|placed| placed.chosen).max()?;
+        let next = MATHS.into_iter().rfind(|math| *math < coarsest)?;
+        let mut spec = self.clone();
+        for (step, placed) in spec.steps.iter_mut().zip(placed) {
+            if placed.chosen == Some(coarsest) {
+                step.accuracy.coarsest = next;
+            }
+        }
+        Some(spec)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::engine::{Device, ModelSource, StepSpec};
 
     #[test]
     fn a_name_is_read_as_it_is_written() {
@@ -103,5 +137,51 @@ mod tests {
         };
         assert_eq!(said.limit(Math::Single).to_bits(), 1e-6f64.to_bits());
         assert_eq!(said.limit(Math::Half).to_bits(), 1e-6f64.to_bits());
+    }
+
+    #[test]
+    fn the_least_exact_that_was_chosen_becomes_more_exact_until_all_are() {
+        let step = StepSpec {
+            source: ModelSource::built("model.onnx", Bytes::new()),
+            inputs: Vec::new(),
+            when: None,
+            device: Device::Auto,
+            accuracy: Accuracy::default(),
+        };
+        let mut spec = EngineSpec {
+            steps: vec![step; 3],
+            outputs: Vec::new(),
+            state: None,
+            max_rows: 1,
+        };
+        // The first takes the least exact that it may, the second never less than tf32, and the third what was asked for.
+        let placed = |spec: &EngineSpec| -> Vec<Placed> {
+            let may = |step: usize| spec.steps[step].accuracy.coarsest;
+            let chosen = [Some(may(0)), Some(may(1).min(Math::Tf32)), None];
+            let placed = chosen.map(|chosen| Placed {
+                chosen,
+                ..Placed::new(Device::Cuda(0), "")
+            });
+            placed.to_vec()
+        };
+        let mut seen: Vec<Vec<Math>> = Vec::new();
+        while let Some(next) = spec.more_exact(&placed(&spec)) {
+            spec = next;
+            seen.push(
+                placed(&spec)
+                    .into_iter()
+                    .filter_map(|step| step.chosen)
+                    .collect(),
+            );
+        }
+        let expected = [
+            vec![Math::Half, Math::Tf32],
+            vec![Math::Tf32, Math::Tf32],
+            vec![Math::Single, Math::Single],
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(spec.steps[2].accuracy, Accuracy::default());
+        let on_cpu = vec![Placed::new(Device::Cpu, ""); 3];
+        assert_eq!(spec.more_exact(&on_cpu), None);
     }
 }

@@ -5,7 +5,7 @@ use std::{num::NonZero, sync::Arc, thread::available_parallelism};
 use super::{
     Cache, Check, Order, Parts, Running, Status, Terms, broker,
     connections::Connections,
-    golden::{self, GoldenError},
+    golden::{self, GoldenError, Settled},
 };
 use crate::{
     batch::Meter,
@@ -124,11 +124,7 @@ struct Inner {
 impl Inner {
     async fn new(plan: &Plan) -> Result<Self, BuildError> {
         let metrics = PipelineMetrics::new(&plan.name);
-        let mut engines = golden_rows(plan, engines(plan).await?).await?;
-        // What moved in the golden rows is where it is; that is told below.
-        for engine in &mut engines {
-            drop(engine.moved());
-        }
+        let engines = engines(plan).await?;
         let hosts = hosts(plan)?;
         let running = Running::new();
         let demanded = (plan.engine.steps.iter()).flat_map(|step| step.device.gpus());
@@ -229,48 +225,43 @@ pub fn table(plan: &Plan) -> Table {
     table
 }
 
-/// One engine for each worker, loaded and warm. Loading takes long, so not on a tokio worker.
+/// One engine for each worker, loaded and warm, in which the golden rows pass where there are any. Loading takes long, so not on
+/// a tokio worker.
 ///
 /// # Errors
-/// A model that cannot be served.
-pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, ModelError> {
-    let (spec, fields, workers) = (plan.engine.clone(), plan.fields.clone(), plan.workers);
-    let load = move || {
-        let engines = (0..workers).map(|number| engine::load(&spec.for_engine(number), &fields));
-        engines.collect()
-    };
-    tokio::task::spawn_blocking(load)
-        .await
-        .unwrap_or_else(|error| {
-            Err(ModelError::new(format!(
-                "loading the model failed: {error}"
-            )))
-        })
+/// A model that cannot be served, or golden rows that do not pass.
+pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, BuildError> {
+    let of = plan.clone();
+    let loaded = tokio::task::spawn_blocking(move || load(&of)).await;
+    loaded.unwrap_or_else(|error| {
+        Err(BuildError::Model(ModelError::new(format!(
+            "loading the model failed: {error}"
+        ))))
+    })
 }
 
-/// Runs the golden rows, where there are any, in the first engine: the others are the same.
-async fn golden_rows(
-    plan: &Plan,
-    mut engines: Vec<Box<dyn Engine>>,
-) -> Result<Vec<Box<dyn Engine>>, BuildError> {
-    if plan.golden.is_none() {
-        return Ok(engines);
-    }
-    let of = plan.clone();
-    let check = move || {
-        let ran = match engines.first_mut() {
-            Some(engine) => golden::check(&of, &mut **engine)?,
-            None => None,
+fn load(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, BuildError> {
+    let mut spec = plan.engine.clone();
+    let mut engines = Vec::with_capacity(plan.workers);
+    let mut tried: Vec<Vec<Device>> = Vec::new();
+    for number in 0..plan.workers {
+        let steps = spec.for_engine(number).steps;
+        let devices = steps.iter().map(|step| step.device).collect();
+        // Engines on the same devices are the same.
+        let mut engine = if tried.contains(&devices) {
+            engine::load(&spec.for_engine(number), &plan.fields)?
+        } else {
+            tried.push(devices);
+            let Settled { engine, golden } = golden::settle(plan, &mut spec, number)?;
+            if let Some(ran) = golden {
+                ran.verdict()?;
+                tracing::info!(pipeline = plan.name, rows = ran.rows, "golden rows pass");
+            }
+            engine
         };
-        Ok((ran, engines))
-    };
-    let checked = tokio::task::spawn_blocking(check).await;
-    let (ran, engines) = checked.unwrap_or_else(|error| {
-        let why = format!("the golden rows could not be run: {error}");
-        Err(BuildError::Golden(GoldenError(why)))
-    })?;
-    if let Some(ran) = ran {
-        tracing::info!(pipeline = plan.name, rows = ran.rows, "golden rows pass");
+        // What moved until now is where it is, and stands so in the metrics.
+        drop(engine.moved());
+        engines.push(engine);
     }
     Ok(engines)
 }

@@ -33,6 +33,7 @@ mod create_streams;
 mod cuda;
 #[cfg(target_os = "linux")]
 mod cuda_fused;
+mod cuda_golden;
 mod cuda_kernels;
 #[cfg(target_os = "linux")]
 mod cuda_memory;

@@ -100,7 +100,7 @@ async fn run(args: Args, ends: Ends, plan: Plan, selection: Selection) -> Result
     } else {
         build::engines(&plan)
             .await
-            .map_err(|error| built(&plan, error.into()))?
+            .map_err(|error| built(&plan, error))?
     };
     let decoders = build::row_decoders(&plan, threads).map_err(|error| built(&plan, error))?;
     let flow = Flow::new(&plan, engines, decoders);

@@ -147,7 +147,7 @@ fn golden_rows(plan: &Plan, args: &Args) -> Verdict {
         absolute: args.atol.unwrap_or(golden.atol),
     });
     match ran {
-        Ok(Some(ran)) => Verdict::Golden(ran),
+        Ok(Some(ran)) => Verdict::Golden(ran.golden),
         Ok(None) => Verdict::from(RawError::Failed(
             "it has no golden rows: add `golden: { input: FILE, expected: FILE }`".to_owned(),
         )),

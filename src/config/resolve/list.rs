@@ -151,6 +151,7 @@ impl ModelItem<'_> {
             precision: self.written.precision.0,
             tolerance: self.written.tolerance.map(|part| part.0),
             parity: self.written.parity.map(|one| one.0),
+            ..Accuracy::default()
         }
     }
 }

@@ -9,8 +9,8 @@ use std::fmt::{self, Write as _};
 use super::plan::{Launch, Place};
 use crate::graph::tensor::Element;
 
-/// What numbers are multiplied as. Sums are in single precision in each of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What numbers are multiplied as, from the most exact to the least. Sums are in single precision in each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Math {
     /// Single precision.
     Single,

@@ -4,6 +4,7 @@
 mod compare;
 mod lines;
 mod once;
+mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -17,14 +18,18 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 
-pub use self::compare::{Part, Tolerance, Worst, compare};
+pub(super) use self::settle::{Settled, settle};
+pub use self::{
+    compare::{Part, Tolerance, Worst, compare},
+    settle::{Verified, verify},
+};
 use super::build;
 use crate::{
     block::{Record, Table},
     config::plan::{EncodePlan, GoldenPlan, Plan},
     decode::{self, Decode, msgpack},
     encode::Encode,
-    engine::{self, Engine, isolate},
+    engine::{Engine, isolate},
     message::{Ack, Message, Position, Reject, Stage},
 };
 
@@ -108,38 +113,6 @@ pub fn messages(plan: &Plan, file: &Path) -> Result<Vec<Bytes>, String> {
 /// The line is no message; in words.
 pub fn message_of(plan: &Plan, line: &str) -> Result<Bytes, String> {
     lines::payload(plan, line, Path::new(""))
-}
-
-/// Runs the golden rows of the pipeline, where it has any, in an engine of its own.
-///
-/// # Errors
-/// A file cannot be read or has another form; the models cannot be loaded. Not: rows that differ.
-pub fn verify(
-    plan: &Plan,
-    tolerance: impl Fn(&GoldenPlan) -> Tolerance,
-) -> Result<Option<Golden>, GoldenError> {
-    let Some(golden) = &plan.golden else {
-        return Ok(None);
-    };
-    let mut engine =
-        engine::load(&plan.engine, &plan.fields).map_err(|error| GoldenError(error.to_string()))?;
-    run(plan, golden, &mut *engine, tolerance(golden)).map(Some)
-}
-
-/// Runs the golden rows of the pipeline, where it has any, in this engine.
-///
-/// # Errors
-/// As [`verify`]; or rows differ.
-pub(super) fn check(plan: &Plan, engine: &mut dyn Engine) -> Result<Option<Golden>, GoldenError> {
-    let Some(golden) = &plan.golden else {
-        return Ok(None);
-    };
-    let ran = run(plan, golden, engine, Tolerance::of(golden));
-    // What is held of the golden rows is nothing to the first messages.
-    engine.forget();
-    let ran = ran?;
-    ran.verdict()?;
-    Ok(Some(ran))
 }
 
 fn run(

@@ -21,7 +21,7 @@ use crate::{
             product::Math,
             sizes::Size,
         },
-        precision::{Accuracy, Precision},
+        precision::{Accuracy, MATHS, Precision},
     },
     graph::proto,
 };
@@ -103,9 +103,7 @@ impl Libraries {
     }
 }
 
-/// From the most exact to the least. A shorter one must take less than this part of the time to be worth
-/// what it loses.
-const CANDIDATES: [Math; 4] = [Math::Single, Math::Tf32, Math::Half, Math::Bfloat];
+/// A shorter precision must take less than this part of the time to be worth what it loses.
 const WORTH: f32 = 0.9;
 /// Larger than sixteen bits hold: what inputs in single precision may be.
 const LARGE: f32 = 65536.0;
@@ -313,7 +311,8 @@ impl Chooser<'_> {
         let mut best: Option<(f32, Choice)> = None;
         let mut exact = None;
         let mut refused = Vec::new();
-        for math in CANDIDATES {
+        let coarsest = self.accuracy.coarsest;
+        for math in MATHS.into_iter().filter(|math| *math <= coarsest) {
             let products = there.multiply(math);
             let plan = planner.plan(optimized, size, products)?;
             // Where nothing depends on the precision there is nothing to choose.
@@ -351,7 +350,13 @@ impl Chooser<'_> {
             best.ok_or_else(|| "none of the precisions could be tried".to_owned())?;
         let chosen = choice.products.math.name();
         let without = there.without();
-        let said = format!("products in {chosen}, the fastest within the tolerance{without}");
+        let golden = if coarsest == Accuracy::default().coarsest {
+            ""
+        } else {
+            " and as exact as the golden rows need"
+        };
+        let said =
+            format!("products in {chosen}, the fastest within the tolerance{golden}{without}");
         let more = choice.said.map(|more| format!("; {more}"));
         choice.said = Some(said + &refused.concat() + &more.unwrap_or_default());
         Ok(choice)

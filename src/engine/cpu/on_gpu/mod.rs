@@ -25,7 +25,7 @@ use crate::engine::{
         product::Math,
         sizes::{self, Size},
     },
-    precision::Accuracy,
+    precision::{Accuracy, Precision},
 };
 
 /// A model on a GPU.
@@ -146,16 +146,22 @@ pub(super) fn place(
             for said in plans.said.iter().chain(&parts) {
                 reason += &format!("; {said}");
             }
+            let math = plans.products.math;
             let on_gpu = OnGpu {
                 model: gpu,
                 device,
                 demanded,
-                limit: wanted.accuracy.limit(plans.products.math),
+                limit: wanted.accuracy.limit(math),
                 is_cut: plans.is_cut,
                 length: 1,
                 _plans: plans,
             };
-            Ok((Some(on_gpu), Placed::new(device, reason)))
+            let automatic = wanted.accuracy.precision == Precision::Auto;
+            let placed = Placed {
+                chosen: automatic.then_some(math),
+                ..Placed::new(device, reason)
+            };
+            Ok((Some(on_gpu), placed))
         }
         Err(why) if demanded => Err(model.error(&format!(
             "it cannot run on `device: {device}`: {why}; write `device: auto` to let it run on the CPU"
