@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod graph;
 mod host;
+mod library;
 mod memory;
 mod module;
 mod nvrtc;

@@ -91,7 +91,7 @@ pub enum OpenError {
 
 impl Cublaslt {
     pub(super) fn open(context: &Arc<Context>) -> Result<Self, OpenError> {
-        let loaded = functions::loaded()?;
+        let loaded = functions::LIBRARY.loaded()?;
         let functions = &loaded.functions;
         let mut raw = std::ptr::null_mut();
         context.call(|| {

@@ -76,7 +76,7 @@ pub const ALIGNED: usize = 16;
 
 impl Cudnn {
     pub(super) fn open(context: &Arc<Context>) -> Result<Self, OpenError> {
-        let loaded = functions::loaded()?;
+        let loaded = functions::LIBRARY.loaded()?;
         let functions = &loaded.functions;
         let mut raw = std::ptr::null_mut();
         context.call(|| {
