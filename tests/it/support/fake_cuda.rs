@@ -75,7 +75,10 @@ pub(crate) fn library() -> &'static Path {
 fn build() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fake = root.join("tests/cuda/fake");
-    let shared = hash_of(&[fake.join("fake.h")]);
+    let is_source = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "cpp");
+    let (sources, headers): (Vec<PathBuf>, Vec<PathBuf>) =
+        files(&fake).into_iter().partition(is_source);
+    let shared = hash_of(&headers);
     let kernels = hash_of(
         &[
             files(&root.join("kernels")),
@@ -90,10 +93,7 @@ fn build() -> PathBuf {
     lock.lock().unwrap();
     let mut objects = Vec::new();
     let mut compilers = Vec::new();
-    for source in files(&fake) {
-        if source.extension().is_none_or(|kind| kind != "cpp") {
-            continue;
-        }
+    for source in sources {
         let stem = source.file_stem().unwrap().to_str().unwrap().to_owned();
         let mut hash = hash_of(std::slice::from_ref(&source)) ^ shared;
         match stem.as_str() {
