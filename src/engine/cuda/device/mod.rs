@@ -244,6 +244,22 @@ impl Context {
         done
     }
 
+    /// Asks before a library on this device works on pieces of memory.
+    ///
+    /// # Errors
+    /// One of them is another device's.
+    fn has_all<'p>(
+        self: &Arc<Self>,
+        call: &'static str,
+        mut pieces: impl Iterator<Item = &'p Piece>,
+    ) -> Result<(), CudaError> {
+        if pieces.all(|piece| Arc::ptr_eq(piece.memory.context(), self)) {
+            return Ok(());
+        }
+        let why = format!("the library is on {self:?}, the memory is not");
+        Err(CudaError::refused(call, why))
+    }
+
     fn synchronize(&self) -> Result<(), CudaError> {
         // SAFETY: no arguments.
         self.call(|| unsafe { driver::cuCtxSynchronize() })
