@@ -90,11 +90,28 @@ pub(super) fn nodes(nodes: &mut [Node], visit: &mut dyn FnMut(&mut Node)) {
 
 /// Whether any node, also of graphs in attributes, is such.
 pub(super) fn any_node(nodes: &[Node], is: &dyn Fn(&Node) -> bool) -> bool {
-    nodes.iter().any(|node| {
-        let graphs = (node.attribute.iter())
+    find_node(nodes, is).is_some()
+}
+
+/// The first node, also of graphs in attributes, that is such.
+fn find_node<'n>(nodes: &'n [Node], is: &dyn Fn(&Node) -> bool) -> Option<&'n Node> {
+    nodes.iter().find_map(|node| {
+        if is(node) {
+            return Some(node);
+        }
+        let mut graphs = (node.attribute.iter())
             .flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs));
-        is(node) || graphs.into_iter().any(|graph| any_node(&graph.node, is))
+        graphs.find_map(|graph| find_node(&graph.node, is))
     })
+}
+
+impl Model {
+    /// The first node that is such: of the graph, of graphs in attributes, or of a function.
+    pub fn find_node(&self, is: impl Fn(&Node) -> bool) -> Option<&Node> {
+        let graph = self.graph.iter().map(|graph| &graph.node);
+        let mut all = graph.chain(self.functions.iter().map(|function| &function.node));
+        all.find_map(|nodes| find_node(nodes, &is))
+    }
 }
 
 /// Calls `visit` with the graphs in attributes of a graph's nodes, not with those in them.

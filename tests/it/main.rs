@@ -45,6 +45,8 @@ mod cuda_place;
 #[cfg(target_os = "linux")]
 mod cuda_precision;
 mod cuda_serving;
+#[cfg(target_os = "linux")]
+mod cuda_verify;
 mod doctor;
 mod engine;
 mod engine_bad;

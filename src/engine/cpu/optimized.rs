@@ -18,7 +18,10 @@ use super::{
     weights::{Folder, Weights},
 };
 use crate::{
-    engine::{ModelError, ModelSource},
+    engine::{
+        ModelError, ModelSource,
+        cuda::lower::{Uncovered, branches},
+    },
     graph::{
         self,
         proto::{Dimension, Graph, Kind, Model, Shape, Size, ValueInfo},
@@ -35,13 +38,25 @@ pub struct Optimized {
     pub labels: Labels,
 }
 
+/// Why a model is not given to the optimiser.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be read, or is none that can be optimised so.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// It has branches. Where the condition of an `If` is known, ONNX Runtime (1.31) puts a branch in its place, and for some models
+    /// writes what cannot be loaded, or takes the process down.
+    #[error("{0}")]
+    Branches(Uncovered),
+}
+
 /// Optimises the model for inputs of these shapes, in the order of the graph's inputs (constants that may be
 /// overridden are none), rows first.
 ///
 /// # Errors
-/// The model cannot be read, has another number of inputs or dimensions, does not take these shapes, or is one that
-/// ONNX Runtime refuses.
-pub fn optimized(source: &ModelSource, dims: &[Vec<usize>]) -> Result<Optimized, ModelError> {
+/// The model cannot be read, has branches, has another number of inputs or dimensions, does not take these shapes, or is one
+/// that ONNX Runtime refuses.
+pub fn optimized(source: &ModelSource, dims: &[Vec<usize>]) -> Result<Optimized, ReadError> {
     let whole = Whole::read(source)?;
     Ok(Optimized {
         model: whole.optimized(dims, None)?,
@@ -63,8 +78,8 @@ impl Whole {
     /// Reads it.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub(in crate::engine) fn read(source: &ModelSource) -> Result<Self, ModelError> {
+    /// It cannot be read, or has branches.
+    pub(in crate::engine) fn read(source: &ModelSource) -> Result<Self, ReadError> {
         let path = source.path.as_path();
         let file = if let Some(graph) = &source.graph {
             graph.clone()
@@ -76,6 +91,10 @@ impl Whole {
         };
         let said = |error: graph::GraphError| explain::about(path, &error.to_string());
         let mut model = graph::parse(file).map_err(said)?;
+        // Before its weights are read and written.
+        if let Some(why) = branches(&model) {
+            return Err(ReadError::Branches(why));
+        }
         let folder = path.parent().unwrap_or(Path::new("."));
         graph::inline_external(&mut model, folder).map_err(said)?;
         let labels = zipmap::unzip(&mut model);
@@ -113,7 +132,7 @@ impl Whole {
     /// As [`optimized`], for some of its outputs, in that order; `None` are all.
     ///
     /// # Errors
-    /// As [`optimized`].
+    /// As [`optimized`], for whatever does not depend on the model alone.
     pub(in crate::engine) fn optimized(
         &self,
         dims: &[Vec<usize>],
@@ -229,4 +248,81 @@ fn run(path: &Path, file: &[u8], weights: &Weights) -> Result<Model, ModelError>
     let mut model = graph::parse(Bytes::from(bytes)).map_err(said)?;
     weights.put_back(&mut model).map_err(said)?;
     Ok(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{
+        proto::{Attribute, Function, Node},
+        to_bytes,
+    };
+
+    /// Why a model of this one node is refused, where it is.
+    fn said(node: Node) -> Option<String> {
+        let graph = Graph {
+            node: vec![node],
+            ..Graph::default()
+        };
+        refused(Model {
+            graph: Some(graph),
+            ..Model::default()
+        })
+    }
+
+    fn refused(model: Model) -> Option<String> {
+        let source = ModelSource::built(Path::new("m.onnx"), to_bytes(&model));
+        Whole::read(&source).err().map(|why| why.to_string())
+    }
+
+    fn node(op_type: &str) -> Node {
+        Node {
+            op_type: op_type.to_owned(),
+            output: vec!["y".to_owned()],
+            ..Node::default()
+        }
+    }
+
+    #[test]
+    fn a_model_with_branches_is_not_given_to_the_optimiser() {
+        let why = "node `y` (If): the CUDA engine has no such operator";
+        assert_eq!(said(node("If")).as_deref(), Some(why));
+        assert_eq!(said(node("Relu")), None);
+        let domain = |domain: &str| Node {
+            domain: domain.to_owned(),
+            ..node("If")
+        };
+        assert_eq!(said(domain("ai.onnx")).as_deref(), Some(why));
+        assert_eq!(said(domain("elsewhere")), None, "another operator");
+    }
+
+    /// The optimiser goes through these, too, and puts functions where they are called.
+    #[test]
+    fn branches_in_a_loop_or_a_function_are_found() {
+        let within = Graph {
+            node: vec![node("Relu"), node("If")],
+            ..Graph::default()
+        };
+        let body = Attribute {
+            name: "body".to_owned(),
+            g: Some(Box::new(within)),
+            ..Attribute::default()
+        };
+        let around = Node {
+            attribute: vec![body],
+            ..node("Loop")
+        };
+        let why = "node `y` (If): the CUDA engine has no such operator";
+        assert_eq!(said(around.clone()).as_deref(), Some(why));
+        let function = Function {
+            node: vec![around],
+            ..Function::default()
+        };
+        let model = Model {
+            graph: Some(Graph::default()),
+            functions: vec![function],
+            ..Model::default()
+        };
+        assert_eq!(refused(model).as_deref(), Some(why));
+    }
 }

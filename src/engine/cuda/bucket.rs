@@ -39,8 +39,7 @@ impl Buffers {
         mut plans: impl Iterator<Item = &'a Plan> + Clone,
     ) -> Result<Self, CudaError> {
         let [inputs, outputs, arena, workspace] = needed(plans.clone());
-        let convolves = |plan: &Plan| plan.convolutions().next().is_some();
-        let convolver = if plans.any(convolves) {
+        let convolver = if plans.any(Plan::has_convolutions) {
             gpu.convolver().ok()
         } else {
             None

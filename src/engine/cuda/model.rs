@@ -123,9 +123,7 @@ impl Model {
         {
             library.save();
         }
-        if plans
-            .iter()
-            .any(|(_, plan)| plan.convolutions().next().is_some())
+        if plans.iter().any(|(_, plan)| plan.has_convolutions())
             && let Ok(mut convolver) = gpu.convolver()
         {
             convolver.save();

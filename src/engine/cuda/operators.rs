@@ -7,7 +7,8 @@ pub fn reference() -> String {
     let mut page = String::from(
         "# Operators on the GPU\n\nMade by `make schema` from the table that the CUDA engine works with. A model with any \
          other operator, type or shape runs on the CPU as a whole; `forebay check` names the node and what was missing. \
-         What counts is the graph after ONNX Runtime has optimised it: constants are folded, and shapes are known.\n",
+         What counts is the graph after ONNX Runtime has optimised it: constants are folded, and shapes are known. \
+         A model with an `If` is not given to its optimiser, even where the condition would be known.\n",
     );
     let mut domain = None;
     let mut rows: Vec<&Covered> = COVERED.iter().collect();

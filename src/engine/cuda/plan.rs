@@ -258,6 +258,11 @@ impl Plan {
         })
     }
 
+    /// Whether cuDNN does anything in it.
+    pub fn has_convolutions(&self) -> bool {
+        self.convolutions().next().is_some()
+    }
+
     /// Whether cuBLASLt does anything in it.
     pub fn has_products(&self) -> bool {
         (self.steps.iter()).any(|step| matches!(step, Step::Product(_)))

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     engine::{
         ModelSource,
-        cpu::optimized::Whole,
+        cpu::optimized::{ReadError, Whole},
         raw::{Kind, Port, RawError, RawModel, Value},
     },
     graph::{
@@ -41,7 +41,7 @@ impl CudaRaw {
     /// Reads a file that is to run on the GPU of this number.
     ///
     /// # Errors
-    /// There is no such GPU, or the file cannot be read.
+    /// There is no such GPU, or the file cannot be read or has branches.
     pub fn load(path: &Path, number: usize) -> Result<Self, RawError> {
         Self::load_as(path, number, Math::Single)
     }
@@ -52,8 +52,10 @@ impl CudaRaw {
     /// As [`CudaRaw::load`].
     pub fn load_as(path: &Path, number: usize, math: Math) -> Result<Self, RawError> {
         let gpu = Gpu::open(number).map_err(|error| RawError::Failed(error.to_string()))?;
-        let model = Whole::read(&ModelSource::file(path))
-            .map_err(|error| RawError::Failed(error.to_string()))?;
+        let model = Whole::read(&ModelSource::file(path)).map_err(|error| match error {
+            ReadError::Branches(why) => RawError::NotSupported(why.to_string()),
+            ReadError::Model(error) => RawError::Failed(error.to_string()),
+        })?;
         let Some(graph) = model.graph() else {
             return Err(RawError::Failed("it has no graph".to_owned()));
         };

@@ -13,6 +13,7 @@
 //   FAKE_CUBLASLT=130002   version that it says it is
 // FAKE_FAIL and FAKE_SKIP know its functions by their names; codes are those of cublasStatus_t.
 #include "fake.h"
+#include "numbers.h"
 
 #include <cmath>
 #include <cstring>
@@ -91,7 +92,7 @@ template <class T> int take(T &to, const void *from, size_t bytes) {
     memcpy(&to, from, bytes);
     return 0;
 }
-size_t width(int type) { return type == R_32F ? 4 : 2; }
+Number number_of(int type) { return type == R_32F ? Number::SINGLE : type == R_16F ? Number::HALF : Number::BFLOAT; }
 
 struct Problem {
     Desc desc;
@@ -153,53 +154,14 @@ unsigned alignment(const void *address) {
     return bits % 256 ? unsigned(bits & -bits) : 256;
 }
 
-float single(const void *data, int64_t at, int type) {
-    if (type == R_32F) return static_cast<const float *>(data)[at];
-    uint16_t bits = static_cast<const uint16_t *>(data)[at];
-    if (type == R_16BF) {
-        uint32_t wide = uint32_t(bits) << 16;
-        float value;
-        memcpy(&value, &wide, 4);
-        return value;
-    }
-    _Float16 half;
-    memcpy(&half, &bits, 2);
-    return float(half);
-}
-// Keeps as many bits of the fraction, to the nearest.
-float shortened(float value, int dropped) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    if (std::isfinite(value)) bits += (1u << (dropped - 1)) - 1 + (bits >> dropped & 1);
-    bits &= ~((1u << dropped) - 1);
-    memcpy(&value, &bits, 4);
-    return value;
-}
-void store(void *data, int64_t at, int type, float value) {
-    if (type == R_32F) {
-        static_cast<float *>(data)[at] = value;
-        return;
-    }
-    uint16_t bits;
-    if (type == R_16BF) {
-        float kept = std::isnan(value) ? value : shortened(value, 16);
-        uint32_t wide;
-        memcpy(&wide, &kept, 4);
-        bits = uint16_t(wide >> 16);
-    } else {
-        auto half = _Float16(value);
-        memcpy(&bits, &half, 2);
-    }
-    static_cast<uint16_t *>(data)[at] = bits;
-}
 // One side of a product as rows of what is summed.
 std::vector<float> side(const void *data, const Layout &layout, int64_t batch, bool by_columns, uint64_t count, uint64_t inner, bool tf32) {
     std::vector<float> out(count * inner);
     for (uint64_t i = 0; i < count; i++)
         for (uint64_t j = 0; j < inner; j++) {
             int64_t at = by_columns ? int64_t(i) * layout.leading + int64_t(j) : int64_t(j) * layout.leading + int64_t(i);
-            float value = single(data, batch * layout.stride + at, layout.type);
-            out[i * inner + j] = tf32 ? shortened(value, 13) : value;
+            float value = single(data, batch * layout.stride + at, number_of(layout.type));
+            out[i * inner + j] = tf32 ? shortened(value, TF32) : value;
         }
     return out;
 }
@@ -213,20 +175,20 @@ void multiply(const Problem &p, float alpha, const void *a, const void *b, float
                 float sum = 0;
                 for (uint64_t k = 0; k < p.k; k++) sum += left[row * p.k + k] * right[column * p.k + k];
                 float value = alpha * sum;
-                if (p.adds) value += beta * single(c, batch * p.c.stride + int64_t(column) * p.c.leading + int64_t(row), p.c.type);
-                if (p.desc.epilogue & BIAS) value += single(p.desc.bias, int64_t(row), p.d.type);
+                if (p.adds) value += beta * single(c, batch * p.c.stride + int64_t(column) * p.c.leading + int64_t(row), number_of(p.c.type));
+                if (p.desc.epilogue & BIAS) value += single(p.desc.bias, int64_t(row), number_of(p.d.type));
                 if (p.desc.epilogue & RELU) value = value < 0 ? 0 : value;
                 if (p.desc.epilogue & GELU) value *= 0.5f * (1 + std::tanh(0.7978845608f * (value + 0.044715f * value * value * value)));
-                store(d, batch * p.d.stride + int64_t(column) * p.d.leading + int64_t(row), p.d.type, value);
+                store(d, batch * p.d.stride + int64_t(column) * p.d.leading + int64_t(row), number_of(p.d.type), value);
             }
     }
 }
 // Whether all of a matrix is in the device's memory; a violation where it is not.
 bool is_there(const char *name, const void *data, const Layout &layout) {
     int64_t last = int64_t(layout.columns - 1) * layout.leading + int64_t(layout.rows) + (layout.batches - 1) * layout.stride;
-    Where where = where_is(data, size_t(last) * width(layout.type));
+    Where where = where_is(data, size_t(last) * width(number_of(layout.type)));
     if (where == Where::device) return true;
-    violation("cublasLtMatmul: %s of %zu bytes is %s", name, size_t(last) * width(layout.type), place_name(where));
+    violation("cublasLtMatmul: %s of %zu bytes is %s", name, size_t(last) * width(number_of(layout.type)), place_name(where));
     return false;
 }
 // Nanoseconds.

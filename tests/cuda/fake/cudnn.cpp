@@ -16,8 +16,8 @@
 //   FAKE_CUDNN_WORKSPACE=bytes  what the second method needs beside the pictures [4096]
 // FAKE_FAIL and FAKE_SKIP know its functions by their names; codes are those of cudnnStatus_t.
 #include "fake.h"
+#include "numbers.h"
 
-#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -90,7 +90,7 @@ template <class T> int destroy(void *handle, Object::Kind kind) {
     delete static_cast<T *>(object);
     return 0;
 }
-size_t width(int type) { return type == FLOAT ? 4 : 2; }
+Number number_of(int type) { return type == FLOAT ? Number::SINGLE : type == HALF ? Number::HALF : Number::BFLOAT; }
 int64_t count(const Tensor &tensor) {
     int64_t all = 1;
     for (int size : tensor.size) all *= size;
@@ -145,46 +145,6 @@ std::string words(const Problem &p, int method) {
 }
 size_t needed(int method) { return method == FASTEST ? size_t(setting("FAKE_CUDNN_WORKSPACE", 4096)) : method ? 65536 : 0; }
 
-// Keeps as many bits of the fraction, to the nearest.
-float shortened(float value, int dropped) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    if (std::isfinite(value)) bits += (1u << (dropped - 1)) - 1 + (bits >> dropped & 1);
-    bits &= ~((1u << dropped) - 1);
-    memcpy(&value, &bits, 4);
-    return value;
-}
-float single(const void *data, int64_t at, int type) {
-    if (type == FLOAT) return static_cast<const float *>(data)[at];
-    uint16_t bits = static_cast<const uint16_t *>(data)[at];
-    if (type == BFLOAT) {
-        uint32_t wide = uint32_t(bits) << 16;
-        float value;
-        memcpy(&value, &wide, 4);
-        return value;
-    }
-    _Float16 half;
-    memcpy(&half, &bits, 2);
-    return float(half);
-}
-void store(void *data, int64_t at, int type, float value) {
-    if (type == FLOAT) {
-        static_cast<float *>(data)[at] = value;
-        return;
-    }
-    uint16_t bits;
-    if (type == BFLOAT) {
-        float kept = std::isnan(value) ? value : shortened(value, 16);
-        uint32_t wide;
-        memcpy(&wide, &kept, 4);
-        bits = uint16_t(wide >> 16);
-    } else {
-        auto half = _Float16(value);
-        memcpy(&bits, &half, 2);
-    }
-    static_cast<uint16_t *>(data)[at] = bits;
-}
-
 // What follows the sums; no bias where nothing does.
 struct Behind {
     float scale = 0;
@@ -194,11 +154,11 @@ struct Behind {
 void convolve(const Problem &p, const void *x, const void *w, const Behind &behind, void *y) {
     const bool tf32 = p.x.type == FLOAT && p.windows.math == DEFAULT_MATH;
     const int each = p.w.size[1], filters = p.w.size[0] / p.windows.groups;
-    auto rounded = [&](float value) { return tf32 ? shortened(value, 13) : value; };
+    auto rounded = [&](float value) { return tf32 ? shortened(value, TF32) : value; };
     // What is added may lie where the result goes: all of it is read before.
     std::vector<float> added;
     if (behind.scale != 0)
-        for (int64_t i = 0; i < count(p.y); i++) added.push_back(behind.scale * single(behind.z, i, p.y.type));
+        for (int64_t i = 0; i < count(p.y); i++) added.push_back(behind.scale * single(behind.z, i, number_of(p.y.type)));
     for (int n = 0; n < p.y.size[0]; n++)
         for (int f = 0; f < p.y.size[1]; f++)
             for (int h = 0; h < p.y.size[2]; h++)
@@ -210,14 +170,14 @@ void convolve(const Problem &p, const void *x, const void *w, const Behind &behi
                                 int row = h * p.windows.stride[0] - p.windows.pad[0] + i * p.windows.dilation[0];
                                 int column = v * p.windows.stride[1] - p.windows.pad[1] + j * p.windows.dilation[1];
                                 if (row < 0 || row >= p.x.size[2] || column < 0 || column >= p.x.size[3]) continue;
-                                float left = single(x, place(p.x, n, f / filters * each + c, row, column), p.x.type);
-                                sum += rounded(left) * rounded(single(w, place(p.w, f, c, i, j), p.w.type));
+                                float left = single(x, place(p.x, n, f / filters * each + c, row, column), number_of(p.x.type));
+                                sum += rounded(left) * rounded(single(w, place(p.w, f, c, i, j), number_of(p.w.type)));
                             }
                     const int64_t at = place(p.y, n, f, h, v);
                     if (behind.scale != 0) sum += added[size_t(at)];
-                    if (behind.bias) sum += single(behind.bias, f, p.y.type);
+                    if (behind.bias) sum += single(behind.bias, f, number_of(p.y.type));
                     if (behind.relu && sum < 0) sum = 0;
-                    store(y, at, p.y.type, sum);
+                    store(y, at, number_of(p.y.type), sum);
                 }
 }
 // Nanoseconds.
@@ -232,7 +192,7 @@ const char *type_name(const Problem &p) {
     return p.x.type == HALF ? "fp16" : "bf16";
 }
 bool is_there(const char *name, const void *data, int64_t numbers, int type) {
-    size_t bytes = size_t(numbers) * width(type);
+    size_t bytes = size_t(numbers) * width(number_of(type));
     Where where = where_is(data, bytes);
     if (where == Where::device) return true;
     violation("cuDNN: %s of %zu bytes is %s", name, bytes, place_name(where));

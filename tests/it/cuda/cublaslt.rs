@@ -15,6 +15,9 @@ const INNER: usize = 6;
 const COLUMNS: usize = 3;
 const WORKSPACE: usize = 1 << 16;
 
+/// Up, through the library and down, each on a stream of its own.
+const STREAMS: &str = "cuda::cublaslt::case_streams";
+
 const fn plain(leading: i64) -> Layout {
     Layout {
         transposed: false,
@@ -131,18 +134,7 @@ impl Place {
 
 #[test]
 fn products_come_out_right_in_every_order() {
-    for seed in 0..40 {
-        let seed = seed.to_string();
-        let environment = [fake_cuda::with_library(), ("FAKE_SEED", &*seed)];
-        let outcome = fake_cuda::run("cuda::cublaslt::case_streams", &environment);
-        assert!(outcome.passed, "seed {seed}: {outcome:?}");
-        assert_eq!(
-            outcome.report["violations"],
-            serde_json::json!([]),
-            "seed {seed}"
-        );
-        assert_eq!(outcome.report["pieces_left"], 0, "seed {seed}");
-    }
+    fake_cuda::right_in_every_order(STREAMS, &[fake_cuda::with_library()]);
 }
 
 #[test]
@@ -154,17 +146,7 @@ fn a_wait_or_a_record_that_is_missing_shows() {
         "cuEventRecord:13",
         "cuEventRecord:14",
     ] {
-        let wrong = |seed: &u32| {
-            let seed = seed.to_string();
-            let environment = [
-                fake_cuda::with_library(),
-                ("FAKE_SEED", &*seed),
-                ("FAKE_SKIP", skip),
-            ];
-            !fake_cuda::run("cuda::cublaslt::case_streams", &environment).passed
-        };
-        let shown = (0..16).filter(wrong).count();
-        assert!(shown >= 2, "{skip}: wrong in {shown} of 16 orders");
+        fake_cuda::shows(skip, STREAMS, &[fake_cuda::with_library()]);
     }
 }
 

@@ -16,6 +16,9 @@ use crate::support::fake_cuda;
 
 const WORKSPACE: usize = 1 << 17;
 
+/// Up, through the library and down, each on a stream of its own.
+const STREAMS: &str = "cuda::cudnn::case_streams";
+
 /// Two groups, a stride, and windows that reach over the edges.
 const SHAPE: Shape = Shape {
     math: Math::Single,
@@ -186,15 +189,7 @@ impl Place {
 
 #[test]
 fn convolutions_come_out_right_in_every_order() {
-    for seed in 0..40 {
-        let seed = seed.to_string();
-        let environment = [fake_cuda::with_convolver(), ("FAKE_SEED", &*seed)];
-        let outcome = fake_cuda::run("cuda::cudnn::case_streams", &environment);
-        assert!(outcome.passed, "seed {seed}: {outcome:?}");
-        let violations = &outcome.report["violations"];
-        assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
-        assert_eq!(outcome.report["pieces_left"], 0, "seed {seed}");
-    }
+    fake_cuda::right_in_every_order(STREAMS, &[fake_cuda::with_convolver()]);
 }
 
 #[test]
@@ -206,17 +201,7 @@ fn a_wait_or_a_record_that_is_missing_shows() {
         "cuEventRecord:13",
         "cuEventRecord:14",
     ] {
-        let wrong = |seed: &u32| {
-            let seed = seed.to_string();
-            let environment = [
-                fake_cuda::with_convolver(),
-                ("FAKE_SEED", &*seed),
-                ("FAKE_SKIP", skip),
-            ];
-            !fake_cuda::run("cuda::cudnn::case_streams", &environment).passed
-        };
-        let shown = (0..16).filter(wrong).count();
-        assert!(shown >= 2, "{skip}: wrong in {shown} of 16 orders");
+        fake_cuda::shows(skip, STREAMS, &[fake_cuda::with_convolver()]);
     }
 }
 

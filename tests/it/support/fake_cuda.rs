@@ -13,6 +13,8 @@ use std::{
     sync::OnceLock,
 };
 
+use forebay::engine::cuda::probe::CUDNN;
+
 const FLAGS: &[&str] = &[
     "-std=c++17",
     "-O1",
@@ -41,16 +43,6 @@ pub(crate) fn with_convolver() -> (&'static str, &'static str) {
     (CONVOLVER, library().to_str().unwrap())
 }
 
-/// What a whole cuDNN has beside `libcudnn.so.9`.
-const PARTS: [&str; 6] = [
-    "graph",
-    "ops",
-    "engines_precompiled",
-    "engines_runtime_compiled",
-    "heuristic",
-    "cnn",
-];
-
 /// What says which file NVRTC is. The fake is that, too: it has g++ compile.
 pub(crate) const COMPILER: &str = "FOREBAY_LIBNVRTC";
 /// For processes that are to have no NVRTC, whatever the machine has.
@@ -75,7 +67,10 @@ pub(crate) fn library() -> &'static Path {
 fn build() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fake = root.join("tests/cuda/fake");
-    let shared = hash_of(&[fake.join("fake.h")]);
+    let is_source = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "cpp");
+    let (sources, headers): (Vec<PathBuf>, Vec<PathBuf>) =
+        files(&fake).into_iter().partition(is_source);
+    let shared = hash_of(&headers);
     let kernels = hash_of(
         &[
             files(&root.join("kernels")),
@@ -90,10 +85,7 @@ fn build() -> PathBuf {
     lock.lock().unwrap();
     let mut objects = Vec::new();
     let mut compilers = Vec::new();
-    for source in files(&fake) {
-        if source.extension().is_none_or(|kind| kind != "cpp") {
-            continue;
-        }
+    for source in sources {
         let stem = source.file_stem().unwrap().to_str().unwrap().to_owned();
         let mut hash = hash_of(std::slice::from_ref(&source)) ^ shared;
         match stem.as_str() {
@@ -148,8 +140,8 @@ fn build() -> PathBuf {
 
 /// What cuDNN must find beside itself: the fake again.
 fn make_parts(folder: &Path) {
-    for part in PARTS {
-        let part = folder.join(format!("libcudnn_{part}.so.9"));
+    for part in CUDNN.parts {
+        let part = folder.join(part);
         if !part.is_symlink() {
             std::os::unix::fs::symlink("libcuda.so.1", part).unwrap();
         }
@@ -290,4 +282,40 @@ pub(crate) fn run(test: &str, environment: &[(&str, &str)]) -> Outcome {
         stdout,
         stderr,
     }
+}
+
+/// Runs a case in many random orders, each in a process of its own: it must pass in each, and do nothing that no program may do.
+/// What each said is given back.
+pub(crate) fn right_in_every_order(test: &str, environment: &[(&str, &str)]) -> Vec<Outcome> {
+    let ran = in_orders(0..40, test, environment);
+    for (seed, outcome) in (0..).zip(&ran) {
+        assert!(outcome.passed, "seed {seed}: {outcome:?}");
+        let left = &outcome.report["pieces_left"];
+        assert_eq!(*left, 0, "seed {seed}: memory was not freed");
+    }
+    ran
+}
+
+/// Runs a case with what the fake is told to leave out, in many random orders: some must come out wrong, and by nothing else.
+pub(crate) fn shows(skip: &str, test: &str, environment: &[(&str, &str)]) {
+    let environment = [environment, &[("FAKE_SKIP", skip)]].concat();
+    let ran = in_orders(0..16, test, &environment);
+    let wrong = ran.iter().filter(|outcome| !outcome.passed).count();
+    let orders = ran.len();
+    assert!(wrong >= 2, "{skip}: wrong in {wrong} of {orders} orders");
+}
+
+fn in_orders(
+    seeds: std::ops::Range<u32>,
+    test: &str,
+    environment: &[(&str, &str)],
+) -> Vec<Outcome> {
+    let run = |seed: u32| {
+        let seed = seed.to_string();
+        let outcome = run(test, &[environment, &[("FAKE_SEED", &*seed)]].concat());
+        let violations = &outcome.report["violations"];
+        assert_eq!(*violations, serde_json::json!([]), "seed {seed}");
+        outcome
+    };
+    seeds.map(run).collect()
 }

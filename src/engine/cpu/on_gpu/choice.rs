@@ -210,8 +210,7 @@ impl Chooser<'_> {
         let there = choice.products.cudnn.is_some();
         let plan = there.then(|| planner.plan(optimized, size, products));
         // Pictures that cannot be turned stay as they are.
-        let convolves = |plan: &Plan| plan.convolutions().next().is_some();
-        let Some(plan) = plan.and_then(Result::ok).filter(convolves) else {
+        let Some(plan) = (plan.and_then(Result::ok)).filter(Plan::has_convolutions) else {
             return Ok((choice, before));
         };
         let before = match before {

@@ -11,6 +11,7 @@ use plans::Planner;
 
 use super::{
     model::Model,
+    optimized::Whole,
     parity::{self, Known, Ports},
     trim::Cut,
 };
@@ -297,9 +298,11 @@ fn shared_plans(
 
 /// A plan for each size, for rows that are cut where they can be; where that cannot be planned, for whole ones.
 fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Planned, String> {
+    // Read once, whichever way it is planned: its weights are written beside it.
+    let whole = Whole::read(&model.source).map_err(|error| error.to_string())?;
     let longer = |cut: &&Cut| cut.length > sizes::SHORTEST && model.batch.is_none();
     if let Some(cut) = there.cut.as_ref().filter(longer) {
-        match planned_as(gpu, model, there, Some(cut)) {
+        match planned_as(gpu, model, &whole, there, Some(cut)) {
             Ok(planned) => return Ok(planned),
             // Where that is not the reason, whole rows have the same.
             Err(why) => {
@@ -308,7 +311,7 @@ fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Plan
             }
         }
     }
-    planned_as(gpu, model, there, None)
+    planned_as(gpu, model, &whole, there, None)
 }
 
 /// A plan for each size, the largest made first: what cannot be planned is told soon, and by that it is chosen what products are
@@ -316,10 +319,11 @@ fn planned(gpu: &Arc<Gpu>, model: &mut Model, there: &Wanted<'_>) -> Result<Plan
 fn planned_as(
     gpu: &Arc<Gpu>,
     model: &mut Model,
+    whole: &Whole,
     there: &Wanted<'_>,
     cut: Option<&Cut>,
 ) -> Result<Planned, String> {
-    let mut planner = Planner::new(model, there.shapes, there.outputs, there.max_rows, cut)?;
+    let mut planner = Planner::new(model, whole, there, cut);
     let mut chooser = Chooser {
         gpu,
         model,

@@ -10,16 +10,16 @@ use std::{
     time::Instant,
 };
 
-use super::super::{model::Model, optimized::Whole, trim::Cut};
+use super::{
+    super::{model::Model, optimized::Whole, trim::Cut},
+    Wanted,
+};
 use crate::{
-    engine::{
-        ModelError,
-        cuda::{
-            constants::Constants,
-            lower::{Products, Uncovered, lower_with},
-            plan::Plan,
-            sizes::{self, Size},
-        },
+    engine::cuda::{
+        constants::Constants,
+        lower::{Products, lower_with},
+        plan::Plan,
+        sizes::{self, Size},
     },
     graph::proto,
 };
@@ -29,7 +29,7 @@ const THREADS: usize = 8;
 
 /// Makes the plans of one model.
 pub(super) struct Planner<'m> {
-    whole: Whole,
+    whole: &'m Whole,
     shapes: &'m [Vec<usize>],
     outputs: Vec<String>,
     /// Inputs whose rows are cut.
@@ -41,37 +41,29 @@ pub(super) struct Planner<'m> {
 }
 
 impl<'m> Planner<'m> {
-    /// `shapes` has the shape of one row of each input, all of it; `wanted` are the places of the outputs that are needed.
-    ///
-    /// # Errors
-    /// The model cannot be read; in words.
+    /// `whole` is all of the model.
     pub(super) fn new(
         model: &Model,
-        shapes: &'m [Vec<usize>],
-        wanted: &[usize],
-        max_rows: usize,
+        whole: &'m Whole,
+        there: &Wanted<'m>,
         cut: Option<&'m Cut>,
-    ) -> Result<Self, String> {
-        let whole = Whole::read(&model.source).map_err(said)?;
-        if let Some(why) = branches(&whole) {
-            return Err(why.to_string());
-        }
+    ) -> Self {
         let constants = Constants::of_weights(whole.weights());
-        let outputs = wanted.iter();
-        Ok(Self {
+        let outputs = there.outputs.iter();
+        Self {
             whole,
-            shapes,
+            shapes: there.shapes,
             outputs: outputs
                 .filter_map(|place| Some(model.outputs.get(*place)?.name.clone()))
                 .collect(),
             sizes: match (model.batch, cut) {
                 (Some(batch), _) => vec![Size::whole(batch)],
-                (None, Some(cut)) => sizes::cut(max_rows, cut.length),
-                (None, None) => sizes::whole(max_rows),
+                (None, Some(cut)) => sizes::cut(there.max_rows, cut.length),
+                (None, None) => sizes::whole(there.max_rows),
             },
             cut: cut.filter(|_| model.batch.is_none()),
             constants: Arc::new(constants),
-        })
+        }
     }
 
     /// Plans for half as much at most, where there are fewer.
@@ -104,7 +96,8 @@ impl<'m> Planner<'m> {
         });
         let dims: Vec<Vec<usize>> = dims.collect();
         let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-        (self.whole).optimized(&dims, Some(&outputs)).map_err(said)
+        let optimized = self.whole.optimized(&dims, Some(&outputs));
+        optimized.map_err(|error| error.to_string())
     }
 
     /// The plan for this size of the model that was optimised for it.
@@ -187,63 +180,5 @@ impl<'m> Planner<'m> {
         let mut plans: Vec<(Size, Plan)> = plans.collect::<Result<_, String>>()?;
         plans.reverse();
         Ok(plans)
-    }
-}
-
-/// The first `If`. Where its condition is known, ONNX Runtime (1.31) puts a branch in its place, and for some models writes what
-/// cannot be loaded, or takes the process down: so they are not given to its optimiser.
-fn branches(whole: &Whole) -> Option<Uncovered> {
-    let mut nodes = whole.graph()?.node.iter();
-    let node = nodes.find(|node| node.op_type == "If" && node.domain.is_empty())?;
-    let name = match node.name.as_str() {
-        "" => node.output.first().cloned().unwrap_or_default(),
-        name => name.to_owned(),
-    };
-    Some(Uncovered {
-        node: name,
-        op: node.op_type.clone(),
-        missing: "such operator".to_owned(),
-    })
-}
-
-fn said(error: ModelError) -> String {
-    error.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::{
-        engine::ModelSource,
-        graph::{
-            proto::{Graph, Node},
-            to_bytes,
-        },
-    };
-
-    #[test]
-    fn a_model_with_branches_is_not_given_to_the_optimiser() {
-        let said = |op_type: &str| {
-            let node = Node {
-                op_type: op_type.to_owned(),
-                output: vec!["y".to_owned()],
-                ..Node::default()
-            };
-            let model = proto::Model {
-                graph: Some(Graph {
-                    node: vec![node],
-                    ..Graph::default()
-                }),
-                ..proto::Model::default()
-            };
-            let source = ModelSource::built(Path::new("m.onnx"), to_bytes(&model));
-            let whole = Whole::read(&source).unwrap();
-            branches(&whole).map(|why| why.to_string())
-        };
-        let why = "node `y` (If): the CUDA engine has no such operator";
-        assert_eq!(said("If").as_deref(), Some(why));
-        assert_eq!(said("Relu"), None);
     }
 }

@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod graph;
 mod host;
+mod library;
 mod memory;
 mod module;
 mod nvrtc;
@@ -241,6 +242,22 @@ impl Context {
             self.lost.get_or_init(|| error.clone());
         }
         done
+    }
+
+    /// Asks before a library on this device works on pieces of memory.
+    ///
+    /// # Errors
+    /// One of them is another device's.
+    fn has_all<'p>(
+        self: &Arc<Self>,
+        call: &'static str,
+        mut pieces: impl Iterator<Item = &'p Piece>,
+    ) -> Result<(), CudaError> {
+        if pieces.all(|piece| Arc::ptr_eq(piece.memory.context(), self)) {
+            return Ok(());
+        }
+        let why = format!("the library is on {self:?}, the memory is not");
+        Err(CudaError::refused(call, why))
     }
 
     fn synchronize(&self) -> Result<(), CudaError> {

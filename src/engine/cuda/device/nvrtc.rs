@@ -1,37 +1,18 @@
 //! NVRTC: NVIDIA's compiler for kernels, where it is there. It needs no device.
-//!
-//! Its functions are looked for one by one when the library is loaded: a missing one is a reason, and no panic.
 
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
     ptr,
-    sync::OnceLock,
 };
 
-use crate::engine::cuda::probe::{self, Extra, Found, Missing};
+use super::library::{Library, Loaded, functions};
+use crate::engine::cuda::probe::{self, Missing};
 
 /// What is compiled is the library's.
 type Program = *mut c_void;
 
-macro_rules! functions {
-    ($($field:ident = $symbol:literal($($argument:ty),* $(,)?);)*) => {
-        #[derive(Debug)]
-        struct Functions {
-            $($field: unsafe extern "C" fn($($argument),*) -> c_int,)*
-        }
-
-        impl Functions {
-            fn of(library: &probe::Library) -> Result<Self, String> {
-                Ok(Self {
-                    // SAFETY: the types are those of `nvrtc.h`.
-                    $($field: unsafe { probe::function(library, $symbol)? },)*
-                })
-            }
-        }
-    };
-}
-
 functions! {
+    /// Those of `nvrtc.h`.
     create = "nvrtcCreateProgram"(*mut Program, *const c_char, *const c_char, c_int, *const *const c_char, *const *const c_char);
     destroy = "nvrtcDestroyProgram"(*mut Program);
     compile = "nvrtcCompileProgram"(Program, c_int, *const *const c_char);
@@ -41,12 +22,12 @@ functions! {
     log = "nvrtcGetProgramLog"(Program, *mut c_char);
 }
 
-/// The library, loaded once in a process.
-#[derive(Debug)]
-pub struct Nvrtc {
-    functions: Functions,
-    version: String,
-}
+static LIBRARY: Library<Functions> =
+    Library::new(probe::NVRTC, "install NVRTC of CUDA 12 or newer");
+
+/// The library of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Nvrtc(&'static Loaded<Functions>);
 
 /// What is compiled together.
 #[derive(Debug, Clone, Copy)]
@@ -96,47 +77,29 @@ impl Nvrtc {
     ///
     /// # Errors
     /// It is not there, or lacks a function.
-    pub fn loaded() -> Result<&'static Self, Missing> {
-        static LOADED: OnceLock<Result<Nvrtc, Missing>> = OnceLock::new();
-        let load = || {
-            let about: Extra = probe::NVRTC;
-            let (library, Found { path, version }) = probe::load(about)?;
-            match Functions::of(&library) {
-                Ok(functions) => {
-                    // Its functions are called until the process ends.
-                    std::mem::forget(library);
-                    Ok(Self { functions, version })
-                }
-                Err(why) => Err(Missing {
-                    why: format!("{} cannot be used: {why}", path.display()),
-                    present: true,
-                    path: Some(path),
-                    mend: Some("install NVRTC of CUDA 12 or newer".to_owned()),
-                }),
-            }
-        };
-        LOADED.get_or_init(load).as_ref().map_err(Missing::clone)
+    pub fn loaded() -> Result<Self, Missing> {
+        LIBRARY.loaded().map(Self)
     }
 
     /// Its version.
-    pub fn version(&self) -> &str {
-        &self.version
+    pub fn version(self) -> &'static str {
+        &self.0.version
     }
 
     /// Compiles to a cubin. (Never to PTX: a driver older than the library may not read that.)
     ///
     /// # Errors
     /// See [`CompileError`].
-    pub fn compile(&self, source: &Source<'_>) -> Result<Vec<u8>, CompileError> {
-        let program = Compiling::new(&self.functions, source)?;
+    pub fn compile(self, source: &Source<'_>) -> Result<Vec<u8>, CompileError> {
+        let program = Compiling::new(&self.0.functions, source)?;
         let options = strings(source.options.iter().map(String::as_str))?;
         let options = pointers(&options);
         let count = c_int::try_from(options.len()).unwrap_or(c_int::MAX);
         // SAFETY: the program lives; there are as many options as is said, each ending with a zero.
-        let status = unsafe { (self.functions.compile)(program.raw, count, options.as_ptr()) };
+        let status = unsafe { (self.0.functions.compile)(program.raw, count, options.as_ptr()) };
         if status == COMPILATION || status == INVALID_OPTION {
             return Err(CompileError::Source {
-                version: self.version.clone(),
+                version: self.0.version.clone(),
                 log: program.log(),
             });
         }

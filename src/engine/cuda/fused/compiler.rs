@@ -49,7 +49,7 @@ pub enum FuseError {
 #[derive(Debug)]
 pub struct Compiler {
     device: Device,
-    nvrtc: &'static Nvrtc,
+    nvrtc: Nvrtc,
     architecture: String,
     cache: Cache,
 }
@@ -102,11 +102,7 @@ impl Compiler {
 ///
 /// # Errors
 /// They do not compile.
-pub fn cubin(
-    nvrtc: &Nvrtc,
-    architecture: &str,
-    codes: &Codes<'_>,
-) -> Result<Vec<u8>, CompileError> {
+pub fn cubin(nvrtc: Nvrtc, architecture: &str, codes: &Codes<'_>) -> Result<Vec<u8>, CompileError> {
     nvrtc.compile(&source(&text(codes), &options(architecture)))
 }
 

@@ -43,6 +43,14 @@ pub(crate) struct Conv {
 }
 
 impl Conv {
+    /// Every place that it reads or writes.
+    pub(crate) fn spots(&self) -> impl Iterator<Item = Spot> {
+        let Self {
+            x, w, bias, add, y, ..
+        } = *self;
+        [Some(x), Some(w), bias, add, Some(y)].into_iter().flatten()
+    }
+
     /// Whether tensor cores can do it: there are kernels for one group, and for pictures that 32 bits can count.
     pub(crate) fn fits_tensor_cores(&self) -> bool {
         let picture = [self.channels, self.image[0], self.image[1]];

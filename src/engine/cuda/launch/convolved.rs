@@ -4,7 +4,7 @@ use super::{
     Spot,
     conv::Conv,
     gemm::Activation,
-    pointwise::{Arg, Bits, Class, Instruction, Op, Operand, Program},
+    pointwise::{Arg, Class, Op, Operand, Program},
 };
 use crate::{
     engine::cuda::{
@@ -71,28 +71,13 @@ impl Conv {
 }
 
 /// An activation of every number where it lies.
-pub(crate) fn in_place(
-    (op, constants): (Op, [f64; 2]),
-    at: Spot,
-    element: Element,
-    count: usize,
-) -> Program {
+pub(crate) fn in_place(op: (Op, [f64; 2]), at: Spot, element: Element, count: usize) -> Program {
     let operand = Operand {
         at,
         element,
         stride: vec![1],
     };
-    Program {
-        class: Class::F32,
-        dims: vec![count],
-        inputs: vec![operand.clone()],
-        instructions: vec![Instruction {
-            op,
-            args: vec![Arg::In(0)],
-            constants: constants.map(Bits::from),
-        }],
-        outputs: vec![(Arg::Made(0), operand)],
-    }
+    Program::in_place(op, vec![count], operand)
 }
 
 /// Pictures from one order to the other, and from one type to another. What is written is written in order: reading across the

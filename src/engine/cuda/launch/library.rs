@@ -3,7 +3,7 @@
 use super::{
     Spot,
     gemm::{Activation, Gemm, Matrix},
-    pointwise::{Arg, Bits, Class, Instruction, Operand, Program},
+    pointwise::{Operand, Program},
 };
 use crate::engine::cuda::product::{Layout, Math, Operands, Product, Shape, Tail};
 
@@ -142,24 +142,15 @@ impl Gemm {
 
     /// An activation that the library has not, on the result where it lies.
     fn rest(&self, activation: Activation) -> Option<Program> {
-        let (op, constants) = activation.op()?;
+        let op = activation.op()?;
         let [inner, outer] = self.batches;
         let operand = Operand {
             at: self.d.at,
             element: self.element,
             stride: vec![self.d.batch[1], self.d.batch[0], self.d.row, 1],
         };
-        Some(Program {
-            class: Class::F32,
-            dims: vec![outer, inner, self.m, self.n],
-            inputs: vec![operand.clone()],
-            instructions: vec![Instruction {
-                op,
-                args: vec![Arg::In(0)],
-                constants: constants.map(Bits::from),
-            }],
-            outputs: vec![(Arg::Made(0), operand)],
-        })
+        let dims = vec![outer, inner, self.m, self.n];
+        Some(Program::in_place(op, dims, operand))
     }
 }
 

@@ -91,6 +91,27 @@ pub(crate) struct Program {
     pub(crate) outputs: Vec<(Arg, Operand)>,
 }
 
+impl Program {
+    /// One operator on every number where it lies.
+    pub(crate) fn in_place(
+        (op, constants): (Op, [f64; 2]),
+        dims: Vec<usize>,
+        operand: Operand,
+    ) -> Self {
+        Self {
+            class: Class::F32,
+            dims,
+            inputs: vec![operand.clone()],
+            instructions: vec![Instruction {
+                op,
+                args: vec![Arg::In(0)],
+                constants: constants.map(Bits::from),
+            }],
+            outputs: vec![(Arg::Made(0), operand)],
+        }
+    }
+}
+
 /// Dimensions joined where every operand steps through them as through one.
 pub(crate) fn joined(dims: &[usize], strides: &[&[i64]]) -> (Vec<usize>, Vec<Vec<i64>>) {
     let mut size: Vec<usize> = Vec::new();

@@ -373,16 +373,7 @@ fn spots(work: &Work) -> Vec<Spot> {
             let all = [Some(gemm.a), Some(gemm.b), gemm.c, Some(gemm.d)];
             all.into_iter().flatten().map(|matrix| matrix.at).collect()
         }
-        Work::Conv(conv) => {
-            let all = [
-                Some(conv.x),
-                Some(conv.w),
-                conv.bias,
-                conv.add,
-                Some(conv.y),
-            ];
-            all.into_iter().flatten().collect()
-        }
+        Work::Conv(conv) => conv.spots().collect(),
         Work::Convolution(convolution) => {
             (convolution.operands.each().map(|(_, spot)| *spot)).collect()
         }

@@ -148,6 +148,13 @@ pub fn lower_with(
     lowering.emitter.finish(inputs, outputs)
 }
 
+/// The first `If`, wherever it is in the model. None can be lowered, and they are found before a model is optimised.
+pub(in crate::engine) fn branches(model: &Model) -> Option<Uncovered> {
+    let is = |node: &Node| node.op_type == "If" && standard(&node.domain).is_empty();
+    let node = model.find_node(is)?;
+    Some(uncovered(node, Missing::new("such operator")))
+}
+
 /// How often the graph asks for each value.
 fn uses(graph: &Graph) -> HashMap<String, usize> {
     let mut uses: HashMap<String, usize> = HashMap::new();

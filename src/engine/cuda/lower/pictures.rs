@@ -71,14 +71,7 @@ fn done_so(
 /// sixteen bits it could not: pictures are in single precision where they lie, and forebay's kernels round them as they read.
 fn by_planes(emitter: &mut Emitter, conv: &Conv) -> Result<Option<Convolution<Spot>>, Missing> {
     let math = emitter.products.math;
-    let all = [
-        Some(conv.x),
-        Some(conv.w),
-        conv.bias,
-        conv.add,
-        Some(conv.y),
-    ];
-    let aligned = all.into_iter().flatten().all(is_aligned);
+    let aligned = conv.spots().all(is_aligned);
     let by = conv.by_cudnn(math, Order::Planes);
     let Some(by) = by.filter(|_| aligned && math.element() == Element::Float32) else {
         return Ok(None);

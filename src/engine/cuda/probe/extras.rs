@@ -30,7 +30,7 @@ pub struct About {
     first: &'static [&'static str],
     /// Files in its own folder that it loads by itself when they are first needed; some versions of it end the process where one is
     /// not there. So they are looked for before it is asked anything, and loaded before it is used.
-    parts: &'static [&'static str],
+    pub parts: &'static [&'static str],
     /// Folders of Python packages that bring it.
     packages: &'static [&'static str],
     version: VersionCall,

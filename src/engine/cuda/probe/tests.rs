@@ -230,18 +230,8 @@ fn cudnn_is_taken_as_a_whole_and_no_older_than_it_can_be_used() {
     ] {
         // A library of one path is loaded once in a process, so each is another machine's.
         let machine = Machine::new();
-        for part in [
-            "graph",
-            "ops",
-            "engines_precompiled",
-            "engines_runtime_compiled",
-            "heuristic",
-            "cnn",
-        ]
-        .iter()
-        .take(parts)
-        {
-            machine.library(&format!("{FOLDER}/libcudnn_{part}.so.9"), "int x;", &[]);
+        for part in &CUDNN.parts[..parts] {
+            machine.library(&format!("{FOLDER}/{part}"), "int x;", &[]);
         }
         machine.library(&whole, &source, &[]);
         all.push(match CUDNN.find(&machine.surroundings()) {

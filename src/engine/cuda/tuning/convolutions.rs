@@ -1,12 +1,6 @@
 //! Convolutions: cuDNN's methods, and forebay's own kernel.
 
-use std::collections::HashMap;
-
-use super::{
-    Own, WORKSPACE,
-    cache::{Cache, Way},
-    fastest,
-};
+use super::{Known, Own, WORKSPACE, fastest};
 use crate::engine::cuda::{
     convolution::{Convolution, Operands, Shape},
     device::{CudaError, Cudnn, Device, Filtering, Memory, Method, Piece, Stream},
@@ -30,9 +24,8 @@ pub(in crate::engine::cuda) struct Convolver {
     device: Device,
     /// Those that were opened: one takes long to open, and what a model no longer uses serves the next.
     handles: Vec<Cudnn>,
-    /// By the shape's key; none where the kernel is faster, or the library has no way.
-    known: HashMap<String, Option<Method>>,
-    cache: Cache<Method>,
+    /// By the shape's key and what follows.
+    known: Known<Method>,
 }
 
 /// A convolution and the way that the library does it.
@@ -60,8 +53,7 @@ impl Convolver {
         let cudnn = device.cudnn().map_err(|error| error.to_string())?;
         Ok(Self {
             device: device.clone(),
-            cache: Cache::of(device.name(), cudnn.version()),
-            known: HashMap::new(),
+            known: Known::of(device, cudnn.version()),
             handles: vec![cudnn],
         })
     }
@@ -96,10 +88,17 @@ impl Convolver {
         if let Some(rest) = &convolution.rest {
             key = format!("{key} then {}", rest.kernel);
         }
-        let known = match self.known.get(&key) {
-            Some(known) => *known,
-            None => self.found(key, room(&convolution.shape), &filtering, on)?,
+        let room = room(&convolution.shape);
+        let check = |kept: &Method| filtering.method(kept.number, room);
+        let device = &self.device;
+        let measured = || {
+            let run = |method: &Method| {
+                on.stream.convolve(&filtering, method, on.workspace)?;
+                on.rest.map_or(Ok(()), |rest| rest(on.stream))
+            };
+            fastest(device, on.stream, filtering.methods(room), run, on.own)
         };
+        let known = self.known.way(key, on.own.is_some(), check, measured)?;
         let Some(method) = known else {
             return Ok(None);
         };
@@ -108,42 +107,8 @@ impl Convolver {
         Ok(Some(Filtered { filtering, method }))
     }
 
-    /// What is on disk, where the library still takes it, or what is measured now.
-    fn found(
-        &mut self,
-        key: String,
-        room: usize,
-        filtering: &Filtering,
-        on: Measured<'_>,
-    ) -> Result<Option<Method>, CudaError> {
-        let kept = match self.cache.way(&key) {
-            Some(Way::Library(kept)) => filtering.method(kept.number, room).map(Way::Library),
-            Some(Way::Own) if on.own.is_none() => None,
-            other => other,
-        };
-        let found = if kept.is_some() {
-            kept
-        } else {
-            let run = |method: &Method| {
-                on.stream.convolve(filtering, method, on.workspace)?;
-                on.rest.map_or(Ok(()), |rest| rest(on.stream))
-            };
-            let methods = filtering.methods(room);
-            fastest(&self.device, on.stream, methods, run, on.own)?
-        };
-        if let (Some(found), None) = (&found, &kept) {
-            self.cache.keep(&key, found);
-        }
-        let found = match found {
-            Some(Way::Library(method)) => Some(method),
-            Some(Way::Own) | None => None,
-        };
-        self.known.insert(key, found);
-        Ok(found)
-    }
-
     /// Writes what was measured, for the next start.
     pub(in crate::engine::cuda) fn save(&mut self) {
-        self.cache.save();
+        self.known.cache.save();
     }
 }

@@ -9,7 +9,7 @@ mod convolutions;
 
 use std::collections::HashMap;
 
-use cache::{Cache, Way};
+use cache::{Cache, Way, Worded};
 pub(super) use convolutions::{Convolver, Filtered, Measured, room};
 
 use super::device::{
@@ -29,9 +29,55 @@ pub(super) const WORKSPACE: usize = 32 << 20;
 pub(super) struct Library {
     device: Device,
     cublaslt: Cublaslt,
-    /// By the shape's key and how the addresses are aligned; none where the kernel is faster, or the library has no way.
-    known: HashMap<String, Option<Algorithm>>,
-    cache: Cache<Algorithm>,
+    /// By the shape's key and how the addresses are aligned.
+    known: Known<Algorithm>,
+}
+
+/// What is known of a library's ways on a GPU.
+#[derive(Debug)]
+struct Known<M> {
+    /// By key; none where forebay's kernel is faster, or the library has no way.
+    ways: HashMap<String, Option<M>>,
+    /// What was measured at earlier starts.
+    cache: Cache<M>,
+}
+
+impl<M: Worded> Known<M> {
+    fn of(device: &Device, version: &str) -> Self {
+        Self {
+            ways: HashMap::new(),
+            cache: Cache::of(device.name(), version),
+        }
+    }
+
+    /// What was found before; or what is on disk, where `check` says that the library still takes it, or there still is a kernel of
+    /// forebay's own; or what is measured now.
+    fn way(
+        &mut self,
+        key: String,
+        has_own: bool,
+        check: impl FnOnce(&M) -> Option<M>,
+        measured: impl FnOnce() -> Result<Option<Way<M>>, CudaError>,
+    ) -> Result<Option<M>, CudaError> {
+        if let Some(known) = self.ways.get(&key) {
+            return Ok(*known);
+        }
+        let kept = match self.cache.way(&key) {
+            Some(Way::Library(kept)) => check(&kept).map(Way::Library),
+            Some(Way::Own) if !has_own => None,
+            other => other,
+        };
+        let found = if kept.is_some() { kept } else { measured()? };
+        if let (Some(found), None) = (&found, &kept) {
+            self.cache.keep(&key, found);
+        }
+        let found = match found {
+            Some(Way::Library(way)) => Some(way),
+            Some(Way::Own) | None => None,
+        };
+        self.ways.insert(key, found);
+        Ok(found)
+    }
 }
 
 /// Queues forebay's own kernel for a product.
@@ -49,12 +95,10 @@ impl Library {
     /// Why the library cannot be used, in words.
     pub(super) fn open(device: &Device) -> Result<Self, String> {
         let cublaslt = device.cublaslt().map_err(|error| error.to_string())?;
-        let cache = Cache::of(device.name(), cublaslt.version());
         Ok(Self {
             device: device.clone(),
-            known: HashMap::new(),
+            known: Known::of(device, cublaslt.version()),
             cublaslt,
-            cache,
         })
     }
 
@@ -74,11 +118,14 @@ impl Library {
         let multiplication = (self.cublaslt).multiplication(&product.shape, scales, operands)?;
         let [a, b, c, d, bias] = multiplication.alignment();
         let key = format!("{} aligned={a},{b},{c},{d},{bias}", product.shape.key());
-        let known = self.known.get(&key).copied();
-        let known = match known {
-            Some(known) => known,
-            None => self.found(key, &multiplication, stream, workspace, own)?,
+        let check = |kept: &Algorithm| multiplication.check(kept, workspace.len());
+        let device = &self.device;
+        let measured = || {
+            let algorithms = multiplication.candidates(workspace.len(), CANDIDATES)?;
+            let run = |way: &Algorithm| stream.multiply(&multiplication, way, workspace);
+            fastest(device, stream, algorithms, run, own)
         };
+        let known = self.known.way(key, own.is_some(), check, measured)?;
         let Some(algorithm) = known else {
             return Ok(None);
         };
@@ -90,44 +137,9 @@ impl Library {
         }))
     }
 
-    /// What is on disk, where the library still takes it, or what is measured now.
-    fn found(
-        &mut self,
-        key: String,
-        multiplication: &Multiplication,
-        stream: &Stream,
-        workspace: &Memory,
-        own: Own<'_>,
-    ) -> Result<Option<Algorithm>, CudaError> {
-        let kept = match self.cache.way(&key) {
-            Some(Way::Library(kept)) => {
-                let kept = multiplication.check(&kept, workspace.len());
-                kept.map(Way::Library)
-            }
-            Some(Way::Own) if own.is_none() => None,
-            other => other,
-        };
-        let found = if kept.is_some() {
-            kept
-        } else {
-            let algorithms = multiplication.candidates(workspace.len(), CANDIDATES)?;
-            let run = |way: &Algorithm| stream.multiply(multiplication, way, workspace);
-            fastest(&self.device, stream, algorithms, run, own)?
-        };
-        if let (Some(found), None) = (&found, &kept) {
-            self.cache.keep(&key, found);
-        }
-        let found = match found {
-            Some(Way::Library(algorithm)) => Some(algorithm),
-            Some(Way::Own) | None => None,
-        };
-        self.known.insert(key, found);
-        Ok(found)
-    }
-
     /// Writes what was measured, for the next start.
     pub(super) fn save(&mut self) {
-        self.cache.save();
+        self.known.cache.save();
     }
 }
 

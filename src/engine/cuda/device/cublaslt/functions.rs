@@ -1,17 +1,17 @@
-//! The functions of cuBLASLt, each looked for when the library is loaded: a missing one is a reason, and no panic.
+//! The functions of cuBLASLt.
 //!
 //! Types and numbers are those of `cublasLt.h` and `library_types.h`, which have not changed from CUDA 12 to 13.
 
-use std::{
-    ffi::{c_int, c_void},
-    sync::OnceLock,
-};
+use std::ffi::{c_int, c_void};
 
 use cudarc::driver::sys::CUstream;
 
 use crate::engine::cuda::{
-    device::CudaError,
-    probe::{self, Extra, Found, Missing},
+    device::{
+        CudaError,
+        library::{Library, functions},
+    },
+    probe,
 };
 
 /// A handle, a descriptor, a layout or a preference: what is in it is the library's.
@@ -45,26 +45,8 @@ impl Heuristic {
     };
 }
 
-macro_rules! functions {
-    ($($field:ident = $symbol:literal($($argument:ty),* $(,)?);)*) => {
-        /// The library's functions.
-        #[derive(Debug)]
-        pub(super) struct Functions {
-            $(pub(super) $field: unsafe extern "C" fn($($argument),*) -> c_int,)*
-        }
-
-        impl Functions {
-            fn of(library: &probe::Library) -> Result<Self, String> {
-                Ok(Self {
-                    // SAFETY: the types are those of `cublasLt.h`.
-                    $($field: unsafe { probe::function(library, $symbol)? },)*
-                })
-            }
-        }
-    };
-}
-
 functions! {
+    /// Those of `cublasLt.h`.
     create = "cublasLtCreate"(*mut Opaque);
     destroy = "cublasLtDestroy"(Opaque);
     desc_create = "cublasLtMatmulDescCreate"(*mut Opaque, c_int, c_int);
@@ -82,38 +64,9 @@ functions! {
         *const Algo, u64, usize, CUstream);
 }
 
-/// The library, once it is loaded.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) functions: Functions,
-    pub(super) version: String,
-}
-
-/// The library of this process, loaded once.
-///
-/// # Errors
-/// It is not there, or lacks a function.
-pub(super) fn loaded() -> Result<&'static Loaded, Missing> {
-    static LOADED: OnceLock<Result<Loaded, Missing>> = OnceLock::new();
-    let load = || {
-        let about: Extra = probe::CUBLASLT;
-        let (library, Found { path, version }) = probe::load(about)?;
-        match Functions::of(&library) {
-            Ok(functions) => {
-                // Its functions are called until the process ends.
-                std::mem::forget(library);
-                Ok(Loaded { functions, version })
-            }
-            Err(why) => Err(Missing {
-                why: format!("{} cannot be used: {why}", path.display()),
-                present: true,
-                path: Some(path),
-                mend: Some("install CUDA's libraries for 12 or newer".to_owned()),
-            }),
-        }
-    };
-    LOADED.get_or_init(load).as_ref().map_err(Missing::clone)
-}
+/// The library of this process.
+pub(super) static LIBRARY: Library<Functions> =
+    Library::new(probe::CUBLASLT, "install CUDA's libraries for 12 or newer");
 
 /// `CUBLAS_STATUS_NOT_SUPPORTED`.
 pub(super) const NOT_SUPPORTED: c_int = 15;

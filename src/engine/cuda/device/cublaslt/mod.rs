@@ -91,7 +91,7 @@ pub enum OpenError {
 
 impl Cublaslt {
     pub(super) fn open(context: &Arc<Context>) -> Result<Self, OpenError> {
-        let loaded = functions::loaded()?;
+        let loaded = functions::LIBRARY.loaded()?;
         let functions = &loaded.functions;
         let mut raw = std::ptr::null_mut();
         context.call(|| {
@@ -125,15 +125,8 @@ impl Cublaslt {
         operands: Operands<Piece>,
     ) -> Result<Multiplication, CudaError> {
         let addresses = addresses(shape, &operands)?;
-        for (_, piece) in operands.each() {
-            if !Arc::ptr_eq(piece.memory.context(), &self.inner.context) {
-                let why = format!(
-                    "the library is on {:?}, the memory is not",
-                    self.inner.context
-                );
-                return Err(CudaError::refused(CALL, why));
-            }
-        }
+        let pieces = operands.each().map(|(_, piece)| piece);
+        self.inner.context.has_all(CALL, pieces)?;
         let library = &self.inner;
         let desc = Descriptor::product(library, shape, addresses.bias)?;
         let layout = |layout: &Layout, rows: usize, columns: usize| {

@@ -1,17 +1,17 @@
-//! The functions of cuDNN, each looked for when the library is loaded: a missing one is a reason, and no panic.
+//! The functions of cuDNN.
 //!
 //! Types and numbers are those of `cudnn_graph.h`, `cudnn_ops.h` and `cudnn_cnn.h`, the same in every 9.x.
 
-use std::{
-    ffi::{c_int, c_void},
-    sync::OnceLock,
-};
+use std::ffi::{c_int, c_void};
 
 use cudarc::driver::sys::CUstream;
 
 use crate::engine::cuda::{
-    device::CudaError,
-    probe::{self, Extra, Found, Missing},
+    device::{
+        CudaError,
+        library::{Library, functions},
+    },
+    probe,
 };
 
 /// A handle or a descriptor: what is in it is the library's.
@@ -21,26 +21,8 @@ pub(super) type Number = c_int;
 /// A scale, on the host: single precision, whatever the pictures are.
 type Scale = *const f32;
 
-macro_rules! functions {
-    ($($field:ident = $symbol:literal($($argument:ty),* $(,)?);)*) => {
-        /// The library's functions.
-        #[derive(Debug)]
-        pub(super) struct Functions {
-            $(pub(super) $field: unsafe extern "C" fn($($argument),*) -> c_int,)*
-        }
-
-        impl Functions {
-            fn of(library: &probe::Library) -> Result<Self, String> {
-                Ok(Self {
-                    // SAFETY: the types are those of cuDNN's headers.
-                    $($field: unsafe { probe::function(library, $symbol)? },)*
-                })
-            }
-        }
-    };
-}
-
 functions! {
+    /// Those of `cudnn_graph.h`, `cudnn_ops.h` and `cudnn_cnn.h`.
     create = "cudnnCreate"(*mut Opaque);
     destroy = "cudnnDestroy"(Opaque);
     set_stream = "cudnnSetStream"(Opaque, CUstream);
@@ -68,38 +50,8 @@ functions! {
         Scale, Opaque, u64, Opaque, u64, Opaque, Opaque, u64);
 }
 
-/// The library, once it is loaded.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) functions: Functions,
-    pub(super) version: String,
-}
-
-/// The library of this process, loaded once.
-///
-/// # Errors
-/// It is not there, not whole, too old, or lacks a function.
-pub(super) fn loaded() -> Result<&'static Loaded, Missing> {
-    static LOADED: OnceLock<Result<Loaded, Missing>> = OnceLock::new();
-    let load = || {
-        let about: Extra = probe::CUDNN;
-        let (library, Found { path, version }) = probe::load(about)?;
-        match Functions::of(&library) {
-            Ok(functions) => {
-                // Its functions are called until the process ends.
-                std::mem::forget(library);
-                Ok(Loaded { functions, version })
-            }
-            Err(why) => Err(Missing {
-                why: format!("{} cannot be used: {why}", path.display()),
-                present: true,
-                path: Some(path),
-                mend: Some("install cuDNN 9".to_owned()),
-            }),
-        }
-    };
-    LOADED.get_or_init(load).as_ref().map_err(Missing::clone)
-}
+/// The library of this process.
+pub(super) static LIBRARY: Library<Functions> = Library::new(probe::CUDNN, "install cuDNN 9");
 
 /// What a call answered. Each kind of status has a thousand numbers, of which all but the first say more.
 pub(super) fn check(call: &'static str, status: c_int) -> Result<(), CudaError> {

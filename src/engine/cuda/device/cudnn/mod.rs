@@ -76,7 +76,7 @@ pub const ALIGNED: usize = 16;
 
 impl Cudnn {
     pub(super) fn open(context: &Arc<Context>) -> Result<Self, OpenError> {
-        let loaded = functions::loaded()?;
+        let loaded = functions::LIBRARY.loaded()?;
         let functions = &loaded.functions;
         let mut raw = std::ptr::null_mut();
         context.call(|| {
@@ -113,15 +113,8 @@ impl Cudnn {
         operands: Operands<Piece>,
     ) -> Result<Filtering, CudaError> {
         let addresses = addresses(shape, &operands)?;
-        for (_, piece) in operands.each() {
-            if !Arc::ptr_eq(piece.memory.context(), &self.inner.context) {
-                let why = format!(
-                    "the library is on {:?}, the memory is not",
-                    self.inner.context
-                );
-                return Err(CudaError::refused(CALL, why));
-            }
-        }
+        let pieces = operands.each().map(|(_, piece)| piece);
+        self.inner.context.has_all(CALL, pieces)?;
         let functions = self.inner.functions;
         let pictures = |sizes| Descriptor::pictures(functions, shape, sizes);
         let Shape {
