@@ -28,6 +28,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional
@@ -154,6 +155,7 @@ def fails(program: Path, flavour: str, number: int) -> bool:
 class Bench:
     def __init__(self, cxx: str, folder: Path, tests: Dict[str, List[Path]], faults: List[Fault]):
         self.cxx, self.folder, self.tests, self.faults, self.local = cxx, folder, tests, faults, threading.local()
+        self.catches: Counter = Counter()
         self.locks = {(source, flavour): threading.Lock() for sources in tests.values() for source in sources for flavour in OPTIMISED}
         shutil.copytree(KERNELS, folder / "all", ignore=shutil.ignore_patterns("prebuilt"))
         for name in {fault.file for fault in faults}:
@@ -177,12 +179,15 @@ class Bench:
     def survives(self, number: int) -> bool:
         fault = self.faults[number]
         for flavour in ("plain", "sanitized"):
-            for source in self.tests[fault.file][: MOST_TESTS[flavour]]:
+            # What found most faults of a file so far will likely find the next.
+            tests = sorted(self.tests[fault.file], key=lambda source: -self.catches[(fault.file, source)])
+            for source in tests[: MOST_TESTS[flavour]]:
                 if fault.both:
                     caught = fails(self.shared_program(source, flavour), flavour, number)
                 else:
                     caught = self.alone(fault, number, source, flavour)
                 if caught:
+                    self.catches[(fault.file, source)] += 1
                     return False
         return True
 
