@@ -127,6 +127,17 @@ def known_equivalent() -> Dict[str, str]:
     return known
 
 
+def unknown(faults: List[Fault], known: Dict[str, str]) -> List[Fault]:
+    """Those that are not known to be equivalent. Where a file has the same faulty line twice, ` #1` and ` #2` tell which."""
+    seen: Counter = Counter()
+    left = []
+    for fault in faults:
+        seen[fault.key()] += 1
+        if fault.key() not in known and "%s #%d" % (fault.key(), seen[fault.key()]) not in known:
+            left.append(fault)
+    return left
+
+
 def tests_by_file(cxx: str) -> Dict[str, List[Path]]:
     """Which tests include each file of kernels/, the one that is named like it first."""
     tests: Dict[str, List[Path]] = {}
@@ -220,7 +231,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
     args = parser.parse_args()
     known, everything = known_equivalent(), choose(args.files, args.quick)
-    faults = [fault for fault in everything if fault.key() not in known]
+    faults = unknown(everything, known)
     if args.list:
         for fault in faults:
             print("%s:%d: %s" % (fault.file, fault.line, fault.text.strip()))
