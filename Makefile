@@ -45,6 +45,7 @@ test: check-rust setup models test-scripts ## run every test
 
 test-scripts: check-python
 	@$(PYTHON) scripts/test_setup.py
+	@$(PYTHON) scripts/test_gpu_bundle.py
 
 verify-onnx: check-rust check-python setup ## run ONNX's ~1,800 operator cases in Python and by `forebay verify`, and compare
 	@mkdir -p $(NODE_TESTS)

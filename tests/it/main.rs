@@ -66,6 +66,8 @@ mod formula;
 mod given_up;
 mod golden;
 mod golden_rows;
+#[cfg(target_os = "linux")]
+mod gpu_bundle;
 mod graph_inside;
 mod graph_merge;
 mod graph_raise;

@@ -1,6 +1,9 @@
 //! A model file as it is, on a GPU: lowered for the inputs it is given, and run once.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -17,7 +20,10 @@ use super::{
 use crate::{
     engine::{
         ModelSource,
-        cpu::optimized::{ReadError, Whole},
+        cpu::{
+            optimized::{ReadError, Whole},
+            raw::CpuRaw,
+        },
         raw::{Kind, Port, RawError, RawModel, Value},
     },
     graph::{
@@ -32,6 +38,7 @@ pub struct CudaRaw {
     gpu: Arc<Gpu>,
     math: Math,
     order: Order,
+    path: PathBuf,
     model: Whole,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
@@ -62,11 +69,20 @@ impl CudaRaw {
         let constant =
             |input: &&ValueInfo| !graph.initializer.iter().any(|it| it.name == input.name);
         let inputs = graph.input.iter().filter(constant).map(port).collect();
-        let outputs = graph.output.iter().map(port).collect();
+        // What are lists of maps in the file are tensors in this graph.
+        let declared = |output: &ValueInfo| match port(output) {
+            map if model.was_map(&map.name) => Port {
+                kind: Kind::Sequence,
+                ..map
+            },
+            other => other,
+        };
+        let outputs = graph.output.iter().map(declared).collect();
         Ok(Self {
             gpu,
             math,
             order: Order::Planes,
+            path: path.to_owned(),
             model,
             inputs,
             outputs,
@@ -86,6 +102,14 @@ impl CudaRaw {
         let graph = optimized.graph.as_ref()?;
         let convolves = graph.node.iter().any(|node| node.op_type.contains("Conv"));
         (convolves && self.gpu.has_convolver().is_ok()).then_some(self.order)
+    }
+
+    /// What the optimiser refused: with the words of the CPU engine where the runtime knows no such operator, type or version.
+    fn refused(&self, why: String) -> RawError {
+        match CpuRaw::load(&self.path) {
+            Err(lacking @ RawError::NotSupported(_)) => lacking,
+            _ => RawError::Failed(why),
+        }
     }
 
     /// The model for these shapes, with kernels of its own where they can be compiled. The whole is one row.
@@ -137,8 +161,7 @@ impl RawModel for CudaRaw {
     }
 
     fn run(&mut self, inputs: &[(String, Value<Raw>)]) -> Result<Vec<Value<Tensor>>, RawError> {
-        let is_map = |port: &&Port| port.kind != Kind::Tensor || self.model.was_map(&port.name);
-        if let Some(odd) = self.outputs.iter().find(is_map) {
+        if let Some(odd) = self.outputs.iter().find(|port| port.kind != Kind::Tensor) {
             return Err(RawError::NotSupported(format!(
                 "output `{}`: only tensors come from the device",
                 odd.name
@@ -152,12 +175,19 @@ impl RawModel for CudaRaw {
                 ))),
             })
             .collect::<Result<_, _>>()?;
+        // Such as one that may be missing, though here it is a tensor.
+        if let Some(odd) = self.inputs.iter().find(|port| port.kind != Kind::Tensor) {
+            return Err(RawError::NotSupported(format!(
+                "input `{}` is no tensor, and the CUDA engine takes tensors",
+                odd.name
+            )));
+        }
         let shapes: Vec<Vec<usize>> = (self.inputs.iter())
             .filter_map(|port| fed.iter().find(|(name, _)| *name == port.name))
             .map(|(_, raw)| raw.shape.clone())
             .collect();
         let optimized = self.model.optimized(&shapes, None);
-        let optimized = optimized.map_err(|error| RawError::Failed(error.to_string()))?;
+        let optimized = optimized.map_err(|error| self.refused(error.to_string()))?;
         let mut model = self.loaded(&optimized)?;
         let mut given = Vec::with_capacity(self.outputs.len());
         let names: Vec<String> = model

@@ -101,6 +101,29 @@ CASE(one_row_one_column_nothing_to_add) {
     try_both({5, 1, 16, false, false, ROW, 1, 1, ACTIVATION_GELU_TANH, 0, 0, 1, 1}, "one column");
     try_both({3, 4, 0, false, false, ROW, 1, 1, 0, 0, 0, 1, 1}, "k = 0");
 }
+// Views in which nothing lies together: every second element of lines that are a multiple of four apart. And lines that overlap, as windows
+// over a series do: they begin where nothing is aligned.
+CASE(views) {
+    const int32_t m = 70, n = 66, k = 36;
+    for (const int64_t step : {2, 1}) {
+        context = step == 2 ? "every second element" : "lines that overlap";
+        const int64_t a_line = step == 2 ? 4 * k : 2, b_line = step == 2 ? 4 * n : 3;
+        Buffer<float> a(size_t((m - 1) * a_line + (k - 1) * step + 1)), b(size_t((k - 1) * b_line + (n - 1) * step + 1)), d(size_t(m * n));
+        Random random(7);
+        fill_random(a, random, -0.5, 1);
+        fill_random(b, random, -0.7, 1);
+        GemmArgs args{};
+        args.a = a.data; args.b = b.data; args.d = d.data;
+        args.m = m; args.n = n; args.k = k; args.batch0 = args.batch1 = 1;
+        args.a_row = a_line; args.b_row = b_line; args.d_row = n; args.a_col = args.b_col = step; args.alpha = 1;
+        run(gemm_f32, dim3(2, 2, 1), 256, 0, args);
+        for (int64_t at = 0; at < m * n; at++) {
+            double sum = 0;
+            for (int64_t i = 0; i < k; i++) sum += double(a[size_t(at / n * a_line + i * step)]) * b[size_t(i * b_line + at % n * step)];
+            expect_close(d[size_t(at)], sum, 1e-5, 1e-5, "d", at);
+        }
+    }
+}
 // A NaN or an infinity stays in its row and column.
 CASE(not_numbers) {
     Buffer<float> a(3 * 5), b(5 * 4), d(3 * 4);

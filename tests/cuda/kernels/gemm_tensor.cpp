@@ -47,7 +47,8 @@ template <class T> static void try_gemm(void (*kernel)(const GemmArgs), const Sh
     const Way in_b = lies(s.k, s.n, batches, s.b != ALONG_ROWS, s.b == APART ? 2 : 1, s.gap);
     const Way in_d = lies(s.m, s.n, batches, false, 1, s.gap);
     Random random(uint64_t(s.m * 7 + s.n * 3 + s.k));
-    Buffer<T> a(size_t(in_a.size), s.shift), b(size_t(in_b.size), s.shift), c(size_t(batches * s.n), s.shift), d(size_t(in_d.size), s.shift);
+    // Nothing lies behind the last line of what is read.
+    Buffer<T> a(size_t(in_a.size - s.gap), s.shift), b(size_t(in_b.size - s.gap), s.shift), c(size_t(batches * s.n), s.shift), d(size_t(in_d.size), s.shift);
     fill_random(a, random, -0.5, 1);
     fill_random(b, random, -0.7, 1);
     fill_random(c, random, -1, 1);
@@ -128,11 +129,35 @@ CASE(more_than_a_large_tile) {
     context = "tf32, small";
     try_gemm<float>(gemm_tf32, {65, 63, 20, ALONG_K, ALONG_ROWS, 1, 1, 3, 0, 0, true}, false);
 }
+CASE(a_second_tile_that_ends_within_a_chunk) { try_two({9, 70, 33, ALONG_K, ALONG_ROWS, 1, 1, 2, 0, 0, false}, "70 columns"); }
 CASE(not_aligned) {
     try_two({18, 21, 35, ALONG_K, ALONG_K, 1, 1, 1, 1, 0, false}, "odd lines");
     try_two({18, 21, 19, ALONG_ROWS, ALONG_ROWS, 1, 1, 0, 0, ACTIVATION_RELU, true}, "odd lines, along rows");
     try_two({16, 24, 32, ALONG_K, ALONG_ROWS, 1, 1, 0, 2, 0, true}, "aligned lines, unaligned start");
     try_two({9, 10, 37, APART, APART, 1, 1, 0, 0, 0, false}, "every other number");
+}
+// Lines that overlap, as windows over a series do: they begin where nothing is aligned, though the first does.
+template <class T> static void try_windows(void (*kernel)(const GemmArgs), const char *name) {
+    context = name;
+    const int32_t m = 20, n = 18, k = 24;
+    const int64_t a_line = 2, b_line = 3;
+    Buffer<T> a(size_t((m - 1) * a_line + k)), b(size_t((n - 1) * b_line + k)), d(size_t(m * n));
+    for (size_t i = 0; i < a.size; i++) a[i] = element<T>(double(i % 7));
+    for (size_t i = 0; i < b.size; i++) b[i] = element<T>(double(i % 5));
+    GemmArgs args{};
+    args.a = a.data; args.b = b.data; args.d = d.data;
+    args.m = m; args.n = n; args.k = k; args.batch0 = args.batch1 = 1;
+    args.a_row = a_line; args.a_col = 1; args.b_row = 1; args.b_col = b_line; args.d_row = n; args.alpha = 1;
+    run(kernel, dim3(1, 1, 1), 128, 24576, args);
+    for (int64_t at = 0; at < m * n; at++) {
+        double sum = 0;
+        for (int64_t i = 0; i < k; i++) sum += double((at / n * a_line + i) % 7) * double((at % n * b_line + i) % 5);
+        expect_close(value_of(d[size_t(at)]), sum, 0, 0, "d", at);
+    }
+}
+CASE(windows) {
+    try_windows<Half>(gemm_f16, "f16");
+    try_windows<float>(gemm_tf32, "tf32");
 }
 CASE(batches) {
     try_two({9, 17, 24, ALONG_K, ALONG_K, 3, 2, 8, 0, ACTIVATION_GELU, true}, "heads");

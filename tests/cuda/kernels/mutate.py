@@ -28,6 +28,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional
@@ -126,6 +127,17 @@ def known_equivalent() -> Dict[str, str]:
     return known
 
 
+def unknown(faults: List[Fault], known: Dict[str, str]) -> List[Fault]:
+    """Those that are not known to be equivalent. Where a file has the same faulty line twice, ` #1` and ` #2` tell which."""
+    seen: Counter = Counter()
+    left = []
+    for fault in faults:
+        seen[fault.key()] += 1
+        if fault.key() not in known and "%s #%d" % (fault.key(), seen[fault.key()]) not in known:
+            left.append(fault)
+    return left
+
+
 def tests_by_file(cxx: str) -> Dict[str, List[Path]]:
     """Which tests include each file of kernels/, the one that is named like it first."""
     tests: Dict[str, List[Path]] = {}
@@ -154,6 +166,7 @@ def fails(program: Path, flavour: str, number: int) -> bool:
 class Bench:
     def __init__(self, cxx: str, folder: Path, tests: Dict[str, List[Path]], faults: List[Fault]):
         self.cxx, self.folder, self.tests, self.faults, self.local = cxx, folder, tests, faults, threading.local()
+        self.catches: Counter = Counter()
         self.locks = {(source, flavour): threading.Lock() for sources in tests.values() for source in sources for flavour in OPTIMISED}
         shutil.copytree(KERNELS, folder / "all", ignore=shutil.ignore_patterns("prebuilt"))
         for name in {fault.file for fault in faults}:
@@ -177,12 +190,15 @@ class Bench:
     def survives(self, number: int) -> bool:
         fault = self.faults[number]
         for flavour in ("plain", "sanitized"):
-            for source in self.tests[fault.file][: MOST_TESTS[flavour]]:
+            # What found most faults of a file so far will likely find the next.
+            tests = sorted(self.tests[fault.file], key=lambda source: -self.catches[(fault.file, source)])
+            for source in tests[: MOST_TESTS[flavour]]:
                 if fault.both:
                     caught = fails(self.shared_program(source, flavour), flavour, number)
                 else:
                     caught = self.alone(fault, number, source, flavour)
                 if caught:
+                    self.catches[(fault.file, source)] += 1
                     return False
         return True
 
@@ -215,7 +231,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
     args = parser.parse_args()
     known, everything = known_equivalent(), choose(args.files, args.quick)
-    faults = [fault for fault in everything if fault.key() not in known]
+    faults = unknown(everything, known)
     if args.list:
         for fault in faults:
             print("%s:%d: %s" % (fault.file, fault.line, fault.text.strip()))

@@ -1,6 +1,8 @@
 // Tests of kernels/pointwise.cu: operators, one by one, on f32 and f64.
 #include "harness.h"
 
+#include <cfloat>
+
 #include "pointwise.cu"
 
 static const double INF = INFINITY;
@@ -108,5 +110,5 @@ CASE(signs_of_zero_and_extremes) {
     CHECK(signbit(f(OP_NEG, 0.0f)) && !signbit(f(OP_ABS, -0.0f)) && signbit(f(OP_CEIL, -0.5f)) && signbit(f(OP_COPY, -0.0f)));
     CHECK(f(OP_SIGMOID, -200.0f) == 0 && f(OP_SIGMOID, 200.0f) == 1 && f(OP_SOFTPLUS, 200.0f) == 200 && f(OP_SOFTPLUS, -200.0f) == 0);
     CHECK(f(OP_SIGMOID, -88.0f) > 0 && f(OP_SOFTPLUS, -88.0f) > 0);
-    CHECK(f(OP_IS_INF, 3.4e38f, 3) == 0 && apply<double>({OP_IS_INF, 0, 0, 0, 0, {}, 3, 0}, 1.7e308, 0, 0) == 0);
+    CHECK(f(OP_IS_INF, FLT_MAX, 3) == 0 && apply<double>({OP_IS_INF, 0, 0, 0, 0, {}, 3, 0}, DBL_MAX, 0, 0) == 0);
 }

@@ -122,6 +122,8 @@ CASE(types_are_converted_on_the_way) {
     try_types<uint32_t, int64_t>(pointwise_i64, {{4294967295.0, 4294967295.0}}, "u32 to i64");
     try_types<int32_t, Bool>(pointwise_i64, {{256, 1}, {0, 0}}, "i32 to bool");
     try_types<Bool, int64_t>(pointwise_i64, {{1, 1}, {0, 0}}, "bool to i64");
+    try_types<Bool, float>(pointwise_f32, {{1, 1}, {0, 0}}, "bool to f32");
+    try_types<Bool, double>(pointwise_f64, {{1, 1}, {0, 0}}, "bool to f64");
     try_types<float, int64_t>(pointwise_i64, {{-7.9, -7}, {NAN, 0}}, "f32 to i64 by i64");
     try_types<int64_t, Half>(pointwise_i64, {{2049, 2048}}, "i64 to f16");
     try_types<int64_t, Bfloat>(pointwise_i64, {{257, 256}}, "i64 to bf16");
@@ -153,6 +155,7 @@ CASE(integers) {
     WHOLE(-2, OP_DIV, -7, 3);
     WHOLE(0, OP_DIV, 5, 0);
     WHOLE(least, OP_DIV, least, -1);
+    WHOLE(-5, OP_DIV, 5, -1);
     WHOLE(2, OP_MOD, -7, 3);
     WHOLE(-2, OP_MOD, 7, -3);
     WHOLE(0, OP_MOD, 6, -3);
@@ -187,7 +190,7 @@ CASE(integers) {
     WHOLE(8, OP_BIT_AND, 12, 10); WHOLE(14, OP_BIT_OR, 12, 10); WHOLE(6, OP_BIT_XOR, 12, 10); WHOLE(-13, OP_BIT_NOT, 12);
     WHOLE(48, OP_SHIFT_LEFT, 12, 2); WHOLE(0, OP_SHIFT_LEFT, 12, 64); WHOLE(least, OP_SHIFT_LEFT, 1, 63);
     WHOLE(3, OP_SHIFT_RIGHT, 12, 2); WHOLE(0, OP_SHIFT_RIGHT, 12, 64); WHOLE(1, OP_SHIFT_RIGHT, -1, 63);
-    WHOLE(15, OP_SHIFT_RIGHT, -1, 4, 0, 8); WHOLE(0, OP_SIN, 3);
+    WHOLE(15, OP_SHIFT_RIGHT, -1, 4, 0, 8); WHOLE(1, OP_SHIFT_RIGHT, -1, 63, 0, 64); WHOLE(0, OP_SIN, 3);
 }
 CASE(nothing_to_do) {
     Buffer<float> to(1);
