@@ -108,6 +108,8 @@ pub(super) struct InPlace {
     pace: Arc<Pace>,
     /// Most messages at once.
     few: usize,
+    /// Blocks that were left to the workers.
+    sent: u64,
     terms: Arc<Terms>,
     alarm: Alarm,
 }
@@ -135,6 +137,7 @@ impl InPlace {
             outgoing,
             pace,
             few,
+            sent: 0,
             terms,
             alarm,
         })
@@ -148,7 +151,7 @@ impl Alone for InPlace {
             terms.with_free_core(|| self.work(&mut raw));
         }
         raw.map_or(Ok(()), |raw| {
-            self.desk.sent();
+            self.sent += 1;
             Err(raw)
         })
     }
@@ -171,7 +174,7 @@ impl InPlace {
 
     /// Works on the block, where an engine is free; it stays where it is otherwise.
     fn work(&mut self, block: &mut Option<RawBlock>) {
-        let Some(mut engine) = self.desk.engine_for_one() else {
+        let Some(mut engine) = self.desk.engine_for_one(self.sent) else {
             return;
         };
         let Some(raw) = block.take() else {
