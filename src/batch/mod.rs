@@ -128,22 +128,23 @@ impl<R, E> Batches<R, E> {
                 let mut state = self.lock();
                 state.finished += std::mem::take(&mut finished);
                 let (now, open) = (Instant::now(), state.open);
-                match state.batcher.readiness(now, open) {
+                let due = match state.batcher.readiness(now, open) {
                     Readiness::Ready(closed, lane) => {
                         if let Some(run) = state.start(closed, lane, now) {
                             return Some(run);
                         }
                         // Who has the engine now takes the batch when it comes back.
-                        (None, state.open)
+                        None
                     }
                     Readiness::Filling { due } => {
                         if !state.engines.is_empty() {
                             state.batcher.engine_waits(now);
                         }
-                        (Some(due), state.open)
+                        Some(due)
                     }
-                    Readiness::Empty => (None, state.open),
-                }
+                    Readiness::Empty => None,
+                };
+                (due, open)
             };
             if !open {
                 return None;
