@@ -229,7 +229,7 @@ pub fn table(plan: &Plan) -> Table {
     table
 }
 
-/// One engine for each worker, loaded and warm. Loading takes long, so not on a tokio worker.
+/// As many engines as batches run at once, loaded and warm. Loading takes long, so not on a tokio worker.
 ///
 /// # Errors
 /// A model that cannot be served.

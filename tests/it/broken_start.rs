@@ -170,17 +170,6 @@ async fn without_jetstream_it_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signal_ends_the_search_for_a_server() {
-    let mut program = Program::run(&example("income/pipeline.yaml"), &nowhere());
-    program
-        .wait_for("it has begun", |program| {
-            program.said().contains("cannot reach NATS yet")
-        })
-        .await;
-    program.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_taken_is_named() {
     let server = NatsServer::start(&[]);
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");

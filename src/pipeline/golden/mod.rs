@@ -11,7 +11,6 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -25,7 +24,7 @@ use crate::{
     decode::{self, Decode, msgpack},
     encode::Encode,
     engine::{self, Engine, isolate},
-    message::{Ack, Message, Position, Reject, Stage},
+    message::{Message, Position, Reject, Stage},
 };
 
 /// How many keys that differ are named.
@@ -327,11 +326,7 @@ fn message(number: usize, payload: &Bytes) -> Message {
     };
     Message {
         subject: Bytes::from_static(b"golden"),
-        reply: None,
-        payload: payload.clone(),
-        headers: None,
         position: Some(Arc::new(position)),
-        received: Instant::now(),
-        ack: Ack::none(),
+        ..Message::of(payload.clone())
     }
 }
