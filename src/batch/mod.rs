@@ -14,10 +14,7 @@ mod policy;
 pub mod rate;
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -68,8 +65,6 @@ pub struct Batches<R, E> {
     raw: Receiver<R>,
     state: Mutex<State<E>>,
     meter: Option<Arc<Meter>>,
-    /// Raw blocks whose rows are still to come, where somebody counts them.
-    decoding: AtomicUsize,
     /// What is measured says how long to wait.
     paced: bool,
 }
@@ -79,8 +74,10 @@ struct State<E> {
     batcher: Batcher,
     /// Those that nobody runs.
     engines: Vec<E>,
-    /// Batches whose results are not yet handed over.
-    under_way: usize,
+    /// Batches that were given out.
+    started: u64,
+    /// Pieces of work that are finished: of raw blocks all rows were pushed, of batches the results handed over.
+    finished: u64,
     /// More raw blocks may come.
     open: bool,
 }
@@ -94,11 +91,11 @@ impl<R, E> Batches<R, E> {
             state: Mutex::new(State {
                 batcher: Batcher::new(policy).for_engines(engines.len()),
                 engines,
-                under_way: 0,
+                started: 0,
+                finished: 0,
                 open: true,
             }),
             meter: None,
-            decoding: AtomicUsize::new(0),
             paced: matches!(policy.wait, Wait::Target(_)),
         }
     }
@@ -120,29 +117,34 @@ impl<R, E> Batches<R, E> {
     /// Waits for work: a batch where one is ready and an engine is free, else a raw block. `None`
     /// when there is none left for this worker.
     ///
+    /// Takes note that the worker has `finished` so many pieces of work since it last said so, for
+    /// [`Batches::engine_for_one`]: it has pushed all rows of a raw block, or handed over the results of a batch.
+    ///
     /// Whatever changes the answer (a push, an engine given back, the time, the channel) is
     /// followed by a call of the worker that changed it, so nobody need be woken.
-    pub fn next(&self) -> Option<Work<R, E>> {
+    pub fn next(&self, mut finished: u64) -> Option<Work<R, E>> {
         loop {
             let (due, open) = {
                 let mut state = self.lock();
+                state.finished += std::mem::take(&mut finished);
                 let (now, open) = (Instant::now(), state.open);
-                match state.batcher.readiness(now, open) {
+                let due = match state.batcher.readiness(now, open) {
                     Readiness::Ready(closed, lane) => {
                         if let Some(run) = state.start(closed, lane, now) {
                             return Some(run);
                         }
                         // Who has the engine now takes the batch when it comes back.
-                        (None, state.open)
+                        None
                     }
                     Readiness::Filling { due } => {
                         if !state.engines.is_empty() {
                             state.batcher.engine_waits(now);
                         }
-                        (Some(due), state.open)
+                        Some(due)
                     }
-                    Readiness::Empty => (None, state.open),
-                }
+                    Readiness::Empty => None,
+                };
+                (due, open)
             };
             if !open {
                 return None;
@@ -190,41 +192,21 @@ impl<R, E> Batches<R, E> {
         }
     }
 
-    /// Notes that a raw block goes into the channel, for [`Batches::engine_for_one`].
-    pub fn sent(&self) {
-        self.decoding.fetch_add(1, SeqCst);
-    }
-
-    /// Notes that all rows of a raw block were pushed.
-    pub fn decoded(&self) {
-        // Where nobody counts what is sent, this stays 0.
-        if self.decoding.load(SeqCst) > 0 {
-            self.decoding.fetch_sub(1, SeqCst);
-        }
-    }
-
-    /// Notes that the results of so many batches were handed over, for [`Batches::engine_for_one`].
-    pub fn handed_over(&self, batches: usize) {
-        if batches > 0 {
-            let mut state = self.lock();
-            state.under_way = state.under_way.saturating_sub(batches);
-        }
-    }
-
     /// An engine for messages that are not in here and wait for no company, where one is free, nothing waits, and
-    /// all results before theirs are out.
+    /// all results before theirs are out. `sent` is how many raw blocks went into the channel so far.
     ///
-    /// The caller is the only one that sends raw blocks, tells of each ([`Batches::sent`]), and sends none before it has
-    /// given the engine back: so nobody pushes meanwhile, who would find no engine and not be woken.
-    pub fn engine_for_one(&self) -> Option<E> {
-        if self.decoding.load(SeqCst) > 0 {
+    /// The caller is the only one that sends raw blocks, and sends none before it has given the engine back: so nobody
+    /// pushes meanwhile, who would find no engine and not be woken.
+    pub fn engine_for_one(&self, sent: u64) -> Option<E> {
+        let mut state = self.lock();
+        // Rows are to come, or results.
+        if state.finished < sent + state.started {
             return None;
         }
-        let mut state = self.lock();
         let open = state.open;
         match state.batcher.readiness(Instant::now(), open) {
-            Readiness::Empty if state.under_way == 0 => state.engines.pop(),
-            Readiness::Empty | Readiness::Filling { .. } | Readiness::Ready(..) => None,
+            Readiness::Empty => state.engines.pop(),
+            Readiness::Filling { .. } | Readiness::Ready(..) => None,
         }
     }
 
@@ -246,7 +228,7 @@ impl<E> State<E> {
             self.engines.push(engine);
             return None;
         };
-        self.under_way += 1;
+        self.started += 1;
         let batch = Batch {
             block: queued.block,
             closed,
@@ -276,7 +258,7 @@ mod tests {
     /// Works alone until there is a batch; gives its rows and why it was closed.
     fn run_next(batches: &Batches<Queued, &'static str>) -> Option<(usize, Closed)> {
         loop {
-            match batches.next()? {
+            match batches.next(0)? {
                 Work::Decode(block) => batches.push(block),
                 Work::Run(batch, engine) => {
                     batches.give_back(engine);
@@ -287,24 +269,38 @@ mod tests {
     }
 
     #[test]
-    fn messages_get_an_engine_for_themselves_while_nobody_decodes_and_nothing_waits() {
-        let (_sender, batches) = batches(100, 0);
-        assert_eq!(batches.engine_for_one(), Some(ENGINE));
-        assert_eq!(batches.engine_for_one(), None, "it is taken");
+    fn messages_get_an_engine_for_themselves_while_nothing_is_unfinished() {
+        let (sender, batches) = batches(100, 0);
+        assert_eq!(batches.engine_for_one(0), Some(ENGINE));
+        assert_eq!(batches.engine_for_one(0), None, "it is taken");
         batches.give_back(ENGINE);
-        batches.sent();
-        assert_eq!(batches.engine_for_one(), None, "rows are to come");
-        batches.push(queued(&[1], Instant::now()));
-        batches.decoded();
-        assert_eq!(batches.engine_for_one(), None, "a batch waits");
-        assert!(batches.next_run().is_some());
-        batches.give_back(ENGINE);
-        assert_eq!(batches.engine_for_one(), None, "its results are to come");
-        batches.handed_over(1);
-        assert_eq!(batches.engine_for_one(), Some(ENGINE));
-        batches.give_back(ENGINE);
-        batches.decoded();
-        assert_eq!(batches.engine_for_one(), Some(ENGINE), "nobody counts");
+        sender.send(queued(&[1], Instant::now())).expect("open");
+        assert_eq!(batches.engine_for_one(1), None, "rows are to come");
+        let Some(Work::Decode(block)) = batches.next(0) else {
+            panic!("a raw block and nothing else");
+        };
+        assert_eq!(batches.engine_for_one(1), None, "rows are to come still");
+        batches.push(block);
+        let Some(Work::Run(_, engine)) = batches.next(1) else {
+            panic!("a row and a free engine");
+        };
+        batches.give_back(engine);
+        assert_eq!(batches.engine_for_one(1), None, "its results are to come");
+        drop(sender);
+        assert!(batches.next(1).is_none());
+        assert_eq!(batches.engine_for_one(1), Some(ENGINE));
+    }
+
+    #[test]
+    fn messages_get_no_engine_while_rows_wait() {
+        let (sender, batches) = batches(100, 0);
+        sender.send(queued(&[1], Instant::now())).expect("open");
+        let Some(Work::Decode(block)) = batches.next(0) else {
+            panic!("a raw block and nothing else");
+        };
+        batches.push(block);
+        batches.lock().finished += 1;
+        assert_eq!(batches.engine_for_one(1), None);
     }
 
     #[test]
@@ -321,12 +317,12 @@ mod tests {
     fn a_batch_grows_while_the_engine_is_busy() {
         let (sender, batches) = batches(100, 0);
         batches.push(queued(&[1], Instant::now()));
-        let Some(Work::Run(_, engine)) = batches.next() else {
+        let Some(Work::Run(_, engine)) = batches.next(0) else {
             panic!("a row and a free engine");
         };
         for _ in 0..3 {
             sender.send(queued(&[1], Instant::now())).expect("open");
-            let Some(Work::Decode(block)) = batches.next() else {
+            let Some(Work::Decode(block)) = batches.next(0) else {
                 panic!("the engine is busy, so there is only decoding to do");
             };
             batches.push(block);
@@ -368,12 +364,12 @@ mod tests {
     fn a_worker_without_work_leaves_the_rest_to_who_has_the_engine() {
         let (sender, batches) = batches(4, 0);
         batches.push(queued(&[1], Instant::now()));
-        let Some(Work::Run(_, engine)) = batches.next() else {
+        let Some(Work::Run(_, engine)) = batches.next(0) else {
             panic!("a row and a free engine");
         };
         batches.push(queued(&[1, 1], Instant::now()));
         drop(sender);
-        assert!(batches.next().is_none(), "nothing to decode, no engine");
+        assert!(batches.next(0).is_none(), "nothing to decode, no engine");
         batches.give_back(engine);
         assert_eq!(run_next(&batches), Some((2, Closed::Drain)));
     }

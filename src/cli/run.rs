@@ -13,7 +13,7 @@ use crate::{
         self, Cores, PipelineError,
         build::{BuildError, Built},
     },
-    telemetry::{self, metrics::Handle},
+    telemetry::{self, logs, metrics::Handle},
 };
 
 /// Runs the pipelines of these files.
@@ -147,8 +147,12 @@ pub async fn serve(
         match result {
             Ok(()) => tracing::info!(pipeline, "ended"),
             Err(error) => {
-                tracing::error!(pipeline, %error, "stopped");
                 stop.cancel();
+                // The command says so itself, at once: on a terminal it would stand there twice.
+                let said_next = first.is_ok() && running.is_empty() && logs::are_for_people();
+                if !said_next {
+                    tracing::error!(pipeline, %error, "stopped");
+                }
                 if first.is_ok() {
                     first = Err(RunError::Pipeline { pipeline, error });
                 }

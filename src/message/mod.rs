@@ -148,6 +148,19 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message with this payload and nothing else, for which nobody waits.
+    pub fn of(payload: Bytes) -> Self {
+        Self {
+            subject: Bytes::new(),
+            reply: None,
+            payload,
+            headers: None,
+            position: None,
+            received: Instant::now(),
+            ack: Ack::none(),
+        }
+    }
+
     /// The subject as text. Sources only let UTF-8 in.
     pub fn subject(&self) -> &str {
         std::str::from_utf8(&self.subject).unwrap_or("")

@@ -282,8 +282,17 @@ impl Connection {
 
     /// Waits until connected; returns at once when it is.
     pub(crate) async fn connected(&self) {
+        self.becomes(true).await;
+    }
+
+    /// Waits until not connected; returns at once when it is not.
+    pub(super) async fn disconnected(&self) {
+        self.becomes(false).await;
+    }
+
+    async fn becomes(&self, connected: bool) {
         let mut status = self.inner.status.subscribe();
-        while !self.is_connected() {
+        while self.is_connected() != connected {
             // The event may have been lost in a flood, hence the second look.
             drop(timeout(Duration::from_millis(100), status.changed()).await);
         }

@@ -4,7 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_nats::{
@@ -12,12 +12,16 @@ use async_nats::{
     client::traits::Publisher, message::OutboundMessage,
 };
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use super::connection::Connection;
+use super::{connection::Connection, ready};
 
 /// The longest wait for the client to take a message while the connection is up.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
+
+/// The client writes at once what it is given; where the server takes it, it is out by then.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the client did not take a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,6 +115,23 @@ impl Connection {
         matches!(timeout(within, self.inner.client.flush()).await, Ok(Ok(())))
     }
 
+    /// The same where the last message was published at `last`. While the connection is down, nothing is waited for that
+    /// was published some time before: the client had written it, or it went with the connection.
+    pub(crate) async fn flush_last(&self, last: Option<Instant>, within: Duration) -> bool {
+        let written = last.is_none_or(|last| last.elapsed() > WRITTEN_WITHIN);
+        (written && !self.is_connected()) || self.flush(within).await
+    }
+
+    /// The next message of a subscription that is being drained; `None` where there is no more. A connection that is
+    /// down brings no more than what has been read.
+    pub(crate) async fn next_drained(&self, subscriber: &mut Subscriber) -> Option<Message> {
+        tokio::select! {
+            biased;
+            message = subscriber.next() => message,
+            () = self.disconnected() => ready(subscriber),
+        }
+    }
+
     /// Waits until the server refuses a courtesy.
     async fn forbidden(&self, subject: &str) {
         let mut status = self.inner.status.subscribe();
@@ -137,8 +158,6 @@ pub(crate) fn wire_len(headers: &HeaderMap) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,

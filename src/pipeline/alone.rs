@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     batch::{BatchPolicy, Wait},
+    engine::Engine,
     message::{Lane, Message, RawBlock},
     sink::Outgoing,
     source::{Alone, BYTES_ALONE_MAX},
@@ -108,6 +109,8 @@ pub(super) struct InPlace {
     pace: Arc<Pace>,
     /// Most messages at once.
     few: usize,
+    /// Blocks that were left to the workers.
+    sent: u64,
     terms: Arc<Terms>,
     alarm: Alarm,
 }
@@ -135,6 +138,7 @@ impl InPlace {
             outgoing,
             pace,
             few,
+            sent: 0,
             terms,
             alarm,
         })
@@ -143,14 +147,18 @@ impl InPlace {
 
 impl Alone for InPlace {
     fn take(&mut self, raw: RawBlock) -> Result<(), RawBlock> {
-        let (terms, mut raw) = (Arc::clone(&self.terms), Some(raw));
-        if raw.as_ref().is_some_and(|raw| self.may_take(raw)) {
-            terms.with_free_core(|| self.work(&mut raw));
+        if self.may_take(&raw) {
+            let terms = Arc::clone(&self.terms);
+            // The core is kept until the work is done.
+            if let Ok(_core) = terms.free_core()
+                && let Some(engine) = self.desk.engine_for_one(self.sent)
+            {
+                self.work(raw, engine);
+                return Ok(());
+            }
         }
-        raw.map_or(Ok(()), |raw| {
-            self.desk.sent();
-            Err(raw)
-        })
+        self.sent += 1;
+        Err(raw)
     }
 }
 
@@ -169,14 +177,8 @@ impl InPlace {
             && messages.iter().all(fits)
     }
 
-    /// Works on the block, where an engine is free; it stays where it is otherwise.
-    fn work(&mut self, block: &mut Option<RawBlock>) {
-        let Some(mut engine) = self.desk.engine_for_one() else {
-            return;
-        };
-        let Some(raw) = block.take() else {
-            return self.desk.give_back(engine);
-        };
+    /// Does all the work on the block, and gives the engine back.
+    fn work(&mut self, raw: RawBlock, mut engine: Box<dyn Engine>) {
         let worked = catch_unwind(AssertUnwindSafe(|| {
             self.worker.alone(raw, &mut *engine, &self.desk)
         }));

@@ -225,8 +225,8 @@ pub fn table(plan: &Plan) -> Table {
     table
 }
 
-/// One engine for each worker, loaded and warm, in which the golden rows pass where there are any. Loading takes long, so not on
-/// a tokio worker.
+/// As many engines as batches run at once, loaded and warm, in which the golden rows pass where there are any. Loading takes long, so
+/// not on a tokio worker.
 ///
 /// # Errors
 /// A model that cannot be served, or golden rows that do not pass.

@@ -262,25 +262,17 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::Ack;
 
     fn message(payload: &[u8], headers: &[(&str, &str)]) -> Message {
         let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Message {
-            subject: Bytes::new(),
-            reply: None,
-            payload: Bytes::copy_from_slice(payload),
             headers: Some(Arc::new(headers.collect())),
-            position: None,
-            received: Instant::now(),
-            ack: Ack::none(),
+            ..Message::of(Bytes::copy_from_slice(payload))
         }
     }
 

@@ -172,21 +172,13 @@ mod tests {
     use super::*;
     use crate::{
         block::{Block, Layout, Record, Table},
-        message::{Ack, Message},
+        message::Message,
     };
 
     /// A decoded block of messages with this key; each payload is the block's number.
     fn block(number: u64, messages: usize) -> Keyed {
         let records = (0..messages).map(|_| Record {
-            message: Message {
-                subject: Bytes::new(),
-                reply: None,
-                payload: Bytes::from(number.to_string()),
-                headers: None,
-                position: None,
-                received: Instant::now(),
-                ack: Ack::none(),
-            },
+            message: Message::of(Bytes::from(number.to_string())),
             rows: 0,
             layout: Layout::One,
         });

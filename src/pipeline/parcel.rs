@@ -75,19 +75,11 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::message::{Ack, Message, Outcome};
+    use crate::message::{Message, Outcome};
 
     fn results(bytes: usize) -> Vec<Outgoing> {
         vec![Outgoing {
-            message: Message {
-                subject: Bytes::new(),
-                reply: None,
-                payload: Bytes::new(),
-                headers: None,
-                position: None,
-                received: Instant::now(),
-                ack: Ack::none(),
-            },
+            message: Message::of(Bytes::new()),
             payload: vec![0; bytes].into(),
             headers: Vec::new(),
             outcome: Outcome::Done,

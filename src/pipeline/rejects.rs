@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    message::{Ack, Message, Outcome, Reject},
+    message::{Message, Outcome, Reject},
     sink::{Outgoing, dead_letter},
     telemetry::metrics::{RejectMetrics, SinkMetrics},
 };
@@ -112,11 +112,8 @@ fn error_reply(message: &Message, reject: &Reject) -> Outgoing {
     let answer = Message {
         subject: message.subject.clone(),
         reply: message.reply.clone(),
-        payload: message.payload.clone(),
-        headers: None,
-        position: None,
         received: message.received,
-        ack: Ack::none(),
+        ..Message::of(message.payload.clone())
     };
     let reason = serde_json::Value::from(reject.reason.as_str());
     let body = format!(

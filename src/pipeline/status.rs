@@ -108,9 +108,7 @@ impl Status {
         }
         self.gauges.ready(self.not_ready().is_none());
     }
-}
 
-impl Status {
     fn load(&self, load: &Load) {
         self.gauges.rates(load.rows_per_second, load.utilisation);
         if let Some(line) = load.engine {

@@ -87,7 +87,7 @@ impl Crew {
         }
     }
 
-    /// Starts a thread named after its room, `engine-0`, `engine-1`, ….
+    /// Starts a thread named after its room, `worker-0`, `worker-1`, ….
     pub(super) fn thread(
         &mut self,
         room: &'static str,
@@ -96,20 +96,13 @@ impl Crew {
         let number = self.started.iter().filter(|name| **name == room).count();
         self.started.push(room);
         let name = format!("{room}-{number}");
-        let (failure, stop, thread) = (self.failure.clone(), self.stop.clone(), name.clone());
+        let (alarm, thread) = (self.alarm(), name.clone());
         let handle = std::thread::Builder::new()
             .name(name.clone())
-            .spawn(move || {
-                let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-                    Err(PipelineError::Panicked {
-                        thread,
-                        message: panic_message(&*panic),
-                    })
-                });
-                if let Err(error) = result {
-                    failure.keep_first(error);
-                    stop.cancel();
-                }
+            .spawn(move || match catch_unwind(AssertUnwindSafe(body)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => alarm.raise(error),
+                Err(panic) => alarm.raise_panic(&thread, &*panic),
             })
             .map_err(|error| PipelineError::Thread {
                 thread: name,
@@ -145,15 +138,13 @@ impl Crew {
         name: &'static str,
         body: impl Future<Output = Result<(), PipelineError>> + Send + 'static,
     ) {
-        let (failure, stop) = (self.failure.clone(), self.stop.clone());
-        let inner = spawn(body);
+        let (alarm, inner) = (self.alarm(), spawn(body));
         self.tasks.spawn(async move {
             let result = inner
                 .await
                 .unwrap_or_else(|error| Err(panicked(name, error)));
             if let Err(error) = result {
-                failure.keep_first(error);
-                stop.cancel();
+                alarm.raise(error);
             }
         });
     }

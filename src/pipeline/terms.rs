@@ -33,6 +33,9 @@ pub struct Terms {
     pub on_gpu: bool,
 }
 
+/// No core is free.
+pub(super) struct AllTaken;
+
 impl Terms {
     /// No terms: any message, at any age, in its turn.
     pub fn new(name: &str, meter: Meter) -> Self {
@@ -60,15 +63,15 @@ impl Terms {
         done
     }
 
-    /// Has a core for the work of a moment, where one is free or the pipeline has all of them.
-    pub(super) fn with_free_core<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
-        let core = match &self.share {
-            Some(share) => Some(share.try_take()?),
-            None => None,
-        };
-        let done = work();
-        drop(core);
-        Some(done)
+    /// A core for the work of a moment, where one is free; none is needed where the pipeline has all of them.
+    ///
+    /// # Errors
+    /// Others have all of them just now.
+    pub(super) fn free_core(&self) -> Result<Option<Core<'_>>, AllTaken> {
+        match &self.share {
+            Some(share) => share.try_take().map(Some).ok_or(AllTaken),
+            None => Ok(None),
+        }
     }
 
     /// Waits for a core to run models on, where they need one.

@@ -52,8 +52,8 @@ pub(super) struct Worker {
     /// Memory of the last batch's outputs.
     output: Table,
     parcel: Parcel,
-    /// Batches whose results are in the parcel, or were.
-    ran: usize,
+    /// Pieces of work that the desk has not been told of: blocks that are pushed, batches whose results are in the parcel.
+    finished: u64,
 }
 
 impl Worker {
@@ -82,7 +82,7 @@ impl Worker {
             bytes_last: 0,
             output: Table::default(),
             parcel: Parcel::default(),
-            ran: 0,
+            finished: 0,
         }
     }
 
@@ -104,7 +104,6 @@ impl Worker {
                                 self.push(queued, desk);
                             }
                         }
-                        desk.decoded();
                     }
                     Some(order) => {
                         let entry = order.entry(raw.number, desk);
@@ -113,7 +112,6 @@ impl Worker {
                     }
                 },
                 Work::Run(batch, mut engine) => {
-                    self.ran += 1;
                     let (rows, core) = (batch.block.rows(), terms.core_for_models());
                     let started = Instant::now();
                     let parts = self.run_batch(batch, &mut *engine).inspect_err(|_| {
@@ -138,6 +136,7 @@ impl Worker {
                     desk.ran(rows, ran.duration_since(started), ran.elapsed());
                 }
             }
+            self.finished += 1;
         }
         Ok(())
     }
@@ -158,8 +157,7 @@ impl Worker {
                 return None;
             }
         }
-        desk.handed_over(std::mem::take(&mut self.ran));
-        desk.next()
+        desk.next(std::mem::take(&mut self.finished))
     }
 
     /// Takes out the messages whose results are kept, and sends those. `None` where nothing is left.

@@ -59,6 +59,7 @@ impl Sink for NatsSink {
                 rejects,
                 metrics,
                 held: Seldom::default(),
+                last: None,
             };
             loop {
                 let block = tokio::select! {
@@ -73,7 +74,7 @@ impl Sink for NatsSink {
                     result = publishing.block(block, &outgoing) => result?,
                 }
             }
-            if !connection.flush(FINISH_WITHIN).await {
+            if !connection.flush_last(publishing.last, FINISH_WITHIN).await {
                 return Err(SinkError::new(format!(
                     "the last results may not have reached NATS at {}: the connection is down",
                     connection.server()
@@ -90,6 +91,8 @@ struct Publishing {
     rejects: Rejects,
     metrics: SinkMetrics,
     held: Seldom,
+    /// When the last results were published.
+    last: Option<Instant>,
 }
 
 impl Publishing {
@@ -122,8 +125,9 @@ impl Publishing {
     }
 
     /// Counts what is out, and says so to whoever waits for it; what was `rejected`, by its place, is not.
-    fn settle(&self, block: Vec<Outgoing>, rejected: Vec<(usize, Reject)>) {
+    fn settle(&mut self, block: Vec<Outgoing>, rejected: Vec<(usize, Reject)>) {
         let now = Instant::now();
+        self.last = Some(now);
         let replies = matches!(self.address, Address::Reply(_));
         let mut rejected = rejected.into_iter().peekable();
         // Messages that were read together are counted together.

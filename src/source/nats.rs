@@ -229,7 +229,7 @@ impl Reading {
             if subscriber.drain().await.is_err() {
                 return Ok(());
             }
-            while let Some(message) = subscriber.next().await {
+            while let Some(message) = self.connection.next_drained(&mut subscriber).await {
                 self.take(message)?;
                 self.take_ready(&mut subscriber)?;
                 self.admit()?;

@@ -4,6 +4,7 @@
 use std::{
     fmt,
     io::{self, IsTerminal as _},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -44,6 +45,13 @@ pub enum LogError {
     Twice,
 }
 
+static FOR_PEOPLE: AtomicBool = AtomicBool::new(false);
+
+/// Whether people read the logs: then what a command says last need not be in them too.
+pub fn are_for_people() -> bool {
+    FOR_PEOPLE.load(Relaxed)
+}
+
 /// Sends what the program and its libraries say to standard error.
 ///
 /// # Errors
@@ -75,7 +83,9 @@ pub fn init(level: &str, format: Format) -> Result<(), LogError> {
     let started = tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init();
-    started.map_err(|_| LogError::Twice)
+    started.map_err(|_| LogError::Twice)?;
+    FOR_PEOPLE.store(!json, Relaxed);
+    Ok(())
 }
 
 /// Whether `level` can be understood; for the command line, which says so before anything starts.

@@ -98,7 +98,7 @@ async fn readiness_follows_the_server() {
 }
 
 /// A program that cannot get rid of its results: `SCORES` is full.
-async fn stuck(streams: &Streams, server: &NatsServer, pipeline: &Changed) -> Program {
+pub(crate) async fn stuck(streams: &Streams, server: &NatsServer, pipeline: &Changed) -> Program {
     streams
         .js
         .update_stream(scores(FULL))

@@ -137,6 +137,29 @@ async fn without_a_stream_for_results_nothing_is_taken() {
     assert_eq!(streams.messages("ROWS").await, 1);
 }
 
+/// People read it where both go; a machine finds it in the log, and whoever started the program in the last line.
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_pipeline_stopped_is_said_to_people_once() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let _streams = Streams::with(&connection, &[("ROWS", "rows.>"), ("DEAD", "dead.>")]).await;
+    let file = example("income/pipeline.yaml");
+    for (format, times) in [("human", 1), ("json", 2)] {
+        let file = file.to_str().expect("a path in UTF-8");
+        let mut command = forebay(&["run", file, "--log-format", format]);
+        command
+            .env("NATS_URL", server.url())
+            .env("HTTP_LISTEN", "127.0.0.1:0");
+        let ended = Program::start(&mut command).ended().await;
+        assert_eq!(ended.code, 69, "{}", ended.stderr);
+        let why = "takes the subject `scores.income.*`";
+        assert_eq!(ended.stderr.matches(why).count(), times, "{}", ended.stderr);
+        let last = last_words(&ended);
+        assert!(last.starts_with("error: pipeline `income`: "), "{last}");
+        assert!(last.contains(why), "{last}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_jetstream_it_says_so() {
     let server = NatsServer::without_jetstream();
@@ -144,17 +167,6 @@ async fn without_jetstream_it_says_so() {
     let ended = program.ended().await;
     assert_eq!(ended.code, 69, "{}", ended.stderr);
     insta::assert_snapshot!(last_words(&ended));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signal_ends_the_search_for_a_server() {
-    let mut program = Program::run(&example("income/pipeline.yaml"), &nowhere());
-    program
-        .wait_for("it has begun", |program| {
-            program.said().contains("cannot reach NATS yet")
-        })
-        .await;
-    program.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ mod bench;
 mod broken;
 mod broken_server;
 mod broken_start;
+mod broken_stop;
 mod burst;
 mod check_connect;
 mod cli;

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use forebay::{
     message::{Ack, InFlight, Message, Outcome},
-    nats::Connection,
+    nats::{Connection, State},
     sink::{
         Outgoing, Rejects, Sink,
         nats::{NatsSink, NatsTarget},
@@ -240,17 +240,9 @@ async fn what_was_read_is_finished_when_it_stops() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_tells_of_a_reject_is_no_result() {
-    let server = NatsServer::start(&[]);
-    let connection = connect(&server.url()).await;
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let metrics = metrics::with_local_recorder(&recorder, || PipelineMetrics::new("test"));
-    let (results, outgoing) = mpsc::channel(4);
-    let (rejects, _rejected) = Rejects::new(4);
-    let sink = Box::new(NatsSink::new(connection, NatsTarget::Reply));
-    let sink = tokio::spawn(sink.run(outgoing, rejects, metrics.sink));
-    let answer = |outcome| Outgoing {
+/// What becomes of a request for which nobody waits here.
+fn answer(outcome: Outcome) -> Outgoing {
+    Outgoing {
         message: Message {
             subject: Bytes::from_static(b"in"),
             reply: Some(Bytes::from_static(b"answer")),
@@ -263,7 +255,19 @@ async fn an_answer_that_tells_of_a_reject_is_no_result() {
         payload: Bytes::from_static(b"1"),
         headers: Vec::new(),
         outcome,
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_tells_of_a_reject_is_no_result() {
+    let server = NatsServer::start(&[]);
+    let connection = connect(&server.url()).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = metrics::with_local_recorder(&recorder, || PipelineMetrics::new("test"));
+    let (results, outgoing) = mpsc::channel(4);
+    let (rejects, _rejected) = Rejects::new(4);
+    let sink = Box::new(NatsSink::new(connection, NatsTarget::Reply));
+    let sink = tokio::spawn(sink.run(outgoing, rejects, metrics.sink));
     let block = vec![answer(Outcome::Done), answer(Outcome::Rejected)];
     results.send(block).await.expect("taken");
     drop(results);
@@ -273,4 +277,27 @@ async fn an_answer_that_tells_of_a_reject_is_no_result() {
         text.contains("forebay_results_total{pipeline=\"test\"} 1\n"),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_results_before_the_server_went_away_are_told_of() {
+    let mut server = NatsServer::without_jetstream();
+    let connection = connect(&server.url()).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = metrics::with_local_recorder(&recorder, || PipelineMetrics::new("test"));
+    let (results, outgoing) = mpsc::channel(4);
+    let (rejects, _rejected) = Rejects::new(4);
+    let sink = Box::new(sink(&connection, "out"));
+    let sink = tokio::spawn(sink.run(outgoing, rejects, metrics.sink));
+    // The last of them just as the server goes.
+    while connection.state() == State::Connected {
+        let block = vec![answer(Outcome::Done)];
+        results.send(block).await.expect("taken");
+        server.kill();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(results);
+    let ended = sink.await.expect("no panic");
+    let told = ended.expect_err("nobody knows").to_string();
+    assert!(told.contains("may not have reached NATS"), "{told}");
 }

@@ -23,15 +23,11 @@ pub(super) fn compare(needed: &Permissions, granted: &UserPermissions) -> Vec<Fi
         ("publish to", &needed.publish, &granted.publish),
         ("subscribe to", &needed.subscribe, &granted.subscribe),
     ];
-    let find = |(verb, subjects, rules): (&str, &[Allow], &Rules)| {
-        let found = subjects
-            .iter()
-            .filter_map(|allow| judge(verb, allow, rules));
-        found.collect::<Vec<_>>()
-    };
     lists
         .into_iter()
-        .flat_map(|(verb, subjects, rules)| find((verb, subjects, rules)))
+        .flat_map(|(verb, subjects, rules)| {
+            (subjects.iter()).filter_map(move |allow| judge(verb, allow, rules))
+        })
         .collect()
 }
 

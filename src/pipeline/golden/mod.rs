@@ -12,7 +12,6 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -30,7 +29,7 @@ use crate::{
     decode::{self, Decode, msgpack},
     encode::Encode,
     engine::{Engine, isolate},
-    message::{Ack, Message, Position, Reject, Stage},
+    message::{Message, Position, Reject, Stage},
 };
 
 /// How many keys that differ are named.
@@ -300,11 +299,7 @@ fn message(number: usize, payload: &Bytes) -> Message {
     };
     Message {
         subject: Bytes::from_static(b"golden"),
-        reply: None,
-        payload: payload.clone(),
-        headers: None,
         position: Some(Arc::new(position)),
-        received: Instant::now(),
-        ack: Ack::none(),
+        ..Message::of(payload.clone())
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Reading {
     given_up: GivenUp,
     lag: Lag,
     scratch: Scratch,
+    /// When the server was last told outcomes.
+    told: Option<Instant>,
     check: Option<Check>,
     /// Where results stay in order.
     earlier: Option<Earlier>,
@@ -80,6 +82,7 @@ impl Reading {
             intake,
             given_up,
             scratch: Scratch::default(),
+            told: None,
             check: None,
             earlier: None,
         }
@@ -153,7 +156,7 @@ impl Reading {
                 () = home.wait_settled(), if up => self.settle(&home).await,
             }
         }
-        if !self.connection.flush(FLUSH_WITHIN).await {
+        if !(self.connection.flush_last(self.told, FLUSH_WITHIN)).await {
             tracing::warn!(
                 "the last acknowledgements may not have reached the server; it delivers those messages again"
             );
@@ -162,6 +165,7 @@ impl Reading {
     }
 
     async fn settle(&mut self, home: &Home) {
+        self.told = Some(Instant::now());
         while self.connection.is_connected()
             && let Some(settled) = home.next_settled()
         {
@@ -364,7 +368,7 @@ impl Reading {
     async fn give_back(&mut self, mut subscriber: Subscriber) {
         let rest = async {
             if subscriber.drain().await.is_ok() {
-                while let Some(message) = subscriber.next().await {
+                while let Some(message) = self.connection.next_drained(&mut subscriber).await {
                     self.take(message);
                 }
             }

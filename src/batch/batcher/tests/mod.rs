@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     block::{Block, Column, Layout, Record, Series, Table},
-    message::{Ack, Message, Position},
+    message::{Message, Position},
 };
 
 /// A block whose rows are numbered by the message they belong to, in `since`'s order.
@@ -33,13 +33,9 @@ fn numbered(rows_of_messages: &[usize], since: Instant, first: i64, delivered: u
         .iter()
         .map(|rows| Record {
             message: Message {
-                subject: Bytes::new(),
-                reply: None,
-                payload: Bytes::from(vec![0; rows * 10]),
-                headers: None,
                 position: Some(position(delivered)),
                 received: since,
-                ack: Ack::none(),
+                ..Message::of(Bytes::from(vec![0; rows * 10]))
             },
             rows: *rows,
             layout: Layout::One,
