@@ -119,8 +119,26 @@ pub struct Field {
     pub values: Option<Vec<Scalar>>,
     /// Made of another field by a step, and never read from a message.
     pub derived: bool,
-    /// Where rows are padded to one length: the place of the field that is 0 for what is padding, and of the same shape.
-    pub padding: Option<usize>,
+    /// How rows are padded, where they are padded to one length.
+    pub padding: Option<Padding>,
+}
+
+/// How the rows of a field are padded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padding {
+    /// The place of the field that is 0 for what is padding, and of the same shape.
+    pub mask: usize,
+    /// What padding is, and what may stand before it.
+    pub fill: Fill,
+}
+
+/// What is in a column of whole numbers whose rows are filled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill {
+    /// What rows are filled up with.
+    pub with: i64,
+    /// The largest number otherwise; the smallest is 0.
+    pub most: i64,
 }
 
 impl Field {

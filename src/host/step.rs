@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     block::{Column, Series},
-    contract::Dtype,
+    contract::{Dtype, Fill},
 };
 
 /// One row's value of the field that a step reads.
@@ -73,6 +73,11 @@ pub trait HostStep: fmt::Debug + Send + Sync {
     /// The highest token id that a row of the first column can have, for a step that makes some.
     fn highest_id(&self) -> Option<u32> {
         None
+    }
+
+    /// What fills up the rows of each column, for a step that pads them.
+    fn fills(&self) -> Vec<Fill> {
+        Vec::new()
     }
 
     /// The same step for another thread.
@@ -234,6 +239,16 @@ impl HostStep for Text {
 
     fn highest_id(&self) -> Option<u32> {
         Some(self.step.highest_id())
+    }
+
+    fn fills(&self) -> Vec<Fill> {
+        let ids = Fill {
+            with: self.step.pad_id(),
+            most: self.step.highest_id().into(),
+        };
+        // The second text of a pair would have type 1.
+        let small = Fill { with: 0, most: 1 };
+        vec![ids, small, small]
     }
 
     fn copy(&self) -> Box<dyn HostStep> {

@@ -104,5 +104,6 @@ mod transform_errors;
 mod transform_formats;
 mod transform_rows;
 mod trim;
+mod trim_trial;
 mod verify;
 mod when;

@@ -4,7 +4,7 @@ use std::fs;
 
 use forebay::{
     block::{Column, Table},
-    contract::{Dtype, Field},
+    contract::{Dtype, Field, Fill, Padding},
     engine::{
         Accuracy, ColumnRef, Device, Engine as _, EngineSpec, InputSpec, ModelSource, OutputRef,
         StepSpec, cpu::CpuEngine,
@@ -68,7 +68,11 @@ pub(crate) fn engine(
     let fields = ["ids", "mask"].map(|name| {
         let mut field = Field::new(name, Dtype::I64, vec![most]);
         field.derived = true;
-        field.padding = Some(1);
+        let (with, most) = (0, MARKER - 1);
+        field.padding = Some(Padding {
+            mask: 1,
+            fill: Fill { with, most },
+        });
         field
     });
     let input = |place| InputSpec {
@@ -91,7 +95,7 @@ pub(crate) fn engine(
 }
 
 /// What the model gives on the CPU for rows of one marker among so many tokens of 1, so many rows at once.
-fn told(model: &[u8], lengths: &[usize], left: bool, max_rows: usize) -> Vec<i64> {
+pub(crate) fn told(model: &[u8], lengths: &[usize], left: bool, max_rows: usize) -> Vec<i64> {
     let (mut engine, fields) = engine(model, (MOST, max_rows), Device::Cpu, Accuracy::default());
     told_by(&mut engine, &fields, lengths, left)
 }

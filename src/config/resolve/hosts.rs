@@ -11,7 +11,7 @@ use crate::{
         raw::At,
         report::{Report, listed, nearest},
     },
-    contract::Field,
+    contract::{Field, Padding},
 };
 
 /// The column that says where others of the same step are padded.
@@ -66,7 +66,8 @@ impl Resolver<'_> {
         Self::note_ids(step.highest_id(), host, start, fields);
         let gives = step.gives();
         let mask = gives.iter().position(|given| given.part == MASK);
-        for given in gives {
+        let fills = step.fills();
+        for (at, given) in gives.into_iter().enumerate() {
             let name = match given.part {
                 "" => host.output.to_owned(),
                 part => format!("{}.{part}", host.output),
@@ -85,7 +86,10 @@ impl Resolver<'_> {
             }
             let mut field = Field::new(name, given.dtype, given.shape);
             field.derived = true;
-            field.padding = mask.map(|place| start + place);
+            field.padding = mask.zip(fills.get(at)).map(|(place, fill)| Padding {
+                mask: start + place,
+                fill: *fill,
+            });
             fields.list.push(field);
             fields.spans.push(Some(host.output_span.clone()));
             fields.used.push(false);

@@ -67,7 +67,7 @@ pub(super) struct Taken<'a> {
 }
 
 /// A column, found without a search.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// A field, or behind all fields what is held of the row before.
     Field(usize),

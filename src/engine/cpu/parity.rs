@@ -134,7 +134,7 @@ pub(super) fn difference(
 
 /// Rows of every kind of value, with fractions up to twice `scale`; zeros without one. The same ones each time. Texts are
 /// some that the model knows, and one that it does not.
-fn made_up(
+pub(super) fn made_up(
     place: usize,
     dtype: Dtype,
     shape: &[usize],

@@ -120,6 +120,11 @@ impl TextStep {
         self.padding_side
     }
 
+    /// The id that rows are filled up with.
+    pub fn pad_id(&self) -> i64 {
+        self.pad_id
+    }
+
     /// How many tokens the tokenizer knows, special and added ones included.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size

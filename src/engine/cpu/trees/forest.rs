@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::graph::trees::{Ensemble, MISSING_YES};
+use crate::graph::trees::{self, Ensemble, MISSING_YES};
 
 /// Rows that go through a tree at the same time, or trees that a row goes through: a step waits for memory, and so
 /// many wait together.
@@ -75,7 +75,7 @@ pub(super) struct Forest {
     pub(super) missing: bool,
     /// The features that are compared, by column from the second on.
     pub(super) features: Vec<usize>,
-    /// The largest feature that any node names, even where nothing is compared.
+    /// The largest feature that is compared; what a leaf names is not looked at.
     pub(super) largest: usize,
     pub(super) resting: f32,
     /// Where the weights of each leaf begin; empty where a leaf is its weight.
@@ -125,6 +125,9 @@ pub(super) fn place(of: i32) -> usize {
     usize::try_from(of).unwrap_or(usize::MAX)
 }
 
+/// Rows that are tried have a number for each column, compared or not: with more, that would be too much memory.
+const WIDEST: usize = 1 << 18;
+
 impl Forest {
     /// The trees, for so many targets.
     ///
@@ -139,14 +142,17 @@ impl Forest {
         if (features.len() + 1) * LANES > NODES {
             return Err(format!("they compare {} columns", features.len()));
         }
-        let largest = ensemble.nodes.iter().map(|node| place(node.feature)).max();
+        let largest = features.last().copied().unwrap_or(0);
+        if largest >= WIDEST {
+            return Err(format!("they compare column {largest}"));
+        }
         let comparison = comparison(ensemble);
         let mut made = Self {
             chunks: Vec::new(),
             comparison,
             missing: branches().any(|node| node.mode & MISSING_YES != 0),
             features,
-            largest: largest.unwrap_or(0),
+            largest,
             resting: comparison.map_or(0.0, Comparison::resting),
             starts: Vec::new(),
             weights: Vec::new(),
@@ -214,9 +220,6 @@ fn sound(ensemble: &Ensemble, targets: usize) -> Result<(), String> {
         return Err("there are none".to_owned());
     }
     for node in &ensemble.nodes {
-        if node.feature < 0 {
-            return Err(format!("one compares column {}", node.feature));
-        }
         if node.is_leaf() {
             let weights = ensemble.weights(node);
             if weights.is_empty() || (targets == 1 && weights.len() > 1) {
@@ -228,9 +231,27 @@ fn sound(ensemble: &Ensemble, targets: usize) -> Result<(), String> {
             if let Some((target, weight)) = wrong {
                 return Err(format!("a leaf has weight {weight} for target {target}"));
             }
+        } else if node.feature < 0 {
+            return Err(format!("one compares column {}", node.feature));
         } else if node.threshold.is_nan() {
             return Err("one compares with NaN".to_owned());
         }
+    }
+    merged(ensemble)
+}
+
+/// Branches by `==` on one column, one behind the other, are one question whether a number is in a set for ONNX Runtime (1.31) where
+/// their leaves are the same, of which it compares the first weight alone: so it may take leaves for the same that are not.
+fn merged(ensemble: &Ensemble) -> Result<(), String> {
+    const EQUAL: i32 = 4;
+    let equal = |node: &trees::Node| !node.is_leaf() && node.mode & (MISSING_YES - 1) == EQUAL;
+    let next = |node: &trees::Node| ensemble.nodes.get(place(node.no));
+    let chained = |node: &trees::Node| {
+        equal(node) && next(node).is_some_and(|next| equal(next) && next.feature == node.feature)
+    };
+    let several = |node: &trees::Node| node.is_leaf() && ensemble.weights(node).len() > 1;
+    if ensemble.nodes.iter().any(chained) && ensemble.nodes.iter().any(several) {
+        return Err("chains of == end in several weights".to_owned());
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub(super) struct Cut {
 /// The field that is 0 where a column is padded.
 fn mask_of(column: ColumnRef, fields: &[Field]) -> Option<usize> {
     match column {
-        ColumnRef::Field(place) => fields.get(place)?.padding,
+        ColumnRef::Field(place) => Some(fields.get(place)?.padding?.mask),
         _ => None,
     }
 }
@@ -72,7 +72,7 @@ impl Trim {
             [Source::Field(place)] if feed.is_plain() => Some(*place),
             _ => None,
         };
-        let padded = |at: &usize| fields.get(*at)?.padding;
+        let padded = |at: &usize| Some(fields.get(*at)?.padding?.mask);
         let mask = feeds
             .iter()
             .find_map(|feed| field(feed).as_ref().and_then(padded))?;
@@ -169,8 +169,8 @@ impl Trim {
             Side::Left
         };
         let needed = |span: &Range<usize>| match side {
-            _ if !self.sides.contains(&side) => self.length,
-            _ if span.is_empty() => 0,
+            // A row without tokens: what a model makes of that may depend on the length alone.
+            _ if span.is_empty() || !self.sides.contains(&side) => self.length,
             Side::Left => span.end,
             Side::Right => self.length - span.start,
         };

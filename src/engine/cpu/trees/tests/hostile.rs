@@ -47,6 +47,44 @@ fn a_small_tree_is_walked() {
     assert_eq!(run(&small()), Ok(vec![1.0, 2.0]));
 }
 
+/// ONNX Runtime looks at that no more than we do.
+#[test]
+fn what_a_leaf_would_compare_is_nothing() {
+    for column in [99, i64::from(i32::MAX), -1] {
+        let node = with(ints("nodes_featureids", [1, column, 0]));
+        assert_eq!(run(&node), Ok(vec![1.0, 2.0]), "{column}");
+    }
+}
+
+/// Whether a number is 1, else whether it is 2: both lead to leaves whose first weights are the same, and no others.
+#[test]
+fn chains_of_equals_stay_with_onnx_runtime_where_leaves_have_several_weights() {
+    let chain = |second: &'static str| Node {
+        op_type: "TreeEnsembleRegressor".to_owned(),
+        domain: "ai.onnx.ml".to_owned(),
+        attribute: vec![
+            int("n_targets", 2),
+            ints("nodes_treeids", [0; 5]),
+            ints("nodes_nodeids", 0..5),
+            ints("nodes_featureids", [1, 0, 1, 0, 0]),
+            floats("nodes_values", [1.0, 0.0, 2.0, 0.0, 0.0]),
+            strings("nodes_modes", ["BRANCH_EQ", "LEAF", second, "LEAF", "LEAF"]),
+            ints("nodes_truenodeids", [1, 0, 3, 0, 0]),
+            ints("nodes_falsenodeids", [2, 0, 4, 0, 0]),
+            ints("target_treeids", [0; 6]),
+            ints("target_nodeids", [1, 1, 3, 3, 4, 4]),
+            ints("target_ids", [0, 1, 0, 1, 0, 1]),
+            floats("target_weights", [5.0, 1.0, 5.0, 2.0, 7.0, 3.0]),
+        ],
+        ..Node::default()
+    };
+    let x = [9.0, 1.0, 9.0, 2.0, 9.0, 3.0];
+    let said = ours(&chain("BRANCH_EQ"), &x, 2, 3).expect_err("a chain");
+    assert_eq!(said, "chains of == end in several weights");
+    let other = ours(&chain("BRANCH_NEQ"), &x, 2, 3).expect("no chain");
+    assert_eq!(other, super::theirs(&chain("BRANCH_NEQ"), 3, &x, 2, 3));
+}
+
 /// Nodes that lead to none, or to no place of a row.
 fn astray() -> Vec<(&'static str, Node)> {
     vec![
@@ -66,6 +104,10 @@ fn astray() -> Vec<(&'static str, Node)> {
         (
             "column beyond the rows",
             with(ints("nodes_featureids", [2, 0, 0])),
+        ),
+        (
+            "a column that would take too much memory",
+            with(ints("nodes_featureids", [1 << 30, 0, 0])),
         ),
         (
             "huge column",

@@ -223,6 +223,7 @@ fn rows(random: &mut Random, count: usize, columns: usize) -> Vec<f32> {
 /// Compares forests with ONNX Runtime's, seed by seed.
 fn compare(seeds: std::ops::Range<u64>) {
     crate::engine::cpu::library::init(None).expect("ONNX Runtime: run `make setup`");
+    let (mut left, most) = (0, seeds.end - seeds.start);
     for seed in seeds {
         let mut random = Random(seed);
         let kind = kind(&mut random);
@@ -244,10 +245,14 @@ fn compare(seeds: std::ops::Range<u64>) {
                         "seed {seed}, {count} rows by {batch}, {kind:?}"
                     );
                 }
+                // These stay with ONNX Runtime.
+                Err(why) if why.starts_with("chains of ==") => left += 1,
                 Err(why) => panic!("seed {seed}, {kind:?}: {why}"),
             }
         }
     }
+    // Each is tried twice.
+    assert!(left < most, "{left} of {most}");
 }
 
 /// As many as `FOREBAY_TREES` says, for whoever looks for more.
