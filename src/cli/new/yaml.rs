@@ -377,15 +377,17 @@ fn sink(yaml: &mut String, draft: &Draft) {
         &format!("  # jetstream: {{ url: {URL}, subject: {name}.out }}"),
         "",
     );
-    line(
-        yaml,
-        "  # Or back to who sent a request?\n  # reply: {}",
-        "",
-    );
+    *yaml += "  # Or back to who sent a request?\n  # reply: {}\n";
     line(
         yaml,
         &format!("\ndead_letter:\n  nats: {{ subject: dead.{name} }}"),
         "what cannot be served goes here",
+    );
+    *yaml += "  # Or into a stream? Core NATS keeps nothing: where nobody listens, dead letters are gone.\n";
+    line(
+        yaml,
+        &format!("  # jetstream: {{ subject: dead.{name} }}"),
+        "",
     );
     line(
         yaml,
