@@ -147,6 +147,11 @@ fn notes(plan: &Plan) -> Vec<&'static str> {
     ) {
         notes.push("the sink is core NATS, which confirms nothing: a message is acknowledged once its result was handed to the connection");
     }
+    if !matches!(plan.source, SourcePlan::Nats(..))
+        && matches!(plan.dead_letter, Some(SinkPlan::Nats(..)))
+    {
+        notes.push("`dead_letter` is core NATS, which keeps nothing: where nobody listens to its subject, a rejected message is acknowledged and its dead letter is nowhere; use `dead_letter: jetstream` (or `file`) where that matters");
+    }
     if plan.order_by.is_some() {
         notes.push(match &plan.source {
             SourcePlan::JetStream(..) => "`order_by`: run one process per consumer, for each keeps the order only of what it gets; after a crash or a cut connection new messages wait until those before them have come again, up to `ack_wait` and two seconds, so set that low",

@@ -134,7 +134,7 @@ pub enum Command {
     /// Say what this machine has of what forebay can use, what is missing, and what that costs
     #[command(after_help = doctor::examples())]
     Doctor(doctor::Args),
-    /// Publish the lines of a file to a subject
+    /// Publish the lines of a file, or whole files, to a subject
     #[command(after_help = send::examples())]
     Send(send::Args),
     /// Print what is published on a subject

@@ -1,6 +1,6 @@
 //! `forebay tail`: prints what is published on a subject, a line each.
 
-use std::{io::Write as _, pin::Pin, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, pin::Pin, time::Duration};
 
 use async_nats::{
     HeaderMap, Message,
@@ -10,7 +10,7 @@ use async_nats::{
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 
 use super::{
     Exit, Failure, ServerArgs,
@@ -24,12 +24,15 @@ pub struct Args {
     /// What to listen to; `*` stands for one part, `>` for all parts that follow
     #[arg(value_name = "SUBJECT", required_unless_present = "stream", value_parser = subject)]
     pub subject: Option<String>,
-    /// Read this JetStream stream, from its first message on
+    /// Read this JetStream stream, from its first message on, and then wait for more
     #[arg(long, value_name = "NAME")]
     pub stream: Option<String>,
     /// Only what comes from now on
     #[arg(long, requires = "stream")]
     pub new: bool,
+    /// Stop at the end of the stream, and at once where it has no message; without, wait for more
+    #[arg(long, requires = "stream", conflicts_with = "new")]
+    pub to_end: bool,
     /// Stop after this many messages
     #[arg(short = 'n', long, value_name = "N")]
     pub count: Option<u64>,
@@ -67,7 +70,7 @@ pub(super) fn examples() -> String {
         "forebay tail 'scores.>'                          until Ctrl-C",
         "forebay tail 'scores.>' --subject-prefix | grep income",
         "forebay tail --stream SCORES --count 10          the first ten of a stream",
-        "forebay tail --stream DEAD --headers             what was rejected, and why",
+        "forebay tail --stream DEAD --headers --to-end    what was rejected so far, and why",
         "forebay tail 'rows.*.ma' --stream ROWS --new     a part of a stream, from now on",
     )
 }
@@ -95,6 +98,9 @@ pub async fn tail(args: Args) -> Result<(), Failure> {
             message = messages.next() => message,
         };
         let Some(message) = message else {
+            if args.to_end {
+                break;
+            }
             return Err(broker.gone("the subscription ended"));
         };
         left -= 1;
@@ -168,7 +174,7 @@ async fn published(broker: &Broker, subject: &str) -> Result<Messages, Failure> 
 
 async fn stored(broker: &Broker, name: &str, args: &Args) -> Result<Messages, Failure> {
     let unavailable = |sentence: String| Failure::new(Exit::Unavailable, sentence);
-    let stream = broker.jetstream().get_stream(name).await.map_err(|error| {
+    let found = broker.jetstream().get_stream(name).await.map_err(|error| {
         let none = matches!(error.kind(), GetStreamErrorKind::JetStream(_));
         unavailable(if none {
             format!("no stream `{name}` at {}: {error}", broker.address())
@@ -191,20 +197,24 @@ async fn stored(broker: &Broker, name: &str, args: &Args) -> Result<Messages, Fa
     let cannot = |error: &dyn std::fmt::Display| {
         unavailable(format!("stream `{name}` cannot be read: {error}"))
     };
-    let consumer = stream
+    let consumer = found
         .create_consumer(config)
         .await
         .map_err(|error| cannot(&error))?;
+    if args.to_end && consumer.cached_info().num_pending == 0 {
+        return Ok(Box::pin(stream::empty()));
+    }
     let messages = consumer.messages().await.map_err(|error| cannot(&error))?;
     let name = name.to_owned();
     // The consumer mends itself after a lost connection. When it cannot several times in a row,
     // the stream is gone.
     let mut failures = 0;
-    Ok(Box::pin(messages.filter_map(move |message| {
+    let messages = messages.filter_map(move |message| {
         std::future::ready(match message {
             Ok(message) => {
                 failures = 0;
-                Some(Ok(message.into()))
+                let last = message.info().is_ok_and(|info| info.pending == 0);
+                Some(Ok((message.into(), last)))
             }
             Err(error) if failures < 5 => {
                 failures += 1;
@@ -216,7 +226,25 @@ async fn stored(broker: &Broker, name: &str, args: &Args) -> Result<Messages, Fa
                 format!("stream `{name}` cannot be read any more: {error}"),
             ))),
         })
-    })))
+    });
+    Ok(until_last(messages, args.to_end))
+}
+
+/// The messages; up to the one that is marked as the last, where `to_end` says so.
+fn until_last(
+    messages: impl Stream<Item = Result<(Message, bool), Failure>> + Send + 'static,
+    to_end: bool,
+) -> Messages {
+    let messages = (Box::pin(messages), false);
+    let one_by_one = stream::unfold(messages, move |(mut messages, over)| async move {
+        if over {
+            return None;
+        }
+        let next = messages.next().await?;
+        let over = to_end && matches!(next, Ok((_, true)));
+        Some((next.map(|(message, _)| message), (messages, over)))
+    });
+    Box::pin(one_by_one.fuse())
 }
 
 fn print(output: &mut Output, message: &Message, args: &Args) -> Result<Reader, Failure> {
@@ -247,8 +275,11 @@ fn print(output: &mut Output, message: &Message, args: &Args) -> Result<Reader, 
 }
 
 fn header_lines(headers: &HeaderMap) -> String {
-    headers
-        .iter()
+    // The client keeps them without an order.
+    let headers: BTreeMap<_, _> = (headers.iter())
+        .map(|(name, values)| (name.to_string(), values))
+        .collect();
+    (headers.iter())
         .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}: {value}\n")))
         .collect()
 }
@@ -256,6 +287,26 @@ fn header_lines(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_are_in_the_order_of_their_names() {
+        let names = [
+            "Forebay-Subject",
+            "Id",
+            "Forebay-Reason",
+            "Forebay-Stage",
+            "A",
+        ];
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.append(name, "1");
+        }
+        headers.append("Id", "0");
+        assert_eq!(
+            header_lines(&headers),
+            "A: 1\nForebay-Reason: 1\nForebay-Stage: 1\nForebay-Subject: 1\nId: 1\nId: 0\n"
+        );
+    }
 
     #[test]
     fn base64_is_that_of_the_rfc() {

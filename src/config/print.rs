@@ -13,7 +13,7 @@ use crate::{
     engine::OutputRef,
     graph::yaml::{self, list, text},
     nats::{Auth, ServerOptions},
-    sink::{file::FileTarget, nats::NatsTarget, template::Template},
+    sink::{file::FileTarget, nats::NatsTarget},
 };
 
 /// The whole resolved pipeline as YAML.
@@ -322,21 +322,6 @@ fn output(plan: &Plan, field: &OutputField) -> String {
     }
 }
 
-/// The template as it was written: it is rendered for a subject whose tokens are its own places.
-fn written(template: &Template) -> String {
-    let places: Vec<_> = (1..=template.tokens())
-        .map(|token| format!("{{{token}}}"))
-        .collect();
-    let mut out = String::new();
-    match template.render(&places.join("."), &mut out) {
-        Ok(()) => out,
-        Err(reject) => unreachable!(
-            "as many tokens as it asks for: {}: this is a bug",
-            reject.reason
-        ),
-    }
-}
-
 fn sink(out: &mut Lines, key: &str, sink: &SinkPlan) {
     let (kind, server, subject) = match sink {
         SinkPlan::Nats(server, NatsTarget::Subject(subject)) => ("nats", server, subject),
@@ -357,5 +342,5 @@ fn sink(out: &mut Lines, key: &str, sink: &SinkPlan) {
     out.open(0, key);
     out.open(1, kind);
     servers(out, server);
-    out.line(2, "subject", &text(&written(subject)));
+    out.line(2, "subject", &text(&subject.to_string()));
 }

@@ -99,6 +99,51 @@ pub(super) fn reject(field: &Field, breach: Breach, shown: &str, element: Option
     Reject::new(Stage::Decode, breach.kind(), reason)
 }
 
+/// Keys of a row that are no field, for the reject of a row in which a field is missing: most
+/// often it is there under another name. Keys alone, and never what stands under them: logs and
+/// dead letters may be read by people who must not see the data.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    shown: String,
+    count: usize,
+    more: usize,
+}
+
+impl Strangers {
+    /// So many are named.
+    const MOST: usize = 4;
+
+    pub(super) fn note(&mut self, key: &str) {
+        if self.count == Self::MOST {
+            self.more += 1;
+            return;
+        }
+        let comma = if self.count > 0 { ", " } else { "" };
+        let _infallible = write!(self.shown, "{comma}`{}`", clip(key));
+        self.count += 1;
+    }
+
+    /// Adds them to the reason.
+    pub(super) fn tell(&self, reject: &mut Reject) {
+        if self.count == 0 {
+            return;
+        }
+        let (are, keys) = match self.count {
+            1 => ("is", "a key that is no field"),
+            _ => ("are", "keys that are no fields"),
+        };
+        let _infallible = write!(reject.reason, "; there {are} {keys}: {}", self.shown);
+        if self.more > 0 {
+            let _infallible = write!(reject.reason, " and {} more", self.more);
+        }
+    }
+}
+
+/// Whether the row's keys may say why it was rejected.
+pub(super) fn is_missing(reject: &Reject) -> bool {
+    reject.kind == Breach::Missing.kind()
+}
+
 fn range(field: &Field) -> String {
     match field.range {
         Some([low, high]) if low == f64::NEG_INFINITY => format!("up to {high}"),

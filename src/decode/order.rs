@@ -222,6 +222,13 @@ impl KeyOrder {
         self.known(name)
     }
 
+    /// Whether the value of this key goes nowhere.
+    pub(super) fn is_stranger(&self, name: &str) -> bool {
+        let place = self.places.get(name).copied().unwrap_or(STRANGER);
+        let target = self.target(place);
+        target.field.is_none() && target.passed.is_none()
+    }
+
     #[inline]
     pub(super) fn target(&self, place: Place) -> Target {
         self.targets[place]

@@ -23,6 +23,7 @@ mod order;
 mod parcel;
 pub mod permissions;
 mod places;
+mod reject_log;
 mod rejects;
 mod running;
 mod status;
@@ -43,7 +44,7 @@ use crate::{
     encode::Encode,
     engine::{Engine, EngineError},
     message::Home,
-    sink::{Outgoing, Rejects, Sink, SinkError},
+    sink::{Rejects, Sink, SinkError},
     source::{Intake, Source, SourceError},
     telemetry::metrics::PipelineMetrics,
 };
@@ -53,7 +54,7 @@ pub use cores::{Cores, Share};
 pub use order::Order;
 use order::Ordering;
 pub use places::Places;
-use rejects::RejectRoutes;
+use rejects::{DeadLetter, RejectRoutes};
 pub use running::{Note, Running};
 pub use status::{Check, Status};
 use supervise::Crew;
@@ -253,15 +254,24 @@ fn dead_letter(
     limit: usize,
     metrics: &PipelineMetrics,
     settled: &CancellationToken,
-) -> mpsc::Sender<Vec<Outgoing>> {
-    let (sender, outgoing) = mpsc::channel(limit);
+) -> DeadLetter {
+    let unconfirmed = sink.unconfirmed();
+    let (letters, outgoing) = mpsc::channel(limit);
     // What the dead letter cannot take has nowhere else to go.
     let (undeliverable, lost) = Rejects::new(limit);
     crew.task(
         "give_up",
-        rejects::give_up(lost, metrics.dead_letter.clone(), settled.clone()),
+        rejects::give_up(
+            lost,
+            metrics.rejects.pipeline().to_owned(),
+            metrics.dead_letter.clone(),
+            settled.clone(),
+        ),
     );
     let running = sink.run(outgoing, undeliverable, metrics.dead_letter.clone());
     crew.sink("dead_letter", running);
-    sender
+    DeadLetter {
+        letters,
+        unconfirmed,
+    }
 }

@@ -1,10 +1,11 @@
 //! Where rejected messages go: to the dead letter, and as an answer to whoever waits for one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::reject_log::RejectLog;
 use crate::{
     message::{Message, Outcome, Reject},
     sink::{Outgoing, dead_letter},
@@ -16,8 +17,16 @@ pub(super) struct RejectRoutes {
     /// The sink, when it answers requests.
     pub(super) replies: Option<mpsc::Sender<Vec<Outgoing>>>,
     /// The dead letter, when there is one.
-    pub(super) dead_letter: Option<mpsc::Sender<Vec<Outgoing>>>,
+    pub(super) dead_letter: Option<DeadLetter>,
     pub(super) metrics: RejectMetrics,
+}
+
+/// The way to the dead letter.
+pub(super) struct DeadLetter {
+    /// To its sink.
+    pub(super) letters: mpsc::Sender<Vec<Outgoing>>,
+    /// The subject, where nobody confirms that a dead letter arrived.
+    pub(super) unconfirmed: Option<String>,
 }
 
 /// Routes rejects until `settled` (nothing is in flight any more), and then what is still queued.
@@ -26,14 +35,14 @@ pub(super) async fn route(
     mut rejected: mpsc::Receiver<(Message, Reject)>,
     settled: CancellationToken,
 ) {
-    let mut log = RejectLog::default();
+    let mut log = RejectLog::of(&routes);
     while let Some((message, reject)) = next(&mut rejected, &settled).await {
         if !message.ack.is_awaited() {
             // An answer of ours that could not be sent. Its message was rejected before.
             continue;
         }
         routes.metrics.rejected(&reject);
-        log.say(&message, &reject, routes.dead_letter.is_some());
+        log.say(&message, &reject);
         if let (Some(replies), Some(_)) = (&routes.replies, &message.reply) {
             let answer = vec![error_reply(&message, &reject)];
             // A closed sink has failed; the pipeline is stopping and says why.
@@ -51,7 +60,7 @@ pub(super) async fn route(
             message,
             outcome: Outcome::Rejected,
         };
-        if dead_letter.send(vec![letter]).await.is_err() {
+        if dead_letter.letters.send(vec![letter]).await.is_err() {
             return;
         }
     }
@@ -67,6 +76,7 @@ const COMES_BACK_AFTER: Duration = Duration::from_secs(30);
 /// again; anything else is gone. The reject itself was counted when it was routed.
 pub(super) async fn give_up(
     mut lost: mpsc::Receiver<(Message, Reject)>,
+    pipeline: String,
     metrics: SinkMetrics,
     settled: CancellationToken,
 ) {
@@ -75,6 +85,7 @@ pub(super) async fn give_up(
             Some(position) if position.again => {
                 metrics.retried(1);
                 tracing::error!(
+                    pipeline,
                     subject = message.subject(),
                     stream = &*position.stream,
                     sequence = position.sequence,
@@ -88,6 +99,8 @@ pub(super) async fn give_up(
             _ => {
                 metrics.lost();
                 tracing::error!(
+                    pipeline,
+                    pipeline,
                     subject = message.subject(),
                     reason = reject.reason,
                     "a dead letter could not be published; the message is gone"
@@ -134,42 +147,9 @@ fn error_reply(message: &Message, reject: &Reject) -> Outgoing {
     }
 }
 
-/// Logs the first rejects, and then one line each ten seconds: a sender that is wrong is wrong
-/// for every message.
-#[derive(Default)]
-struct RejectLog {
-    said: Option<Instant>,
-    silent: u64,
-}
-
-impl RejectLog {
-    fn say(&mut self, message: &Message, reject: &Reject, kept: bool) {
-        const PAUSE: Duration = Duration::from_secs(10);
-        if self.said.is_some_and(|said| said.elapsed() < PAUSE) {
-            self.silent += 1;
-            return;
-        }
-        tracing::warn!(
-            stage = reject.stage.name(),
-            reason = reject.reason,
-            subject = message.subject(),
-            sequence = message.position.as_ref().map(|position| position.sequence),
-            not_logged = self.silent,
-            "message rejected{}",
-            if kept {
-                "; it is in the dead letter"
-            } else {
-                " and dropped: the pipeline has no dead_letter"
-            }
-        );
-        self.said = Some(Instant::now());
-        self.silent = 0;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Instant};
 
     use bytes::Bytes;
 
@@ -199,7 +179,7 @@ mod tests {
         rejects.reject(message, Reject::new(Stage::Sink, "size", "too large"));
         drop(rejects);
         let metrics = PipelineMetrics::new("test").dead_letter;
-        give_up(lost, metrics, CancellationToken::new()).await;
+        give_up(lost, "test".to_owned(), metrics, CancellationToken::new()).await;
         home.next_settled().expect("settled").outcome
     }
 

@@ -93,4 +93,10 @@ pub trait Sink: Send {
         rejects: Rejects,
         metrics: SinkMetrics,
     ) -> BoxFuture<Result<(), SinkError>>;
+
+    /// The subject that this publishes to, as the file has it, where nobody confirms what arrives
+    /// there; `None` where each publish is confirmed.
+    fn unconfirmed(&self) -> Option<String> {
+        None
+    }
 }

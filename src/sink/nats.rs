@@ -83,6 +83,13 @@ impl Sink for NatsSink {
             Ok(())
         })
     }
+
+    fn unconfirmed(&self) -> Option<String> {
+        Some(match &self.target {
+            NatsTarget::Subject(template) => template.to_string(),
+            NatsTarget::Reply => "the reply subject".to_owned(),
+        })
+    }
 }
 
 struct Publishing {

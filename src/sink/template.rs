@@ -1,5 +1,7 @@
 //! Result subjects: templates over the tokens of the input's subject.
 
+use std::fmt;
+
 use crate::message::{Reject, Stage};
 
 /// A subject with places for tokens of the input's subject: in `scores.{3}`, `{3}` is the third
@@ -14,6 +16,19 @@ enum Part {
     Text(String),
     /// From 0.
     Token(usize),
+}
+
+/// As it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => f.write_str(text)?,
+                Part::Token(index) => write!(f, "{{{}}}", index + 1)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Template {

@@ -1,22 +1,25 @@
 //! Broken messages among good ones: each goes to the dead letter with its reason and its bytes, and
 //! harms nobody.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use async_nats::{HeaderMap, jetstream::Message};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use crate::support::{
-    connect, eventually,
-    examples::{
-        Changed, assert_each_once, assert_near, changed, example, income_results, json as read,
-        lines, rows,
+use crate::{
+    cli::{out, run},
+    support::{
+        connect, eventually,
+        examples::{
+            Changed, assert_each_once, assert_near, changed, example, income_results, json as read,
+            lines, rows,
+        },
+        program::Program,
+        server::NatsServer,
+        streams::Streams,
     },
-    program::Program,
-    server::NatsServer,
-    streams::Streams,
 };
 
 const SUBJECT: &str = "rows.income.ma";
@@ -198,25 +201,61 @@ async fn a_rejected_request_is_answered_and_kept() {
     program.stop().await;
 }
 
-/// One line of the log for many rejects says how many it stands for.
+/// One line of the log for many rejects of a kind, none of which hides another kind; and at the end
+/// how many there were.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_says_how_many_rejects_were_not_logged() {
+async fn the_log_says_the_first_of_each_kind_and_at_the_end_how_many() {
     let server = NatsServer::start(&[]);
     let streams = Streams::income(&server).await;
     let mut program = Program::run(&example("income/pipeline.yaml"), &server.url());
     program.ready().await;
-    streams.publish(SUBJECT, ["{", "{", "{"]).await;
+    let missing = with("SCHL", None);
+    let bad: [Bytes; 4] = ["{".into(), "{".into(), missing, "{".into()];
+    streams.publish(SUBJECT, bad).await;
     eventually("the dead letters", async || {
-        streams.messages("DEAD").await == 3
+        streams.messages("DEAD").await == 4
     })
     .await;
-    let said = program.said();
-    let rejected: Vec<Value> = said
-        .lines()
-        .filter(|line| line.contains("message rejected"))
-        .map(|line| serde_json::from_str(line).expect("JSON"))
+    program.signal("TERM");
+    let said = program.ended().await.stderr;
+    let logged = |what: &str| -> Vec<Value> {
+        let lines = said.lines().filter(|line| line.contains(what));
+        (lines.map(|line| serde_json::from_str(line).expect("JSON"))).collect()
+    };
+    let rejected = logged("message rejected");
+    let reasons: Vec<_> = (rejected.iter())
+        .filter_map(|line| line["reason"].as_str())
+        .map(|reason| reason.split(':').next().unwrap_or_default())
         .collect();
-    assert_eq!(rejected.len(), 1, "{said}");
-    assert_eq!(rejected[0]["not_logged"], 0, "{said}");
+    assert_eq!(reasons, ["not JSON", "field `SCHL` is missing"], "{said}");
+    for line in &rejected {
+        assert_eq!(line["pipeline"], "income", "{said}");
+        assert_eq!(line["not_logged"], 0, "{said}");
+        // The example's dead letter is a stream, which confirms it.
+        let message = line["message"].as_str().expect("text");
+        assert!(message.ends_with("; it goes to the dead letter"), "{said}");
+    }
+    let ends = logged("messages were rejected");
+    assert_eq!(ends.len(), 1, "{said}");
+    assert_eq!(ends[0]["rejected"], 4, "{said}");
+    assert_eq!(ends[0]["not_logged"], 2, "{said}");
+}
+
+/// Core NATS confirms no dead letter: `check` says so, and the log does not say that it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_names_the_subject_of_dead_letters_that_nobody_confirms() {
+    let server = NatsServer::start(&[]);
+    let (stream, core) = ("dead_letter:\n  jetstream:", "dead_letter:\n  nats:");
+    let pipeline = changed("income/pipeline.yaml", &[(stream, core)]);
+    let checked = |file: &Path| out(&run(&["check", file.to_str().expect("UTF-8")]));
+    let note = "note: `dead_letter` is core NATS, which keeps nothing";
+    assert!(checked(&pipeline.file).contains(note));
+    assert!(!checked(&example("income/pipeline.yaml")).contains(note));
+    let streams = Streams::income(&server).await;
+    let mut program = Program::run(&pipeline.file, &server.url());
+    program.ready().await;
+    streams.publish(SUBJECT, ["{"]).await;
+    let end = "; its dead letter is published to dead.income (core NATS: nobody confirms it)";
+    eventually("the line", async || program.said().contains(end)).await;
     program.stop().await;
 }

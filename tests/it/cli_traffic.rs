@@ -281,6 +281,23 @@ async fn streams_confirm_what_is_sent_and_can_be_read() {
     ];
     let printed = run(&args);
     assert_eq!(out(&printed), lines.join("\n") + "\n");
+
+    let url = server.url();
+    let all = ["tail", "--stream", "ROWS", "--to-end", "--url", url];
+    assert_eq!(out(&run(&all)), out(&printed));
+    // Of these the stream has none.
+    let none = [
+        "tail",
+        "rows.none",
+        "--stream",
+        "ROWS",
+        "--to-end",
+        "--url",
+        url,
+    ];
+    let nothing = run(&none);
+    assert!(nothing.status.success(), "{}", err(&nothing));
+    assert_eq!(out(&nothing), "");
 }
 
 #[test]

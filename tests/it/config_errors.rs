@@ -65,6 +65,7 @@ broken! {
     duplicate_key: with("max_in_flight: 4096\nbatch: { max_rows: 2 }\nmax_in_flight: 1");
     wrong_types: with("max_in_flight: lots\nbatch: { max_rows: 0, max_delay: 5 }\nshutdown_grace: 5 moments\nmax_in_flight_bytes: 3XB");
     number_as_text: with("").replace("name: test", "name: 2024");
+    unit_without_quotes: two_columns("{ a: { dtype: f32, unit: [degF] }, b: { dtype: f32 } }", "");
     bad_name: with("").replace("name: test", "name: my pipeline");
     bad_dtype: two_columns("{ a: { dtype: float32 }, b: { dtype: f23 } }", "");
     bad_subject: with_source("{ nats: { subject: rows..income } }");

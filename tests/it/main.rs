@@ -15,6 +15,7 @@ mod burst;
 mod check_connect;
 mod cli;
 mod cli_demo;
+mod cli_files;
 mod cli_request;
 mod cli_traffic;
 mod compile;

@@ -260,7 +260,7 @@ fn answered(yaml: &str, offers: &[&str]) -> String {
         if let Some(offer) = taken(line) {
             // What is offered instead of `nats` stands below it.
             if !offer.contains("pass:") {
-                let nats = lines.iter().rposition(|line| line == "  nats:");
+                let nats = lines.iter().rposition(|line| line.starts_with("  nats:"));
                 lines.truncate(nats.unwrap());
             }
             lines.push(offer);
@@ -283,13 +283,23 @@ fn what_the_comments_offer_is_right() {
     succeeds(at, &["new", "size.onnx"]);
     let yaml = fs::read_to_string(at.join("pipeline.yaml")).unwrap();
     for (offer, ends) in [
-        ("jetstream:", ["stream: ROWS", "sink:\n  jetstream:"]),
-        ("reply:", ["source:\n  nats:", "reply: {}"]),
+        (
+            "jetstream:",
+            [
+                "stream: ROWS",
+                "sink:\n  jetstream:",
+                "dead_letter:\n  jetstream:",
+            ],
+        ),
+        (
+            "reply:",
+            ["source:\n  nats:", "reply: {}", "dead_letter:\n  nats:"],
+        ),
     ] {
         let text = answered(&yaml, &[offer, "pass:"]);
         fs::write(at.join("answered.yaml"), &text).unwrap();
         let said = succeeds(at, &["check", "answered.yaml", "--resolved"]);
-        for part in [ends[0], ends[1], "height", "unit: cm", "id"] {
+        for part in ends.into_iter().chain(["height", "unit: cm", "id"]) {
             assert!(said.contains(part), "{part}\n{said}\n{text}");
         }
     }

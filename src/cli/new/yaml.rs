@@ -62,9 +62,9 @@ pub fn pipeline_yaml(draft: &Draft) -> String {
 fn head(yaml: &mut String, draft: &Draft, proposal: Option<&Proposal>) {
     let Draft { name, file, .. } = draft;
     let about = proposal.map_or(&[][..], |proposal| &proposal.about);
-    let sends = match draft.kind {
-        Kind::Image(_) => "sends rows, a line each; needs `decode: { json: {} }`",
-        _ => "sends rows, a line each",
+    let (sent, sends) = match draft.kind {
+        Kind::Image(_) => ("*.jpg", "sends pictures, each file a message"),
+        _ => ("rows.jsonl", "sends rows, a line each"),
     };
     let runs = if draft.rows.iter().any(|row| row.question.is_some()) {
         "# Written by `forebay new`. First correct the shapes under `fields`, which the model file\n\
@@ -85,7 +85,7 @@ fn head(yaml: &mut String, draft: &Draft, proposal: Option<&Proposal>) {
             format!("tail {name}.out"),
             "shows the results, in another terminal",
         ),
-        (format!("send rows.jsonl --pipeline {file}"), sends),
+        (format!("send {sent} --pipeline {file}"), sends),
     ];
     let width = (commands.iter())
         .map(|(command, _)| command.chars().count())
@@ -377,15 +377,17 @@ fn sink(yaml: &mut String, draft: &Draft) {
         &format!("  # jetstream: {{ url: {URL}, subject: {name}.out }}"),
         "",
     );
-    line(
-        yaml,
-        "  # Or back to who sent a request?\n  # reply: {}",
-        "",
-    );
+    *yaml += "  # Or back to who sent a request?\n  # reply: {}\n";
     line(
         yaml,
         &format!("\ndead_letter:\n  nats: {{ subject: dead.{name} }}"),
         "what cannot be served goes here",
+    );
+    *yaml += "  # Or into a stream? Core NATS keeps nothing: where nobody listens, dead letters are gone.\n";
+    line(
+        yaml,
+        &format!("  # jetstream: {{ subject: dead.{name} }}"),
+        "",
     );
     line(
         yaml,

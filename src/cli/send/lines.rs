@@ -1,7 +1,8 @@
-//! The lines to send, read on a thread of their own: a terminal or a pipe may keep a reader
+//! The lines or files to send, read on a thread of their own: a terminal or a pipe may keep a reader
 //! waiting for ever, and nothing else must wait for it.
 
 use std::{
+    fmt,
     fs::File,
     io::{BufRead as _, BufReader, Read},
     path::{Path, PathBuf},
@@ -10,20 +11,38 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::whole::{read_whole, whole_bytes};
 use crate::cli::{Exit, Failure};
 
 /// No NATS server takes a message larger than 64 MiB, so a longer line is a mistake.
-const LINE_BYTES_MAX: usize = 64 << 20;
+pub(super) const LINE_BYTES_MAX: usize = 64 << 20;
 /// Lines are handed over this many bytes at a time, as far as they are there.
 const CHUNK_BYTES: usize = 128 << 10;
 /// Chunks that may wait; with the one that is read, the memory that reading takes.
 const CHUNKS: usize = 4;
 
-/// One line, without its end.
+/// Where a message was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Counted from one, over empty lines too.
+    Line(u64),
+    /// The same, for files that are each sent whole.
+    File(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::File(number) => write!(f, "file {number}"),
+        }
+    }
+}
+
+/// One line, without its end, or one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
-    /// Counted from one, over empty lines too.
-    pub(super) number: u64,
+    pub(super) place: Place,
     pub(super) bytes: Bytes,
     /// What was read of the file up to the end of this line.
     pub(super) read: u64,
@@ -34,6 +53,8 @@ pub(super) struct Line {
 pub(super) enum From {
     Stdin,
     File(PathBuf),
+    /// Each file is one message.
+    Whole(Vec<PathBuf>),
 }
 
 impl From {
@@ -45,10 +66,20 @@ impl From {
         }
     }
 
+    /// Whether some of it is standard input.
+    pub(super) fn is_stdin(&self) -> bool {
+        match self {
+            Self::Stdin => true,
+            Self::File(_) => false,
+            Self::Whole(paths) => paths.iter().any(|path| path.as_os_str() == "-"),
+        }
+    }
+
     pub(super) fn name(&self) -> String {
         match self {
             Self::Stdin => "standard input".to_owned(),
             Self::File(path) => path.display().to_string(),
+            Self::Whole(_) => "the files".to_owned(),
         }
     }
 }
@@ -70,23 +101,28 @@ impl Lines {
         let (sender, chunks) = mpsc::channel(CHUNKS);
         let mut bytes = None;
         let mut file = None;
-        if let From::File(path) = from {
-            let opened = open(path)?;
-            bytes = opened
-                .metadata()
-                .ok()
-                .filter(std::fs::Metadata::is_file)
-                .map(|meta| meta.len());
-            file = Some(opened);
+        match from {
+            From::Stdin => {}
+            From::File(path) => {
+                let opened = open(path)?;
+                bytes = opened
+                    .metadata()
+                    .ok()
+                    .filter(std::fs::Metadata::is_file)
+                    .map(|meta| meta.len());
+                file = Some(opened);
+            }
+            From::Whole(paths) => bytes = whole_bytes(paths)?,
         }
         let from = from.clone();
         let read = move || {
-            let end = match file {
-                None => {
+            let end = match (&from, file) {
+                (From::Whole(paths), _) => read_whole(paths, repeat, &sender),
+                (_, None) => {
                     let stdin = BufReader::with_capacity(CHUNK_BYTES, std::io::stdin().lock());
                     read_all(stdin, &from, &sender).map(drop)
                 }
-                Some(file) => read_file(file, &from, repeat, &sender),
+                (_, Some(file)) => read_file(file, &from, repeat, &sender),
             };
             if let Err(failure) = end {
                 // Nobody to tell means that nobody wants to know.
@@ -121,15 +157,22 @@ impl Lines {
     }
 }
 
-type Sender = mpsc::Sender<Result<Vec<Line>, Failure>>;
+pub(super) type Sender = mpsc::Sender<Result<Vec<Line>, Failure>>;
 
-fn open(path: &Path) -> Result<File, Failure> {
+pub(super) fn open(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| {
         Failure::new(
             Exit::NoInput,
             format!("{} cannot be opened: {error}", path.display()),
         )
     })
+}
+
+pub(super) fn cannot_read(from: &From, error: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::NoInput,
+        format!("{} cannot be read: {error}", from.name()),
+    )
 }
 
 fn read_file(mut file: File, from: &From, repeat: bool, sender: &Sender) -> Result<(), Failure> {
@@ -166,12 +209,7 @@ fn read_all(
         let got = (&mut reader)
             .take(LINE_BYTES_MAX as u64 + 1)
             .read_until(b'\n', &mut bytes)
-            .map_err(|error| {
-                Failure::new(
-                    Exit::NoInput,
-                    format!("{} cannot be read: {error}", from.name()),
-                )
-            })?;
+            .map_err(|error| cannot_read(from, &error))?;
         number += 1;
         read += got as u64;
         if got > LINE_BYTES_MAX {
@@ -186,7 +224,7 @@ fn read_all(
             pending += bytes.len();
             full += 1;
             chunk.push(Line {
-                number,
+                place: Place::Line(number),
                 bytes: bytes.into(),
                 read,
             });
@@ -214,13 +252,13 @@ mod tests {
 
     use super::*;
 
-    async fn all(mut lines: Lines, most: usize) -> Result<Vec<(u64, String)>, Failure> {
+    async fn all(mut lines: Lines, most: usize) -> Result<Vec<(String, String)>, Failure> {
         let mut found = Vec::new();
         while found.len() < most
             && let Some(line) = lines.next().await?
         {
             found.push((
-                line.number,
+                line.place.to_string(),
                 String::from_utf8_lossy(&line.bytes).into_owned(),
             ));
         }
@@ -234,10 +272,10 @@ mod tests {
         (file, from)
     }
 
-    fn pairs(lines: &[(u64, &str)]) -> Vec<(u64, String)> {
+    fn pairs(lines: &[(u64, &str)]) -> Vec<(String, String)> {
         lines
             .iter()
-            .map(|(n, text)| (*n, (*text).to_owned()))
+            .map(|(n, text)| (format!("line {n}"), (*text).to_owned()))
             .collect()
     }
 

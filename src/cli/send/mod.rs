@@ -1,4 +1,4 @@
-//! `forebay send`: publishes the lines of a file to a subject.
+//! `forebay send`: publishes the lines of a file, or whole files, to a subject.
 
 mod lines;
 mod pace;
@@ -6,6 +6,7 @@ mod publish;
 mod row;
 mod tally;
 mod target;
+mod whole;
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -27,9 +28,10 @@ use tally::Tally;
 /// What `send` takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The file, a message a line; empty lines are skipped. `-` is standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// The file, a message a line; empty lines are skipped. `-` is standard input. Several files
+    /// are sent whole only
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
     /// Where to publish; `{field}` is replaced by that field of the JSON line
     #[arg(
         short,
@@ -39,9 +41,12 @@ pub struct Args {
     )]
     pub subject: Option<SubjectTemplate>,
     /// Take the server (instead of --url), the subject and the type of a tensor from this
-    /// pipeline's source and decode
+    /// pipeline's source and decode; where it decodes `bytes` (not text), files are sent whole
     #[arg(long, value_name = "FILE")]
     pub pipeline: Option<PathBuf>,
+    /// Each file is one message, as it is: a picture, a sound, a raw tensor
+    #[arg(long, conflicts_with = "tensor")]
+    pub whole: bool,
     /// Messages in a time: 1000/s, 60/m, 2.5k/s [default: as fast as it goes]
     #[arg(short, long, value_name = "RATE")]
     pub rate: Option<Rate>,
@@ -84,6 +89,7 @@ pub(super) fn examples() -> String {
         "    --tensor pixels --request --count 5                               print five replies",
         "forebay send pipelines/digits/sample.jsonl --pipeline pipelines/digits/pipeline.yaml \\",
         "    --tensor pixels --request                                         the same, all of them",
+        "forebay send photos/*.jpg --pipeline pictures.yaml --request          each picture a message",
         "generate | forebay send - --subject rows.a --url nats://broker:4222",
     )
 }
@@ -101,13 +107,7 @@ pub fn send(args: &Args, globals: &Globals) -> Result<(), Failure> {
 }
 
 async fn send_to(args: &Args, target: target::Target) -> Result<(), Failure> {
-    let from = lines::From::named(&args.file);
-    if args.repeat && from == lines::From::Stdin {
-        return Err(Failure::new(
-            Exit::Usage,
-            "standard input cannot be repeated; put the lines into a file",
-        ));
-    }
+    let from = from(args, &target)?;
     let mut lines = Lines::open(&from, args.repeat)?;
     let broker = server::connect(&target.server, "forebay send").await?;
     let stop = super::stop_on_signal()?;
@@ -135,6 +135,29 @@ async fn send_to(args: &Args, target: target::Target) -> Result<(), Failure> {
         Some(said) => Err(Failure::failed(format!("the server refused: {said}"))),
         None => Ok(()),
     }
+}
+
+/// What is sent: the lines of the file, or the files themselves.
+fn from(args: &Args, target: &target::Target) -> Result<lines::From, Failure> {
+    let usage = |sentence: &str| Err(Failure::new(Exit::Usage, sentence));
+    let from = match args.files.as_slice() {
+        files if target.whole => lines::From::Whole(files.to_vec()),
+        [file] => lines::From::named(file),
+        _ => {
+            return usage(
+                "several files are sent whole only: add --whole, or for their lines `cat FILE… | forebay send -`",
+            );
+        }
+    };
+    if target.whole && target.form.subject.has_fields() {
+        return usage(
+            "a file that is sent whole has no fields for the subject; write one without `{}`",
+        );
+    }
+    if args.repeat && from.is_stdin() {
+        return usage("standard input cannot be repeated; put the lines into a file");
+    }
+    Ok(from)
 }
 
 /// All that sending needs.
@@ -215,9 +238,9 @@ impl Run {
         let (subject, payload) = self
             .form
             .of(&line.bytes)
-            .map_err(|wrong| Failure::failed(format!("line {}: {wrong}", line.number)))?;
+            .map_err(|wrong| Failure::failed(format!("{}: {wrong}", line.place)))?;
         Ok(Letter {
-            line: line.number,
+            place: line.place,
             subject,
             payload,
             headers: self.headers.clone(),

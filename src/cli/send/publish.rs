@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
+use super::lines::Place;
 use crate::cli::{
     Exit, Failure,
     server::{ANSWER_TIMEOUT, Broker},
@@ -51,7 +52,7 @@ pub(super) type Outstanding = Pin<Box<dyn Future<Output = Result<Settled, Failur
 /// One message.
 #[derive(Debug)]
 pub(super) struct Letter {
-    pub(super) line: u64,
+    pub(super) place: Place,
     pub(super) subject: String,
     pub(super) payload: Bytes,
     pub(super) headers: HeaderMap,
@@ -60,7 +61,7 @@ pub(super) struct Letter {
 /// Publishes one message; the outcome, where there will be one, is the returned future's.
 ///
 /// # Errors
-/// It can not be published, with the line that it came from.
+/// It can not be published, with the place that it came from.
 pub(super) async fn publish(
     broker: &Broker,
     way: &Way,
@@ -79,7 +80,7 @@ pub(super) async fn publish(
 
 async fn core(broker: &Broker, letter: Letter) -> Result<Option<Outstanding>, Failure> {
     let Letter {
-        line,
+        place,
         subject,
         payload,
         headers,
@@ -94,10 +95,10 @@ async fn core(broker: &Broker, letter: Letter) -> Result<Option<Outstanding>, Fa
     match published {
         Ok(()) => Ok(None),
         Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
-            Err(too_large(broker, line, size))
+            Err(too_large(broker, place, size))
         }
         Err(error) => Err(Failure::failed(format!(
-            "line {line} cannot be published: {error}"
+            "{place} cannot be published: {error}"
         ))),
     }
 }
@@ -108,7 +109,7 @@ async fn store(
     letter: Letter,
 ) -> Result<Option<Outstanding>, Failure> {
     let Letter {
-        line,
+        place,
         subject,
         payload,
         headers,
@@ -116,22 +117,22 @@ async fn store(
     let size = payload.len();
     let message = PublishMessage::build().payload(payload).headers(headers);
     let explain = move |broker: &Broker, subject: &str, error: &StoreError| match error.kind() {
-        StoreErrorKind::MaxPayloadExceeded => too_large(broker, line, size),
+        StoreErrorKind::MaxPayloadExceeded => too_large(broker, place, size),
         StoreErrorKind::StreamNotFound => Failure::new(
             Exit::Unavailable,
             format!(
-                "line {line}: no stream takes the subject `{subject}`; create one, or leave out --jetstream"
+                "{place}: no stream takes the subject `{subject}`; create one, or leave out --jetstream"
             ),
         ),
         StoreErrorKind::TimedOut => Failure::new(
             Exit::Unavailable,
             format!(
-                "line {line}: no stream confirmed the subject `{subject}` within 5 s{}",
+                "{place}: no stream confirmed the subject `{subject}` within 5 s{}",
                 refused(broker)
             ),
         ),
         _ => Failure::failed(format!(
-            "line {line} was not stored: {}",
+            "{place} was not stored: {}",
             std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
         )),
     };
@@ -150,7 +151,7 @@ async fn store(
 fn request(broker: Broker, patience: Duration, letter: Letter) -> Outstanding {
     Box::pin(async move {
         let Letter {
-            line,
+            place,
             subject,
             payload,
             headers,
@@ -177,12 +178,12 @@ fn request(broker: Broker, patience: Duration, letter: Letter) -> Outstanding {
                 RequestErrorKind::NoResponders => Err(Failure::new(
                     Exit::Unavailable,
                     format!(
-                        "line {line}: nobody answers requests on `{subject}`; is the pipeline running, with this subject as its source?"
+                        "{place}: nobody answers requests on `{subject}`; is the pipeline running, with this subject as its source?"
                     ),
                 )),
-                RequestErrorKind::MaxPayloadExceeded => Err(too_large(&broker, line, size)),
+                RequestErrorKind::MaxPayloadExceeded => Err(too_large(&broker, place, size)),
                 _ => Err(Failure::failed(format!(
-                    "line {line} cannot be sent as a request: {error}{}",
+                    "{place} cannot be sent as a request: {error}{}",
                     refused(&broker)
                 ))),
             },
@@ -191,9 +192,9 @@ fn request(broker: Broker, patience: Duration, letter: Letter) -> Outstanding {
     })
 }
 
-fn too_large(broker: &Broker, line: u64, size: usize) -> Failure {
+fn too_large(broker: &Broker, place: Place, size: usize) -> Failure {
     Failure::failed(format!(
-        "line {line} makes a message of {size} bytes, and the server takes {}, headers included; send less at once, or raise max_payload in the server's configuration",
+        "{place} makes a message of {size} bytes, and the server takes {}, headers included; send less at once, or raise max_payload in the server's configuration",
         broker.client().max_payload()
     ))
 }

@@ -78,7 +78,7 @@ impl std::str::FromStr for SubjectTemplate {
 }
 
 impl SubjectTemplate {
-    fn has_fields(&self) -> bool {
+    pub(super) fn has_fields(&self) -> bool {
         self.parts.len() > 1
     }
 

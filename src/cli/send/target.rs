@@ -1,12 +1,13 @@
 //! Where to send, from the command line or from the pipeline that will read it.
 
-use super::{Args, SubjectTemplate, TensorField, row::RowForm};
+use super::{Args, TensorField, row::RowForm};
 use crate::{
     cli::{Exit, Failure, Globals, plans},
     config::{
         Plan,
         plan::{DecodePlan, SourcePlan},
     },
+    contract::Dtype,
     nats::ServerOptions,
 };
 
@@ -15,6 +16,8 @@ use crate::{
 pub(super) struct Target {
     pub(super) server: ServerOptions,
     pub(super) form: RowForm,
+    /// Each file is one message.
+    pub(super) whole: bool,
 }
 
 impl Target {
@@ -28,7 +31,7 @@ impl Target {
             let plan = plans
                 .first()
                 .ok_or_else(|| Failure::new(Exit::Bug, "one file has no plan: this is a bug"))?;
-            return Self::from_plan(plan, args.subject.clone(), args.tensor.clone());
+            return Self::from_plan(plan, args);
         }
         let subject = args.subject.clone().ok_or_else(|| {
             Failure::new(Exit::Usage, "say where to publish: --subject or --pipeline")
@@ -39,14 +42,11 @@ impl Target {
                 subject,
                 tensor: args.tensor.clone(),
             },
+            whole: args.whole,
         })
     }
 
-    fn from_plan(
-        plan: &Plan,
-        subject: Option<SubjectTemplate>,
-        tensor: Option<TensorField>,
-    ) -> Result<Self, Failure> {
+    fn from_plan(plan: &Plan, args: &Args) -> Result<Self, Failure> {
         let file = plan.file.display();
         let (server, listens) = match &plan.source {
             SourcePlan::Nats(server, options) => (server, Some(&options.subject)),
@@ -58,7 +58,7 @@ impl Target {
                 ));
             }
         };
-        let subject = match (subject, listens) {
+        let subject = match (args.subject.clone(), listens) {
             (Some(subject), _) => subject,
             (None, Some(listens)) => listens.parse().map_err(|_| {
                 Failure::new(
@@ -73,7 +73,14 @@ impl Target {
                 ));
             }
         };
-        let tensor = match (&plan.decode, tensor) {
+        // The lines of a picture are none; those of a text may each be a message.
+        let file = (plan.fields.iter())
+            .find(|field| !field.derived)
+            .is_some_and(|field| field.dtype == Dtype::Bytes);
+        let whole =
+            args.whole || (plan.decode == DecodePlan::Bytes && file && args.tensor.is_none());
+        let tensor = match (&plan.decode, args.tensor.clone()) {
+            _ if whole => None,
             (DecodePlan::Tensor { dtype, .. }, tensor) => {
                 let field = plan.fields.first().map(|field| field.name.clone());
                 let (field, said) = match tensor {
@@ -90,6 +97,7 @@ impl Target {
         Ok(Self {
             server: server.clone(),
             form: RowForm { subject, tensor },
+            whole,
         })
     }
 }

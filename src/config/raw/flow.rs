@@ -183,7 +183,7 @@ pub(in crate::config) enum Encode {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct RecordEncode {
-    /// Keys of the input that are carried into the result as they are (an id, say).
+    /// Keys of the input that are carried into the result as they are (an id, say); null where a row has none.
     pub(in crate::config) pass: Option<Vec<At<String>>>,
     /// The result's keys and the outputs behind them: `output`, `model.output`, one element
     /// `"probabilities[1]"`, or one label of a map `"probabilities[setosa]"`. Where left out,

@@ -45,7 +45,8 @@ pub(super) use self::{
 #[serde(deny_unknown_fields)]
 #[schemars(title = "forebay pipeline")]
 pub(super) struct Pipeline {
-    /// Name of the pipeline: a label on every metric and in every log line.
+    /// Name of the pipeline: a label on each of its metrics, and in the log beside its start, its end and its
+    /// rejected messages.
     pub(super) name: PipelineName,
     /// Where messages come from.
     pub(super) source: At<Source>,

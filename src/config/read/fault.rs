@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::de;
 
-use crate::config::{node::Node, report::Report};
+use crate::config::{
+    node::{Entry, Node},
+    report::{Report, clipped, listed, nearest},
+};
 
 /// Why a value could not be read.
 #[derive(Debug)]
@@ -100,4 +103,15 @@ pub(super) fn quoted(what: &str) -> String {
     } else {
         format!("`{what}`")
     }
+}
+
+/// A key or a value that there is none of.
+pub(super) fn unknown(noun: &str, what: &str, entry: &Entry, known: &[&'static str]) -> Report {
+    let key = &entry.key;
+    Report::new(format!("{} has no {noun} `{}`", quoted(what), clipped(key)))
+        .at(
+            &entry.key_span,
+            format!("expected {}", listed(known.iter().copied())),
+        )
+        .maybe_help(nearest(key, known.iter().copied()))
 }

@@ -12,11 +12,11 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Visitor};
 
 use self::{
     access::{List, Map, One, Placed, Variant, Word},
-    fault::{Fault, quoted},
+    fault::{Fault, quoted, unknown},
 };
 use super::{
     node::{Entry, Node, Value, parse_float},
-    report::{Report, clipped, listed, nearest, nearest_of},
+    report::{Report, clipped, listed, nearest_of},
 };
 use crate::graph::params::ONE_OR_MANY;
 
@@ -100,6 +100,10 @@ impl<'a> Reader<'a> {
             // Without quotes, `{2}` is a mapping.
             Value::Map(_) if expected == "text" && matches!(self.what, "order_by" | "subject") => {
                 Some("put it in quotes: `\"{2}\"`".to_owned())
+            }
+            // And so is the unit `[degF]` a list.
+            Value::List(_) if expected == "text" && self.what == "unit" => {
+                Some("put it in quotes: `\"[degF]\"`".to_owned())
             }
             Value::Null if expected.starts_with("a mapping") && self.what != "the file" => Some(
                 format!("write `{}: {{}}` where there is nothing to set", self.what),
@@ -387,14 +391,4 @@ fn meant(entry: &Entry, known: &[&'static str]) -> Option<&'static str> {
     unknown
         .then(|| nearest_of(&entry.key, known.iter().copied()))
         .flatten()
-}
-
-fn unknown(noun: &str, what: &str, entry: &Entry, known: &[&'static str]) -> Report {
-    let key = &entry.key;
-    Report::new(format!("{} has no {noun} `{}`", quoted(what), clipped(key)))
-        .at(
-            &entry.key_span,
-            format!("expected {}", listed(known.iter().copied())),
-        )
-        .maybe_help(nearest(key, known.iter().copied()))
 }

@@ -39,7 +39,7 @@ use crate::{
     contract::Field,
     decode::{
         Decode, Decoded, HostSteps,
-        breach::clip,
+        breach::{Strangers, clip, is_missing},
         order::{KeyOrder, Place, START},
         row::{Contract, Tally, push_passed},
     },
@@ -147,7 +147,39 @@ impl JsonDecoder {
         };
         scan.rewind(mark);
         scan.skip()?;
-        Ok(Err(*reject))
+        let mut reject = *reject;
+        if is_missing(&reject) {
+            let mut strangers = Strangers::default();
+            // It was read once: what ends this early is no mistake of the sender's.
+            self.strangers(scan.since(mark.0), &mut strangers).ok();
+            strangers.tell(&mut reject);
+        }
+        Ok(Err(reject))
+    }
+
+    /// Notes the keys of an object that are neither fields nor passed.
+    #[cold]
+    fn strangers(&mut self, record: &str, strangers: &mut Strangers) -> Scan<()> {
+        let mut scan = Scanner::new(record);
+        scan.expect(b'{', "expected an object")?;
+        scan.blank();
+        while scan.peek() == Some(b'"') {
+            let name = scan.string(&mut self.scratch)?;
+            if self.order.is_stranger(name) {
+                strangers.note(name);
+            }
+            scan.blank();
+            scan.expect(b':', "expected `:`")?;
+            scan.blank();
+            scan.skip()?;
+            scan.blank();
+            if scan.peek() != Some(b',') {
+                break;
+            }
+            scan.pos += 1;
+            scan.blank();
+        }
+        Ok(())
     }
 
     fn row(&mut self, scan: &mut Scanner<'_>, table: &mut Table) -> Result<(), Fault> {

@@ -13,7 +13,7 @@ use crate::{
     contract::Field,
     decode::{
         Decode, Decoded, HostSteps,
-        breach::clip,
+        breach::{Strangers, clip, is_missing},
         order::{KeyOrder, Place, START, STRANGER},
         row::{Contract, Tally, push_passed},
     },
@@ -126,8 +126,33 @@ impl MsgpackDecoder {
             Err(Fault::Row(reject)) => reject,
         };
         reader.rewind(mark);
+        let mut reject = *reject;
+        if is_missing(&reject) {
+            let mut strangers = Strangers::default();
+            self.strangers(reader, &mut strangers)?;
+            strangers.tell(&mut reject);
+            reader.rewind(mark);
+        }
         reader.skip()?;
-        Ok(Err(*reject))
+        Ok(Err(reject))
+    }
+
+    /// Notes the keys of a map that are neither fields nor passed.
+    #[cold]
+    fn strangers(&mut self, reader: &mut Reader<'_>, strangers: &mut Strangers) -> Read<()> {
+        let Item::Map(pairs) = reader.item()? else {
+            return Ok(());
+        };
+        reader.enter()?;
+        for _ in 0..pairs {
+            match reader.item()? {
+                Item::Text(name) if self.order.is_stranger(name) => strangers.note(name),
+                item => reader.skip_rest(item)?,
+            }
+            reader.skip()?;
+        }
+        reader.leave();
+        Ok(())
     }
 
     fn row(&mut self, reader: &mut Reader<'_>, table: &mut Table) -> Result<(), Fault> {

@@ -33,6 +33,7 @@ fn the_contract_is_jsons() {
         json!([good, {"age": 200, "hours": 1}, good, 5]),
         json!([]),
         json!({"age": 1}),
+        json!({"age": 1, "Hours": [2], "id": 3}),
         json!([{"hours": 1}, {}]),
     ];
     for (key, value) in [

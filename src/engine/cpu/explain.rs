@@ -60,6 +60,9 @@ pub(super) fn load_failure(path: &Path, error: &ort::Error) -> ModelError {
             ),
         );
     }
+    if let Some(locale) = missing_locale(&words) {
+        return about(path, &no_locale(locale));
+    }
     about(path, &format!("ONNX Runtime cannot load it: {words}"))
 }
 
@@ -199,6 +202,24 @@ fn unknown_operator(words: &str) -> Option<String> {
     ))
 }
 
+/// `… Failed to construct locale with name:en_US.UTF-8:locale::facet … name not valid:…`
+fn missing_locale(words: &str) -> Option<&str> {
+    let name = between(words, "Failed to construct locale with name:", ":")?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_.-@".contains(letter);
+    (!name.is_empty() && name.chars().all(plain)).then_some(name)
+}
+
+/// Small images come without the tables that upper and lower case are looked up in.
+fn no_locale(name: &str) -> String {
+    let language = name.split('.').next().unwrap_or(name);
+    let short = language.split('_').next().unwrap_or(language);
+    format!(
+        "its StringNormalizer needs the locale {name}, which this system does not have; install it: on Debian and Ubuntu \
+         `apt-get install locales && localedef -i {language} -f UTF-8 {name}` (or the package locales-all), \
+         on Fedora and Red Hat `dnf install glibc-langpack-{short}`"
+    )
+}
+
 /// What stands between the first `from` and the next `to` after it (or the end, for an empty `to`).
 fn between<'a>(words: &'a str, from: &str, to: &str) -> Option<&'a str> {
     let (_, rest) = words.split_once(from)?;
@@ -305,6 +326,29 @@ mod tests {
             "MatMul `layer/mul`: left operand cannot broadcast on dim 1"
         );
         assert_eq!(clean("Got 3/4 of a/b.onnx: no"), "Got 3/4 of a/b.onnx: no");
+    }
+
+    #[test]
+    fn a_locale_that_is_not_there_is_named() {
+        let words = clean(
+            "Exception during initialization: /onnxruntime_src/onnxruntime/core/providers/cpu/nn/string_normalizer.cc:87 \
+             onnxruntime::string_normalizer::Locale::Locale(const string&) Failed to construct locale with \
+             name:en_US.UTF-8:locale::facet::_S_create_c_locale name not valid:Please, install necessary language-pack-XX",
+        );
+        assert_eq!(missing_locale(&words), Some("en_US.UTF-8"));
+        let said = no_locale("en_US.UTF-8");
+        for part in [
+            "needs the locale en_US.UTF-8",
+            "localedef -i en_US -f UTF-8 en_US.UTF-8`",
+            "glibc-langpack-en`",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        // What goes into a command is a name and nothing else.
+        assert_eq!(
+            missing_locale("Failed to construct locale with name:a `b`:x"),
+            None
+        );
     }
 
     #[test]

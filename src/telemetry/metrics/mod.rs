@@ -315,6 +315,11 @@ pub struct RejectMetrics {
 }
 
 impl RejectMetrics {
+    /// The pipeline's name.
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
     /// A message was rejected. Not on the hot path: the label is looked up each time.
     pub fn rejected(&self, reject: &Reject) {
         self.count(REJECTS, reject.stage, reject.kind);
