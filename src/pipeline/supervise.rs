@@ -18,6 +18,7 @@ use crate::{
     message::Home,
     sink::SinkError,
     source::{BoxFuture, SourceError},
+    threads::{self, panic_message},
 };
 
 /// The threads and tasks of one pipeline.
@@ -97,24 +98,23 @@ impl Crew {
         self.started.push(room);
         let name = format!("{room}-{number}");
         let (failure, stop, thread) = (self.failure.clone(), self.stop.clone(), name.clone());
-        let handle = std::thread::Builder::new()
-            .name(name.clone())
-            .spawn(move || {
-                let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-                    Err(PipelineError::Panicked {
-                        thread,
-                        message: panic_message(&*panic),
-                    })
-                });
-                if let Err(error) = result {
-                    failure.keep_first(error);
-                    stop.cancel();
-                }
-            })
-            .map_err(|error| PipelineError::Thread {
-                thread: name,
-                error,
-            })?;
+        let watched = move || {
+            let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+                Err(PipelineError::Panicked {
+                    thread,
+                    message: panic_message(&*panic),
+                })
+            });
+            if let Err(error) = result {
+                failure.keep_first(error);
+                stop.cancel();
+            }
+        };
+        let builder = std::thread::Builder::new().name(name.clone());
+        let handle = threads::spawn(builder, watched).map_err(|error| PipelineError::Thread {
+            thread: name,
+            error,
+        })?;
         self.threads.push(handle);
         Ok(())
     }
@@ -189,6 +189,8 @@ impl Crew {
             source = orderly => source,
             () = late => {
                 abort.abort();
+                // Whoever is stuck may be inside a model, on a thread of the source even.
+                threads::abandon();
                 let error = PipelineError::Grace { in_flight: home.in_flight().messages, grace };
                 return Err(self.failure.take().unwrap_or(error));
             }
@@ -225,12 +227,4 @@ fn panicked(task: &str, error: tokio::task::JoinError) -> PipelineError {
         thread: task.to_owned(),
         message,
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "no message".to_owned())
 }
