@@ -19,6 +19,7 @@
 //! - [`config`]: the pipeline file, checked
 //! - [`control`]: HTTP and signals
 //! - [`telemetry`]: metrics and logs
+//! - [`threads`]: where models are loaded and run, and how a process ends meanwhile
 //! - [`cli`]: one file per subcommand
 
 pub mod batch;
@@ -39,5 +40,6 @@ pub mod rows;
 pub mod sink;
 pub mod source;
 pub mod telemetry;
+pub mod threads;
 pub mod turns;
 pub mod units;

@@ -1,31 +1,43 @@
 //! The program: reads the command line, runs the command, says how it ended.
 
-use std::{panic::catch_unwind, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use forebay::cli::{self, Cli, Exit, Failure};
+use forebay::{
+    cli::{self, Cli, Exit, Failure},
+    threads,
+};
 
 fn main() -> ExitCode {
     without_telemetry();
-    // The panic has said by then what happened and where.
-    catch_unwind(run).unwrap_or_else(|_| {
-        complain("error: this is a bug in forebay; please report the lines above");
-        Exit::Bug.into()
-    })
+    // Models are loaded here too, for which the system's own stack may be too small.
+    let code = match threads::spawn(threads::deep("main"), run) {
+        Ok(command) => command.join().unwrap_or_else(|_| {
+            // The panic has said by then what happened and where.
+            complain("error: this is a bug in forebay; please report the lines above");
+            Exit::Bug as u8
+        }),
+        Err(error) => {
+            complain(&format!("error: no thread can be started: {error}"));
+            Exit::Failed as u8
+        }
+    };
+    threads::end(code)
 }
 
-fn run() -> ExitCode {
+/// Runs the command; gives the exit code.
+fn run() -> u8 {
     let cli = Cli::parse();
     let Err(error) = start(cli) else {
-        return ExitCode::SUCCESS;
+        return 0;
     };
     if let Some(failure) = error.downcast_ref::<Failure>() {
         complain(&failure.report());
-        failure.exit().into()
+        failure.exit() as u8
     } else {
         complain(&format!("error: {error:#}"));
-        Exit::Failed.into()
+        Exit::Failed as u8
     }
 }
 

@@ -32,12 +32,12 @@ impl fmt::Display for Copies {
     }
 }
 
-pub(crate) fn measure(ordinal: u32) -> Copies {
-    try_measure(ordinal).unwrap_or_else(|error| panic!("{error}"))
+pub(crate) fn measure(number: usize) -> Copies {
+    try_measure(number).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn try_measure(ordinal: u32) -> Result<Copies, CudaError> {
-    let device = Device::open(ordinal)?;
+fn try_measure(number: usize) -> Result<Copies, CudaError> {
+    let device = Device::open(number)?;
     let (up, down) = (
         device.stream(Priority::Normal)?,
         device.stream(Priority::Normal)?,

@@ -119,7 +119,7 @@ fn main() {
         std::process::exit(1);
     };
     println!("{}\n", machine["said"].as_str().unwrap());
-    let copies = gpu.map(|gpu| copies::measure(gpu.ordinal));
+    let copies = gpu.map(|gpu| copies::measure(gpu.ordinal as usize));
     if let Some(copies) = &copies {
         println!("Copies of pinned memory: {copies}\n");
     }

@@ -1,6 +1,8 @@
 //! How a command ends: the exit codes, and the sentence that goes with them.
 
-use std::{fmt, process::ExitCode};
+use std::fmt;
+
+use crate::{pipeline::build::BuildError, threads::Lost};
 
 /// The exit codes, as `--help` explains them. After sysexits.h where that has one that fits.
 pub(super) const EXIT_CODES: &str = "\
@@ -31,9 +33,22 @@ pub enum Exit {
     Config = 78,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+impl From<&BuildError> for Exit {
+    fn from(error: &BuildError) -> Self {
+        match error {
+            BuildError::Golden(_) => Self::Config,
+            BuildError::Load(lost) => lost.into(),
+            _ => Self::Unavailable,
+        }
+    }
+}
+
+impl From<&Lost> for Exit {
+    fn from(lost: &Lost) -> Self {
+        match lost {
+            Lost::Panicked { .. } => Self::Bug,
+            Lost::NotStarted { .. } => Self::Unavailable,
+        }
     }
 }
 
@@ -83,6 +98,12 @@ impl Failure {
     }
 }
 
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Self {
+        Self::new(Exit::from(&lost), lost.to_string())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -90,3 +111,22 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_panics_while_it_loads_is_a_bug() {
+        let thread = "load".to_owned();
+        let panicked = BuildError::Load(Lost::Panicked {
+            thread: thread.clone(),
+            message: "no such branch".to_owned(),
+        });
+        assert_eq!(Exit::from(&panicked), Exit::Bug);
+        assert!(panicked.to_string().ends_with("this is a bug in forebay"));
+        let error = std::io::ErrorKind::OutOfMemory.into();
+        let no_thread = Lost::NotStarted { thread, error };
+        assert_eq!(Failure::from(no_thread).exit(), Exit::Unavailable);
+    }
+}

@@ -14,6 +14,7 @@ use crate::{
         build::{BuildError, Built},
     },
     telemetry::{self, logs, metrics::Handle},
+    threads,
 };
 
 /// Runs the pipelines of these files.
@@ -21,11 +22,17 @@ use crate::{
 /// # Errors
 /// What the operator must fix; or a pipeline stopped by itself.
 pub fn run(args: RunArgs, globals: &Globals) -> Result<(), Failure> {
-    let plans = plans::load(&args.files, globals)?;
-    let metrics = telemetry::metrics::install()
-        .map_err(|error| Failure::failed(format!("the metrics cannot be set up: {error}")))?;
-    block_on(async {
+    let (files, globals) = (args.files, globals.clone());
+    block_on(async move {
         let stop = stop_on_signal()?;
+        // Models are looked into, which takes its time; and whoever ends the program must not wait.
+        let plans = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            read = threads::apart("load", move || plans::load(&files, &globals)) => read??,
+        };
+        let metrics = telemetry::metrics::install()
+            .map_err(|error| Failure::failed(format!("the metrics cannot be set up: {error}")))?;
         if args.create_streams {
             tokio::select! {
                 biased;
@@ -82,11 +89,7 @@ pub enum RunError {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let exit = match &error {
-            RunError::Build {
-                error: BuildError::Golden(_),
-                ..
-            } => Exit::Config,
-            RunError::Build { .. } => Exit::Unavailable,
+            RunError::Build { error, .. } => Exit::from(error),
             RunError::Pipeline {
                 error: PipelineError::Panicked { .. },
                 ..

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::threads;
+
 /// Some senders say it twice (`timeout` signals the process and then its group): within this time
 /// a second signal is an echo of the first.
 const ECHO: Duration = Duration::from_millis(200);
@@ -31,7 +33,7 @@ pub fn listen(
             }
             if before.is_some() {
                 tracing::warn!(signal = name, "second signal: leaving at once");
-                std::process::exit(code);
+                threads::leave(code);
             }
             before = Some(Instant::now());
             tracing::info!(

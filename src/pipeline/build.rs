@@ -29,6 +29,7 @@ use crate::{
     },
     source::{Source, file::FileSource, jetstream::JetStreamSource, nats::NatsSource},
     telemetry::metrics::PipelineMetrics,
+    threads::{Lost, apart},
     turns::Follow,
 };
 
@@ -50,6 +51,9 @@ pub enum BuildError {
     /// A step on the host that cannot be made.
     #[error("{0}")]
     Host(String),
+    /// The thread that loads models was lost.
+    #[error(transparent)]
+    Load(#[from] Lost),
 }
 
 /// A pipeline that can be run, and its state.
@@ -232,12 +236,7 @@ pub fn table(plan: &Plan) -> Table {
 /// A model that cannot be served, or golden rows that do not pass.
 pub async fn engines(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, BuildError> {
     let of = plan.clone();
-    let loaded = tokio::task::spawn_blocking(move || load(&of)).await;
-    loaded.unwrap_or_else(|error| {
-        Err(BuildError::Model(ModelError::new(format!(
-            "loading the model failed: {error}"
-        ))))
-    })
+    apart("load", move || load(&of)).await?
 }
 
 fn load(plan: &Plan) -> Result<Vec<Box<dyn Engine>>, BuildError> {

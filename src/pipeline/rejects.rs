@@ -100,7 +100,6 @@ pub(super) async fn give_up(
                 metrics.lost();
                 tracing::error!(
                     pipeline,
-                    pipeline,
                     subject = message.subject(),
                     reason = reject.reason,
                     "a dead letter could not be published; the message is gone"

@@ -18,6 +18,7 @@ use crate::{
     message::Home,
     sink::SinkError,
     source::{BoxFuture, SourceError},
+    threads::{self, panic_message},
 };
 
 /// The threads and tasks of one pipeline.
@@ -97,17 +98,16 @@ impl Crew {
         self.started.push(room);
         let name = format!("{room}-{number}");
         let (alarm, thread) = (self.alarm(), name.clone());
-        let handle = std::thread::Builder::new()
-            .name(name.clone())
-            .spawn(move || match catch_unwind(AssertUnwindSafe(body)) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => alarm.raise(error),
-                Err(panic) => alarm.raise_panic(&thread, &*panic),
-            })
-            .map_err(|error| PipelineError::Thread {
-                thread: name,
-                error,
-            })?;
+        let watched = move || match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => alarm.raise(error),
+            Err(panic) => alarm.raise_panic(&thread, &*panic),
+        };
+        let builder = std::thread::Builder::new().name(name.clone());
+        let handle = threads::spawn(builder, watched).map_err(|error| PipelineError::Thread {
+            thread: name,
+            error,
+        })?;
         self.threads.push(handle);
         Ok(())
     }
@@ -180,6 +180,8 @@ impl Crew {
             source = orderly => source,
             () = late => {
                 abort.abort();
+                // Whoever is stuck may be inside a model, on a thread of the source even.
+                threads::abandon();
                 let error = PipelineError::Grace { in_flight: home.in_flight().messages, grace };
                 return Err(self.failure.take().unwrap_or(error));
             }
@@ -216,12 +218,4 @@ fn panicked(task: &str, error: tokio::task::JoinError) -> PipelineError {
         thread: task.to_owned(),
         message,
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "no message".to_owned())
 }

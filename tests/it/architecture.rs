@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 /// For each room, the rooms it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("contract", &[]),
+    ("threads", &[]),
     ("turns", &[]),
     ("units", &[]),
     ("message", &["turns"]),
@@ -17,7 +18,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("host", &["block", "contract", "message"]),
     ("batch", &["block", "message"]),
     ("graph", &["contract", "units"]),
-    ("engine", &["block", "contract", "graph", "message"]),
+    (
+        "engine",
+        &["block", "contract", "graph", "message", "threads"],
+    ),
     ("encode", &["block", "contract", "message"]),
     ("rows", &["block", "contract", "encode", "message"]),
     ("sink", &["message", "nats", "source", "telemetry"]),
@@ -28,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "nats", "sink", "source", "units",
         ],
     ),
-    ("control", &["message", "pipeline", "telemetry"]),
+    ("control", &["message", "pipeline", "telemetry", "threads"]),
     (
         "pipeline",
         &[
@@ -45,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sink",
             "source",
             "telemetry",
+            "threads",
             "turns",
         ],
     ),

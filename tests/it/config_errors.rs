@@ -113,6 +113,8 @@ broken! {
     order_by_a_list: with("order_by: [a]");
     order_of_replies: with_sink("{ nats: { subject: rows.x } }", "{ reply: {} }") + "order_by: \"{2}\"";
     batch_never_full: with("batch: { max_rows: 64, max_delay: 2ms }\nmax_in_flight: 16");
+    batch_beyond_all: with("batch: { max_rows: 1000000, max_delay: 2ms }");
+    too_much_in_flight: with("max_in_flight: 1000000000");
     model_missing: with_model("modle.onnx");
     model_broken: with_model("../tests/data/bad_models/truncated.onnx");
     no_models: with("").replace("{ m: { path: ../tests/data/models/sk_logreg/model.onnx } }", "{}");

@@ -81,6 +81,10 @@ fn a_gpu_that_is_demanded_and_not_there_is_an_error() {
     }
     let fake = [("FOREBAY_LIBCUDA", fake_cuda::library())];
     insta::assert_snapshot!("no_such_device", demanded("cuda:9", "check", &fake));
+    // As a number of 32 bits it would be another.
+    let beyond = demanded("cuda:4294967296", "check", &fake);
+    let words = "there is no device cuda:4294967296; the last is cuda:0";
+    assert!(beyond.contains(words), "{beyond}");
     insta::assert_snapshot!("demanded", demanded("cuda:0", "check", &fake));
     insta::assert_snapshot!("cpu", demanded("cpu", "check", &fake));
 }

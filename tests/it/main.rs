@@ -78,6 +78,7 @@ mod incarnation;
 mod jetstream_delivery;
 mod lame_duck;
 mod large_letters;
+mod leaving;
 mod links;
 mod margin;
 mod mixing;

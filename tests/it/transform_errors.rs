@@ -155,6 +155,17 @@ fn fields_that_cannot_be_read_are_named() {
 }
 
 #[test]
+fn codecs_that_are_not_read_are_named() {
+    let place = Place::new();
+    let mut shown = String::new();
+    for codec in ["gzip", "brotli", "lz4"] {
+        let input = data(&format!("{codec}.parquet"));
+        shown += &said(&place, &["-i", &input, "-o", "o.csv", "--without-models"]);
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
 fn summaries() {
     let place = Place::new();
     place.write(

@@ -104,9 +104,6 @@ fn spawn(plan: &Plan, parts: Parts, ending: &CancellationToken) -> JoinHandle<Re
 }
 
 fn cannot(plan: &Plan, error: &BuildError) -> Failure {
-    let exit = match error {
-        BuildError::Golden(_) => Exit::Config,
-        _ => Exit::Unavailable,
-    };
-    Failure::new(exit, format!("pipeline `{}`: {error}", plan.name))
+    let words = format!("pipeline `{}`: {error}", plan.name);
+    Failure::new(Exit::from(error), words)
 }

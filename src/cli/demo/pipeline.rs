@@ -16,7 +16,7 @@ use crate::{
     },
     engine::cpu::catalog::CpuCatalog,
     nats::ServerOptions,
-    telemetry,
+    telemetry, threads,
 };
 
 /// What to run, and where.
@@ -47,10 +47,7 @@ pub(super) async fn serve(launch: Launch) -> Result<(), Failure> {
         globals,
     } = launch;
     // Models are looked into, which takes its time.
-    let load = tokio::task::spawn_blocking(move || load(&file, &nats_url, &globals));
-    let mut plan = load
-        .await
-        .map_err(|error| Failure::new(Exit::Bug, format!("reading the pipeline: {error}")))??;
+    let mut plan = threads::apart("load", move || load(&file, &nats_url, &globals)).await??;
     plan.http = Some(http);
     let metrics = telemetry::metrics::install()
         .map_err(|error| Failure::failed(format!("the metrics cannot be set up: {error}")))?;

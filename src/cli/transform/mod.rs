@@ -199,10 +199,8 @@ fn attempt(
 }
 
 fn built(plan: &Plan, error: BuildError) -> Failure {
-    Failure::new(
-        Exit::Unavailable,
-        format!("pipeline `{}`: {error}", plan.name),
-    )
+    let words = format!("pipeline `{}`: {error}", plan.name);
+    Failure::new(Exit::from(&error), words)
 }
 
 fn failure(error: RowsError) -> Failure {

@@ -80,8 +80,9 @@ pub(super) struct Pipeline {
     /// weight 2 gets twice as much as one of weight 1.
     #[serde(default = "weight")]
     pub(super) weight: Count,
-    /// Most messages in the pipeline at once; further ones stay with the broker.
+    /// Most messages in the pipeline at once, 1000000 at most; further ones stay with the broker.
     #[serde(default = "max_in_flight")]
+    #[schemars(extend("maximum" = 1_000_000))]
     pub(super) max_in_flight: At<Count>,
     /// Most payload bytes in the pipeline at once.
     #[serde(default = "max_in_flight_bytes")]

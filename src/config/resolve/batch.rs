@@ -11,6 +11,9 @@ use crate::{
     message::{AgeFrom, Deadline, Priority, PriorityBy},
 };
 
+/// Most messages in flight that a file may ask for.
+const IN_FLIGHT_MOST: usize = 1_000_000;
+
 impl Resolver<'_> {
     /// When a batch is sent. Mistakes are reported, and something is given all the same.
     pub(super) fn batch(&mut self, fields: &Fields) -> BatchPolicy {
@@ -38,6 +41,7 @@ impl Resolver<'_> {
                 Wait::Target(target.value.0)
             }
         };
+        self.check_in_flight();
         self.check_fill();
         let max_tokens = self.raw.batch.max_tokens.as_ref();
         let max_tokens = max_tokens.and_then(|most| self.max_tokens(most, fields));
@@ -47,6 +51,18 @@ impl Resolver<'_> {
             max_tokens,
             wait,
         }
+    }
+
+    /// Every channel has a place for each message that may be in flight, taken at the start.
+    fn check_in_flight(&mut self) {
+        let most = &self.raw.max_in_flight;
+        if most.value.0 <= IN_FLIGHT_MOST {
+            return;
+        }
+        let title = format!("`max_in_flight` is {IN_FLIGHT_MOST} at most");
+        let label = "room for so many messages is taken at the start";
+        let report = Report::new(title).at_written(most.span.as_ref(), label);
+        self.report(report.help("a few thousand keep every model busy; what is beyond waits at the broker, and its rows can travel together in one message"));
     }
 
     /// A full batch must fit into the credit, or it is never full and always waits to the end.
@@ -67,10 +83,12 @@ impl Resolver<'_> {
             (Some(credit), None) => report.at(credit, credit_label),
             (None, rows) => report.at_written(rows.as_ref(), rows_label),
         };
-        self.report(report.help(format!(
-            "raise `max_in_flight` to at least {}, or lower `batch.max_rows`",
-            rows.saturating_mul(2)
-        )));
+        let raised = rows.saturating_mul(2);
+        self.report(report.help(if raised > IN_FLIGHT_MOST {
+            "lower `batch.max_rows`".to_owned()
+        } else {
+            format!("raise `max_in_flight` to at least {raised}, or lower `batch.max_rows`")
+        }));
     }
 
     fn max_tokens(

@@ -84,7 +84,7 @@ impl Model {
             file,
             mut labels,
             trees,
-        } = Changed::of(file, source.graph.is_some());
+        } = Changed::of(file, source.graph.is_some()).map_err(|why| explain::about(path, &why))?;
         let session = match trees.and_then(|trees| with_trees(path, trees)) {
             Some(session) => session,
             None => open(path, file.as_deref())?,
@@ -142,26 +142,31 @@ struct Changed {
 }
 
 impl Changed {
-    fn of(file: Option<Bytes>, built: bool) -> Self {
+    /// # Errors
+    /// Why it must not be given to the runtime.
+    fn of(file: Option<Bytes>, built: bool) -> Result<Self, String> {
         let Some(file) = file else {
-            return Self::default();
+            return Ok(Self::default());
         };
         let mut made = Self {
             file: built.then(|| file.clone()),
             ..Self::default()
         };
         if !zipmap::may_be_in(&file) && !trees::may_be_in(&file) {
-            return made;
+            return Ok(made);
         }
         let Ok(mut model) = graph::parse(file) else {
-            return made;
+            return Ok(made);
         };
+        if let Some(why) = trees::too_deep(&model) {
+            return Err(why);
+        }
         made.labels = zipmap::unzip(&mut model);
         if !made.labels.is_empty() {
             made.file = Some(graph::to_bytes(&model).into());
         }
         made.trees = trees::swap(model);
-        made
+        Ok(made)
     }
 }
 

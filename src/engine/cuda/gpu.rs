@@ -60,7 +60,7 @@ impl Gpu {
                 None => Ok(Arc::clone(gpu)),
             };
         }
-        let device = Device::open(u32::try_from(number).unwrap_or(u32::MAX))?;
+        let device = Device::open(number)?;
         let module = device.module(kernels::FATBIN)?;
         let gpu = Arc::new(Self {
             device,

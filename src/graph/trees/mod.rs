@@ -3,13 +3,17 @@
 //! Whoever walks them (`engine/cpu/trees`, the CUDA engine) makes tables of its own of these lists. What cannot be read is
 //! said as the thing that would be needed: "nodes of kind X", "trees whose branches lead back".
 
+mod depth;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
-pub use self::tables::{aggregate_of_tables, transform_of_tables};
+pub use self::{
+    depth::deepest,
+    tables::{aggregate_of_tables, transform_of_tables},
+};
 use super::{
     proto::Node as Operator,
     tensor::{Raw, Values},

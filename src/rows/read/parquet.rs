@@ -4,9 +4,12 @@ use std::fs::File;
 
 use bytes::{BufMut as _, BytesMut};
 use parquet::{
-    basic::{ConvertedType, Repetition},
+    basic::{CompressionCodec, ConvertedType, Repetition},
     errors::ParquetError,
-    file::reader::{FileReader, SerializedFileReader},
+    file::{
+        metadata::{ColumnChunkMetaData, ParquetMetaData},
+        reader::{FileReader, SerializedFileReader},
+    },
     schema::types::{ColumnDescPtr, Type},
 };
 
@@ -78,8 +81,10 @@ impl Groups {
             let root = roots.get(root);
             Column::new(place, &leaves, root.map(AsRef::as_ref), schema.columns())
         });
+        let columns: Vec<Column> = columns.collect::<Result<_, _>>()?;
+        check_codecs(file.metadata(), &columns, &name)?;
         Ok(Self {
-            columns: columns.collect::<Result<_, _>>()?,
+            columns,
             notes,
             file,
             name,
@@ -240,6 +245,33 @@ impl ReadRows for Groups {
 
     fn notes(&self) -> &[String] {
         &self.notes
+    }
+}
+
+/// A column may be compressed in another way in each row group; all is looked at before anything is read.
+fn check_codecs(file: &ParquetMetaData, columns: &[Column], name: &str) -> Result<(), RowsError> {
+    for (group, column) in (file.row_groups().iter())
+        .flat_map(|group| columns.iter().map(move |column| (group, column)))
+    {
+        let codec = (group.columns().get(column.leaf)).map(ColumnChunkMetaData::compression_codec);
+        if let Some(codec) = codec.and_then(not_read) {
+            return Err(RowsError::Unreadable(format!(
+                "cannot read {name}: the column `{}` is compressed with {codec}, which forebay does not read; write the file with Snappy or Zstandard, or uncompressed",
+                column.key
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What a codec is called that is not read.
+fn not_read(codec: CompressionCodec) -> Option<&'static str> {
+    match codec {
+        CompressionCodec::UNCOMPRESSED | CompressionCodec::SNAPPY | CompressionCodec::ZSTD => None,
+        CompressionCodec::GZIP => Some("gzip"),
+        CompressionCodec::LZO => Some("LZO"),
+        CompressionCodec::BROTLI => Some("Brotli"),
+        CompressionCodec::LZ4 | CompressionCodec::LZ4_RAW => Some("LZ4"),
     }
 }
 

@@ -67,5 +67,12 @@ def kinds():
     pq.write_table(pa.table(odd), HERE / "odd.parquet")
 
 
+def codecs():
+    """Compressed as forebay does not read it."""
+    for codec in ["gzip", "brotli", "lz4"]:
+        pq.write_table(pa.table({"a": pa.array([1.0, 2.0])}), HERE / f"{codec}.parquet", compression=codec)
+
+
 examples()
 kinds()
+codecs()

@@ -2,7 +2,7 @@
 
 mod simulation;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
 use self::simulation::{Load, World, simulate};
 
@@ -70,14 +70,39 @@ proptest! {
     }
 
     /// Senders that wait for their answers bring no company to those who wait for them. That is noticed,
-    /// so that no row waits until it is due. Most lose next to nothing, one in a thousand worlds up to a third.
+    /// so that no row waits until it is due: one world in a thousand loses up to a third, and none more.
     #[test]
-    fn nobody_waits_for_who_waits(world in worlds(0.5..1.0), senders in 1usize..100, target in -3.0..-0.5_f64) {
-        let world = World { load: Load::Closed(senders), ..world };
-        let (with, without) = (simulate(world, Some(10_f64.powf(target))), simulate(world, None));
-        let least = if world.engines == 1 { 0.85 } else { 0.6 };
-        prop_assert!(with.rows_per_second >= least * without.rows_per_second, "{} of {}", with.rows_per_second, without.rows_per_second);
+    fn nobody_waits_for_who_waits((world, senders, target) in waiting()) {
+        let left = with_who_waits(world, senders, target);
+        prop_assert!(left >= 0.6, "{left} of the rows a second");
     }
+}
+
+fn waiting() -> impl Strategy<Value = (World, usize, f64)> {
+    (worlds(0.5..1.0), 1usize..100, -3.0..-0.5_f64)
+}
+
+/// Rows a second with a target as a part of those without, from senders that wait for their answers.
+fn with_who_waits(world: World, senders: usize, target: f64) -> f64 {
+    let load = Load::Closed(senders);
+    let world = World { load, ..world };
+    let with = simulate(world, Some(10_f64.powf(target)));
+    with.rows_per_second / simulate(world, None).rows_per_second
+}
+
+/// The same worlds each time, for what holds of most.
+#[test]
+fn most_who_wait_lose_next_to_nothing() {
+    let mut runner = TestRunner::deterministic();
+    let mut left: Vec<f64> = (0..100)
+        .map(|_| {
+            let world = waiting().new_tree(&mut runner).expect("a world");
+            let (world, senders, target) = world.current();
+            with_who_waits(world, senders, target)
+        })
+        .collect();
+    left.sort_by(f64::total_cmp);
+    assert!(left[5] >= 0.95 && left[50] >= 0.99, "{left:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::{
         sizes::{self, Size},
     },
     graph::proto,
+    threads,
 };
 
 /// Threads that make plans at most: each has the optimiser's memory for a model.
@@ -170,7 +171,8 @@ impl<'m> Planner<'m> {
         };
         thread::scope(|scope| {
             for _ in 1..cores.min(THREADS).min(sizes.len()) {
-                scope.spawn(work);
+                // Where there is no thread, those that there are do its work.
+                drop(threads::deep("plan").spawn_scoped(scope, work));
             }
             work();
         });

@@ -44,6 +44,22 @@ pub(super) fn may_be_in(file: &[u8]) -> bool {
     file.windows(12).any(|window| window == b"TreeEnsemble")
 }
 
+/// The most branches on a way to a leaf: ONNX Runtime goes down them one by one while it loads them, on a stack that ends
+/// ([`crate::threads::STACK`]) somewhere behind twice as many, and the process with it.
+const DEEPEST: usize = 32_768;
+
+/// Why the model cannot be loaded for the depth of its trees.
+pub(super) fn too_deep(model: &Model) -> Option<String> {
+    let trees =
+        (model.graph.iter()).flat_map(|graph| graph.node.iter().filter(|node| has_trees(node)));
+    let deepest = trees.map(crate::graph::trees::deepest).max()?;
+    (deepest > DEEPEST).then(|| {
+        format!(
+            "a tree of it is {deepest} branches deep, and {DEEPEST} are the most; limit the depth when it is trained (`max_depth`)"
+        )
+    })
+}
+
 /// The model with forebay's operators in place of those that have trees; `None` where it has none that forebay walks.
 pub(super) fn swap(mut model: Model) -> Option<Swapped> {
     let own = |it: &Opset| it.domain == DOMAIN;

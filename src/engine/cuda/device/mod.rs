@@ -89,17 +89,20 @@ impl Device {
     ///
     /// # Errors
     /// There is no driver that can be used, no such device, the device is too old, or it cannot be opened.
-    pub fn open(ordinal: u32) -> Result<Self, CudaError> {
+    pub fn open(number: usize) -> Result<Self, CudaError> {
         let refused = |why: String| CudaError::refused("CUDA", why);
         let library = probe::library().map_err(|missing| refused(missing.to_string()))?;
         driver::verify(|name| library.address(name)).map_err(refused)?;
-        if ordinal >= library.count() {
-            let count = library.count();
+        let count = library.count();
+        let ordinal = u32::try_from(number)
+            .ok()
+            .filter(|ordinal| *ordinal < count);
+        let Some(ordinal) = ordinal else {
             return Err(refused(format!(
-                "there is no device cuda:{ordinal}; the last is cuda:{}",
-                count - 1
+                "there is no device cuda:{number}; the last is cuda:{}",
+                count.saturating_sub(1)
             )));
-        }
+        };
         let known = library.device(ordinal).map_err(refused)?;
         if let Some(why) = known.unusable {
             return Err(refused(format!("cuda:{ordinal} ({}): {why}", known.name)));
