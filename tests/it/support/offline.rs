@@ -33,7 +33,9 @@ pub(crate) fn run(middle: &str, lines: &[String]) -> Ran {
         "name: test\nsource: {{ file: {{ path: in.jsonl }} }}\n{middle}\nsink: {{ file: {{ path: out.jsonl }} }}\ndead_letter: {{ file: {{ path: dead.jsonl }} }}\n"
     );
     fs::write(place("pipeline.yaml"), text).expect("written");
-    fs::write(place("in.jsonl"), lines.join("\n")).expect("written");
+    // With its end, so that all lines are read together: what is read later may be done sooner.
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(place("in.jsonl"), lines).expect("written");
     let file = place("pipeline.yaml");
     let output: Output = forebay(&["run", file.to_str().expect("UTF-8")])
         .output()
