@@ -1,13 +1,16 @@
 //! Golden rows on a GPU, by the driver and the cuBLASLt that stand for the real ones: they have a say in what products are
 //! multiplied as, and the examples run there unchanged.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use crate::{
     cli::{err, forebay, out},
     cuda_place::Place,
     engine::lines,
-    support::{examples::example, fake_cuda},
+    support::{
+        examples::{changed, example},
+        fake_cuda,
+    },
 };
 
 /// With golden rows that may be off by this part.
@@ -90,10 +93,9 @@ fn verify_compares_what_would_serve_by_the_tolerance_that_it_is_given() {
     assert_eq!(verify(&exact, &[]), Some(0));
 }
 
-/// What `check` says of an example with a GPU at hand.
-fn checked(file: &str) -> String {
+/// What `check` says of a pipeline with a GPU at hand.
+fn checked(file: &Path) -> String {
     let cache = tempfile::tempdir().unwrap();
-    let file = example(file);
     let output = forebay(&["check", file.to_str().unwrap()])
         .env("FOREBAY_LIBCUDA", fake_cuda::library())
         .env("XDG_CACHE_HOME", cache.path())
@@ -115,7 +117,7 @@ fn examples_pass_unchanged_on_a_gpu() {
         "margin/pipeline.yaml",
         "margin/pipeline.model.yaml",
     ] {
-        let said = checked(file);
+        let said = checked(&example(file));
         assert!(said.contains(" runs on cuda:0 ("), "{file}: {said}");
         let golden = fs::read_to_string(example(file))
             .unwrap()
@@ -123,19 +125,27 @@ fn examples_pass_unchanged_on_a_gpu() {
         assert_eq!(golden, said.contains(" rows pass"), "{file}: {said}");
     }
     // One operator of it is not the GPU's, and that is said.
-    let said = checked("voice/pipeline.yaml");
+    let said = checked(&example("voice/pipeline.yaml"));
     assert!(said.contains("runs on cpu (not on cuda:0: node "), "{said}");
 }
 
+/// Batches of one row, and no other precisions: the models are large for a stand-in.
 #[test]
-#[ignore = "the models are large for a stand-in: minutes each"]
-fn large_examples_pass_unchanged_on_a_gpu() {
-    for file in [
-        "sentences/pipeline.yaml",
-        "filetype/pipeline.yaml",
-        "textline/pipeline.yaml",
+#[ignore = "takes minutes: cargo nextest run --run-ignored only -E 'test(large_examples)'"]
+fn large_examples_pass_on_a_gpu() {
+    for (file, rows, model) in [
+        ("filetype/pipeline.yaml", "64", "magika"),
+        ("textline/pipeline.yaml", "8", "paddleocr"),
+        ("sentences/pipeline.yaml", "16", "minilm"),
     ] {
-        let said = checked(file);
+        let (rows, model) = (
+            format!("max_rows: {rows},"),
+            format!("{model}/model.onnx }}"),
+        );
+        let exact = model.replace(" }", ", precision: fp32 }");
+        let few = [(&*rows, "max_rows: 1,"), (&*model, &*exact)];
+        let pipeline = changed(file, &few);
+        let said = checked(&pipeline.file);
         assert!(said.contains(" runs on cuda:0 ("), "{file}: {said}");
         assert!(said.contains(" rows pass"), "{file}: {said}");
     }

@@ -299,5 +299,7 @@ async fn the_last_results_before_the_server_went_away_are_told_of() {
     drop(results);
     let ended = sink.await.expect("no panic");
     let told = ended.expect_err("nobody knows").to_string();
-    assert!(told.contains("may not have reached NATS"), "{told}");
+    // Whether the client had taken it before it noticed is chance.
+    let words = ["may not have reached NATS", "were not published"];
+    assert!(words.iter().any(|it| told.contains(it)), "{told}");
 }

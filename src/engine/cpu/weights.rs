@@ -131,23 +131,29 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     pub(super) fn new() -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "forebay-optimize-{}-{}",
-            process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = env::temp_dir().join(name);
         let mut builder = fs::DirBuilder::new();
         // The weights are nobody else's business.
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder)?;
-        Ok(Self(folder))
+        loop {
+            let folder = numbered(COUNT.fetch_add(1, Ordering::Relaxed));
+            match builder.create(&folder) {
+                Ok(()) => return Ok(Self(folder)),
+                // Of a process that could not take it away and had the same number, as the only one of a container always has; or of
+                // one that lives in another container.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
+}
+
+fn numbered(number: u64) -> PathBuf {
+    env::temp_dir().join(format!("forebay-optimize-{}-{number}", process::id()))
 }
 
 impl Drop for Folder {
@@ -170,6 +176,19 @@ mod tests {
             data_type: 2,
             raw_data: Some(Bytes::copy_from_slice(raw)),
             ..Tensor::default()
+        }
+    }
+
+    #[test]
+    fn what_another_process_left_behind_is_passed_over() {
+        let left: Vec<PathBuf> = (0..20).map(numbered).collect();
+        let made: Vec<&PathBuf> = (left.iter())
+            .filter(|folder| fs::create_dir(folder).is_ok())
+            .collect();
+        let folder = Folder::new().unwrap();
+        assert!(folder.path().is_dir() && !made.contains(&&folder.0));
+        for folder in made {
+            fs::remove_dir(folder).unwrap();
         }
     }
 
