@@ -21,7 +21,7 @@ use forebay::{
     decode::{self, Decode, json::JsonDecoder, msgpack::MsgpackDecoder},
     encode::{Encode, OutputField, json::JsonEncoder},
     engine::{ColumnRef, Engine, EngineSpec, InputSpec, ModelSource, OutputRef, StepSpec, cpu},
-    message::{Ack, Lane, Message},
+    message::{Lane, Message},
 };
 
 const FIELDS: usize = 30;
@@ -150,12 +150,7 @@ impl Path30 {
 fn message(payload: Bytes) -> Message {
     Message {
         subject: Bytes::from_static(b"rows.in"),
-        reply: None,
-        payload,
-        headers: None,
-        position: None,
-        received: Instant::now(),
-        ack: Ack::none(),
+        ..Message::of(payload)
     }
 }
 

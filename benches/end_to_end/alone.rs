@@ -11,7 +11,7 @@ use forebay::{
     contract::{Dtype, Field},
     decode::{Decode, json::JsonDecoder, tensor::TensorDecoder},
     engine::{ColumnRef, Engine, EngineSpec, InputSpec, ModelSource, OutputRef, StepSpec, cpu},
-    message::{Ack, Message},
+    message::Message,
 };
 
 use crate::{load::Payload, rows::FEATURES, targets::model};
@@ -48,12 +48,7 @@ pub(crate) fn decoding(payload: Payload) -> f64 {
 fn message(payload: Bytes) -> Message {
     Message {
         subject: Bytes::from_static(b"bench.in"),
-        reply: None,
-        payload,
-        headers: None,
-        position: None,
-        received: Instant::now(),
-        ack: Ack::none(),
+        ..Message::of(payload)
     }
 }
 

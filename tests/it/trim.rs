@@ -54,6 +54,19 @@ pub(crate) fn teller(always: bool) -> Vec<u8> {
     )
 }
 
+/// Token ids up to `most` and their mask, in rows of `length`.
+pub(crate) fn tokens(length: usize, most: i64) -> [Field; 2] {
+    [("ids", most), ("mask", 1)].map(|(name, most)| {
+        let mut field = Field::new(name, Dtype::I64, vec![length]);
+        field.derived = true;
+        field.padding = Some(Padding {
+            mask: 1,
+            fill: Fill { with: 0, most },
+        });
+        field
+    })
+}
+
 /// The engine for a model of token ids and a mask of rows of `most` tokens, and these fields.
 pub(crate) fn engine(
     model: &[u8],
@@ -61,37 +74,39 @@ pub(crate) fn engine(
     device: Device,
     accuracy: Accuracy,
 ) -> (CpuEngine, [Field; 2]) {
+    let fields = tokens(most, MARKER - 1);
+    let engine = engine_for(model, &fields, max_rows, (device, accuracy));
+    (engine, fields)
+}
+
+/// The engine for a model whose inputs are these fields.
+pub(crate) fn engine_for(
+    model: &[u8],
+    fields: &[Field],
+    max_rows: usize,
+    (device, accuracy): (Device, Accuracy),
+) -> CpuEngine {
     runtime();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     fs::write(&path, model).unwrap();
-    let fields = ["ids", "mask"].map(|name| {
-        let mut field = Field::new(name, Dtype::I64, vec![most]);
-        field.derived = true;
-        let (with, most) = (0, MARKER - 1);
-        field.padding = Some(Padding {
-            mask: 1,
-            fill: Fill { with, most },
-        });
-        field
-    });
-    let input = |place| InputSpec {
+    let inputs = fields.iter().enumerate().map(|(place, field)| InputSpec {
         columns: vec![ColumnRef::Field(place)],
-        shape: vec![most],
-    };
+        shape: field.shape.clone(),
+    });
     let spec = EngineSpec {
         steps: vec![StepSpec {
             source: ModelSource::file(&path),
             when: None,
             accuracy,
             device,
-            inputs: vec![input(0), input(1)],
+            inputs: inputs.collect(),
         }],
         outputs: vec![OutputRef { step: 0, output: 0 }],
         max_rows,
         state: None,
     };
-    (CpuEngine::load(&spec, &fields).unwrap(), fields)
+    CpuEngine::load(&spec, fields).unwrap()
 }
 
 /// What the model gives on the CPU for rows of one marker among so many tokens of 1, so many rows at once.

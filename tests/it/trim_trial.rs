@@ -2,17 +2,13 @@
 
 use forebay::{
     block::{Column, Table},
-    contract::{Dtype, Field, Fill, Padding},
-    engine::{
-        Accuracy, ColumnRef, Device, Engine as _, EngineSpec, InputSpec, ModelSource, OutputRef,
-        StepSpec, cpu::CpuEngine,
-    },
+    contract::{Dtype, Field},
+    engine::{Accuracy, Device, Engine as _, cpu::CpuEngine},
 };
 
 use super::{
-    engine::runtime,
     engine_onnx::{FLOAT, INT64, Proto, constant, model_with, node, number, tensor, value},
-    trim::{MOST, told},
+    trim::{MOST, engine_for, tokens, told},
 };
 
 fn plain(op: &str, from: &[&str], to: &str) -> Proto {
@@ -69,38 +65,12 @@ fn words_that_are_more_than_two_are_tried() {
 
 /// The engine for `model`, whose inputs are tokens of `MOST` with their mask, and a number where `and_number`.
 fn engine(model: &[u8], and_number: bool) -> (CpuEngine, Vec<Field>) {
-    runtime();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.onnx");
-    std::fs::write(&path, model).unwrap();
-    let token = |name: &str, most| {
-        let mut field = Field::new(name, Dtype::I64, vec![MOST]);
-        field.derived = true;
-        let fill = Fill { with: 0, most };
-        field.padding = Some(Padding { mask: 1, fill });
-        field
-    };
-    let mut fields = vec![token("ids", 500), token("mask", 1)];
+    let mut fields = Vec::from(tokens(MOST, 500));
     if and_number {
         fields.push(Field::new("price", Dtype::I64, vec![]));
     }
-    let inputs = fields.iter().enumerate().map(|(place, field)| InputSpec {
-        columns: vec![ColumnRef::Field(place)],
-        shape: field.shape.clone(),
-    });
-    let spec = EngineSpec {
-        steps: vec![StepSpec {
-            source: ModelSource::file(&path),
-            when: None,
-            accuracy: Accuracy::default(),
-            device: Device::Cpu,
-            inputs: inputs.collect(),
-        }],
-        outputs: vec![OutputRef { step: 0, output: 0 }],
-        max_rows: 16,
-        state: None,
-    };
-    (CpuEngine::load(&spec, &fields).unwrap(), fields)
+    let on_cpu = (Device::Cpu, Accuracy::default());
+    (engine_for(model, &fields, 16, on_cpu), fields)
 }
 
 /// What comes out for rows of tokens, and a number for each where the model takes one.
